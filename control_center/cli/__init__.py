@@ -1,0 +1,36 @@
+"""`control-center VERB`: everything the console and the API can do, for hands and for scripts.
+
+Each verb exits 0 on success, 1 on failure with one line on stderr, and 2 on wrong use.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from control_center.cli import (
+    actions,
+    blackouts,
+    consents,
+    emitting,
+    events,
+    messages,
+    running,
+    studios,
+    templates,
+    triggers,
+    why,
+)
+
+app = typer.Typer(
+    help="Turns a photography studio's CRM events into the right text or email, at the right hour, once.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for part in (running, emitting, why, events, actions, messages, blackouts, triggers, templates, studios, consents):
+    part.add_to(app)
+
+
+def main() -> None:
+    app(prog_name="control-center")

@@ -1,0 +1,154 @@
+"""What a verb is aimed at: an installation, found by settings, by what runs in its data folder, or started for us."""
+
+# ruff: noqa: PLC0415 - help must not wait for what a verb works with
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from control_center.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from control_center.daemon.place import Endpoints
+    from control_center.settings import Settings
+    from control_center.store import db
+
+PREFIX: Final = "CONTROL_CENTER_"
+# The demo never reaches a real provider, whatever is set: what is not in this list is not heard.
+OF_THE_DEMO: Final = frozenset({"DATA_DIR", "DATABASE_URL", "BROKER_URL", "LISTEN", "API_TOKEN", "POSTGRES_BIN"})
+LOGS: Final = "LOG_"
+
+
+@dataclass(slots=True)
+class Aim:
+    """The options that every verb has, and what follows from them."""
+
+    config: str = ""
+    data_dir: str = ""
+    set_: list[str] = field(default_factory=list)
+    demo: bool = False
+    studio: str = ""
+    json: bool = False
+
+    def apply(self) -> None:
+        """Let options override the environment, for us and for the processes we start."""
+        if self.demo:
+            of_the_demo()
+        chosen = {"CONFIG": self.config, "DATA_DIR": self.data_dir}
+        for one in self.set_:
+            name, equals, value = one.partition("=")
+            if not equals or not name.strip():
+                raise ConfigurationError(f"--set {one}: write NAME=VALUE, such as listen=127.0.0.1:0")
+            chosen[name.strip().upper()] = value
+        for name, value in chosen.items():
+            if value:
+                os.environ[f"{PREFIX}{name}"] = value
+
+    def settings(self) -> Settings:
+        from control_center import settings
+
+        return settings.read()
+
+    def quiet(self) -> Settings:
+        """The settings, with logs that only warn: a verb prints what it did itself."""
+        from control_center import logs
+
+        found = self.settings()
+        logs.configure(
+            style=found.log_format,
+            level="debug" if found.log_level == "debug" else "warning",
+            personal=found.log_personal_data,
+            secrets=found.secrets(),
+        )
+        return found
+
+    def endpoints(self, found: Settings) -> Endpoints | None:
+        from control_center.daemon.place import read_endpoints
+
+        return read_endpoints(found.data_dir)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """The installation's database: the configured one, that of what runs here, else a private one for now."""
+        from control_center.store import db
+
+        found = self.quiet()
+        async with self._dsn(found) as dsn:
+            pool = await db.open_pool(dsn, application="control-center cli", size=2)
+            try:
+                yield Database(pool, dsn, self.studio or found.studio)
+            finally:
+                await pool.close()
+
+    @asynccontextmanager
+    async def _dsn(self, found: Settings) -> AsyncIterator[str]:
+        from control_center.daemon import first_studio, place, servers
+        from control_center.store import db, migrate
+
+        running = self.endpoints(found)
+        configured = found.database_url.get_secret_value() or (running.database_url if running else "")
+        if configured:
+            await migrate.check(configured)
+            yield configured
+            return
+        with place.occupied(found.data_dir):
+            async with servers.private_database(found, note) as dsn:
+                pool = await db.open_pool(dsn, application="control-center cli", size=1)
+                await first_studio(pool, found)
+                await pool.close()
+                yield dsn
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database and the studio that a verb is about."""
+
+    pool: db.Pool
+    dsn: str
+    studio: str
+
+
+def of_the_demo() -> None:
+    """Turn the environment into the demo's: its data folder, no settings file, no provider."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        short = name.removeprefix(PREFIX)
+        if short not in OF_THE_DEMO and not short.startswith(LOGS):
+            del os.environ[name]
+    os.environ[f"{PREFIX}CONFIG"] = os.devnull
+    os.environ.setdefault(f"{PREFIX}DATA_DIR", str(checkout() / ".demo"))
+
+
+def checkout() -> Path:
+    """The folder that this program was checked out into; where it was installed instead, the one we are in."""
+    beside = Path(__file__).resolve().parents[2]
+    return beside if (beside / "pyproject.toml").exists() else Path.cwd()
+
+
+def sample(name: str) -> Path:
+    """A file or folder of `config/`, which is package data too."""
+    beside = Path(__file__).resolve().parents[2] / "config" / name
+    return beside if beside.exists() else Path(__file__).resolve().parents[1] / "package_data" / "config" / name
+
+
+def person() -> str:
+    """Who types this, as changes are signed."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return f"uid {os.getuid()}"
+
+
+def note(line: str) -> None:
+    """A line for the person in front of it, out of the way of what is printed."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def show(value: Any) -> None:
+    print(value, flush=True)  # noqa: T201

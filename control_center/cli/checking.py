@@ -1,0 +1,128 @@
+"""What `check` looks at: each finding says what is so, and what to do where it is not as it must be."""
+
+# ruff: noqa: PLC0415 - help must not wait for what a verb works with
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from control_center.cli.aim import Aim, Database
+from control_center.domain.errors import ConfigurationError, ControlCenterError, Malformed
+
+if TYPE_CHECKING:
+    from control_center.settings import Settings
+
+SKEW: Final = 5.0  # seconds that our clock and the database's may differ
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    name: str
+    ok: bool
+    says: str
+    hint: str = ""
+
+
+async def everything(aim: Aim) -> list[Finding]:
+    """All findings; what needs a thing that is not there is left out."""
+    try:
+        settings = aim.quiet()
+    except ControlCenterError as error:
+        return [Finding("settings", ok=False, says=str(error), hint="every setting: config/control_center.toml")]
+    findings = [_settings(settings)]
+    findings.append(await _asked("broker", lambda: _broker(settings), "set CONTROL_CENTER_BROKER_URL, or none"))
+    try:
+        async with aim.database() as here:
+            findings.append(await _asked("database", lambda: _database(here), ""))
+            findings.append(await _asked("clock", lambda: _clock(here), "let both machines keep time by NTP"))
+            findings.append(await _asked("templates", lambda: _templates(here), "mend it, and save it again"))
+            findings.append(await _asked("triggers", lambda: _triggers(here), "mend it, and save it again"))
+    except ConfigurationError as error:
+        findings.append(Finding("database", ok=False, says=str(error)))
+    except Exception as error:  # noqa: BLE001 - whatever keeps us from the database is the finding
+        says = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        findings.append(Finding("database", ok=False, says=says, hint="does it run, and is its address right?"))
+    return findings
+
+
+async def _asked(name: str, ask: Callable[[], Awaitable[str]], hint: str) -> Finding:
+    try:
+        return Finding(name, ok=True, says=await ask())
+    except ControlCenterError as error:
+        return Finding(name, ok=False, says=" ".join(str(error).split()), hint=hint)
+
+
+def _settings(settings: Settings) -> Finding:
+    from control_center.settings import PREFIX, config_file, unknown_in_environment
+
+    unknown = [f"{PREFIX}{name}" for name in unknown_in_environment()]
+    hint = f"these mean nothing here: {', '.join(unknown)}" if unknown else ""
+    carriers = [
+        f"{kind}/{name} ({one.provider})" for kind in ("sms", "email") for name, one in settings.carriers(kind).items()
+    ]
+    return Finding("settings", ok=True, says=f"{config_file() or 'defaults'}; {', '.join(carriers)}", hint=hint)
+
+
+async def _broker(settings: Settings) -> str:
+    from control_center.crm.connection import connect, hang_up
+    from control_center.daemon.servers import masked
+    from control_center.embedded import find_rabbitmq
+
+    url = settings.broker_url.get_secret_value()
+    if url == "none":
+        return "switched off: events come over HTTP"
+    if not url:
+        return "a private RabbitMQ, started by run" if find_rabbitmq() else "none: events come over HTTP"
+    await hang_up(await connect(url, "control-center check"))
+    return f"answers at {masked(url)}"
+
+
+async def _database(here: Database) -> str:
+    from control_center.store import db, migrate, studios
+
+    version = await migrate.check(here.dsn)
+    async with db.session(here.pool) as connection:
+        known = [one.studio for one in await studios.every(connection)]
+    return f"schema version {version}; studios: {', '.join(known)}"
+
+
+async def _clock(here: Database) -> str:
+    from control_center.service import now
+    from control_center.store import clock, db
+
+    async with db.session(here.pool) as connection:
+        before = now()
+        theirs = await clock.read(connection)
+        after = now()
+    apart = max((theirs - after).total_seconds(), (before - theirs).total_seconds(), 0.0)
+    if apart > SKEW:
+        raise ConfigurationError(f"this machine's clock and the database's are {apart:.0f} s apart")
+    return f"at most {apart:.1f} s from the database's"
+
+
+async def _templates(here: Database) -> str:
+    from control_center.engine.templates import parse
+    from control_center.store import db, templates
+
+    async with db.session(here.pool) as connection:
+        saved = await templates.of_studio(connection, here.studio)
+    for name, body in saved.items():
+        parse(name, body)
+    return f"{len(saved)} in studio {here.studio}"
+
+
+async def _triggers(here: Database) -> str:
+    from control_center.domain.trigger import parse
+    from control_center.store import db, templates, triggers
+
+    async with db.session(here.pool) as connection:
+        saved = await triggers.every(connection, here.studio)
+        known = await templates.of_studio(connection, here.studio)
+    for one in saved:
+        words = parse(one.definition, where=f"trigger {one.name!r}").words
+        if words.template is not None and words.template not in known:
+            raise Malformed(f"trigger {one.name!r}, template", f"{words.template!r} does not exist")
+    live = sum(one.enabled for one in saved)
+    return f"{len(saved)} in studio {here.studio}, {live} of them enabled"

@@ -1,0 +1,137 @@
+"""`events`: what came in, and what could not be understood."""
+
+# ruff: noqa: PLC0415 - help must not wait for what a verb works with
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from control_center.cli.aim import Aim, show
+from control_center.cli.tables import as_json, columns, pairs
+from control_center.cli.verbs import group, verb
+from control_center.domain.errors import NotFound
+
+
+def add_to(app: typer.Typer) -> None:
+    noun = group(app, "events", "What came in from the CRM, and what could not be understood.")
+    verb(noun, "list", example="events list --record session/4711")(list_)
+    verb(noun, "show", example="events show 01JD0000")(show_one)
+    verb(noun, "dead", example="events dead", but=("studio",))(dead)
+    verb(noun, "replay", example="events replay --all", but=("studio",))(replay)
+
+
+async def list_(
+    aim: Aim,
+    *,
+    record: Annotated[str, typer.Option(help="Only this record, such as session/4711.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
+) -> None:
+    """List the events of a studio, newest first."""
+    from control_center.store import db, views_events
+
+    async with aim.database() as here, db.session(here.pool) as connection:
+        page = await views_events.events(
+            connection, here.studio, subject=record or None, cursor=cursor or None, limit=limit
+        )
+    if aim.json:
+        as_json({"items": page.items, "next_cursor": page.next_cursor})
+        return
+    columns(
+        [
+            {"received": one.received_at, "type": one.type, "record": one.subject, "verdict": one.verdict, "id": one.id}
+            for one in page.items
+        ],
+        none="no event has come in",
+    )
+
+
+async def show_one(aim: Aim, *, event_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one event with its body."""
+    import msgspec
+
+    from control_center.store import db, views_events
+
+    async with aim.database() as here, db.session(here.pool) as connection:
+        found = await views_events.by_id(connection, here.studio, event_id)
+    if not found:
+        raise NotFound(f"there is no event {event_id!r} in studio {here.studio!r}")
+    if aim.json:
+        as_json([{**msgspec.to_builtins(event), "body": msgspec.Raw(body.encode())} for event, body in found])
+        return
+    for event, body in found:
+        pairs(msgspec.to_builtins(event))
+        show(msgspec.json.format(body, indent=2))
+
+
+async def dead(aim: Aim, *, limit: Annotated[int, typer.Option(min=1, max=200)] = 50) -> None:
+    """List the bodies that could not be understood and wait to be mended and replayed."""
+    from control_center.store import db, views_events
+
+    async with aim.database() as here, db.session(here.pool) as connection:
+        page = await views_events.dead(connection, limit=limit)
+    if aim.json:
+        as_json({"items": page.items, "next_cursor": page.next_cursor})
+        return
+    columns(
+        [
+            {"id": one.id, "received": one.received_at, "field": one.field, "reason": one.reason, "body": one.body[:80]}
+            for one in page.items
+        ],
+        none="nothing is set aside: everything that came was understood",
+    )
+
+
+async def replay(
+    aim: Aim,
+    *,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID", help="As `events dead` lists them.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that are set aside.")] = False,
+) -> int:
+    """Take in again what was set aside, once the cause is mended (a studio that did not exist, say)."""
+    if bool(ids) == every:
+        raise typer.BadParameter("give the ids, or --all")
+    async with aim.database() as here:
+        results = [await _replay(here.pool, one) for one in await _buried(here.pool, ids)]
+    if aim.json:
+        as_json({"items": results})
+    else:
+        columns(results, none="nothing is set aside")
+    return 0 if all(one["result"] == "understood" for one in results) else 1
+
+
+async def _buried(pool: Any, ids: list[int] | None) -> list[Any]:
+    from control_center.store import db, events
+
+    async with db.session(pool) as connection:
+        if ids is None:
+            found, after = [], 0
+            while page := await events.unburied(connection, after=after):
+                found += page
+                after = page[-1].dead_id
+            return found
+        found = [one for wanted in ids for one in await events.unburied(connection, dead_id=wanted)]
+    missing = set(ids) - {one.dead_id for one in found}
+    if missing:
+        raise NotFound(f"nothing is set aside under {', '.join(map(str, sorted(missing)))}")
+    return found
+
+
+async def _replay(pool: Any, one: Any) -> dict[str, Any]:
+    from control_center.engine.intake import Intake
+    from control_center.service import now
+    from control_center.store import db, events
+
+    taken = await Intake(pool, now).take_in([one.body], keep_dead=False)
+    if taken.dead:
+        return {
+            "id": one.dead_id,
+            "result": "not understood",
+            "field": taken.dead[0].field,
+            "reason": taken.dead[0].reason,
+        }
+    async with db.session(pool) as connection:
+        await events.raise_dead(connection, one.dead_id)
+    return {"id": one.dead_id, "result": "understood", "field": "", "reason": ""}

@@ -1,0 +1,115 @@
+"""`messages` and `sandbox`: what was sent, what waits for a worker, and what the sandbox took."""
+
+# ruff: noqa: PLC0415 - help must not wait for what a verb works with
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from control_center.cli.actions import number_of, record_of
+from control_center.cli.aim import Aim, show
+from control_center.cli.tables import as_json, columns, pairs
+from control_center.cli.verbs import group, verb
+from control_center.domain.errors import Malformed, NotFound
+
+
+def add_to(app: typer.Typer) -> None:
+    noun = group(app, "messages", "Texts and emails: each one, what became of it, and what the provider said.")
+    verb(noun, "list", example="messages list --state unknown")(list_)
+    verb(noun, "show", example="messages show m-12")(show_one)
+    sandbox = group(app, "sandbox", "The provider that sends nothing.")
+    verb(sandbox, "outbox", example="sandbox outbox --demo", but=("studio",))(outbox)
+
+
+async def list_(
+    aim: Aim,
+    *,
+    state: Annotated[list[str] | None, typer.Option(help="queued, accepted, unknown, ...; may be repeated.")] = None,
+    channel: Annotated[str, typer.Option(help="sms or email.")] = "",
+    trigger: Annotated[str, typer.Option(help="Only of this trigger.")] = "",
+    record: Annotated[str, typer.Option(help="Only about this record, such as session/4711.")] = "",
+    text: Annotated[str, typer.Option(help="Look for this in words, address and recipient.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
+) -> None:
+    """List messages, newest first."""
+    from control_center.domain.message import State
+    from control_center.store import db, views_messages
+
+    names = [one.value for one in State]
+    for one in state or ():
+        if one not in names:
+            raise Malformed("state", f"{one!r}; allowed: {', '.join(names)}")
+    wanted = views_messages.Filter(
+        states=[State(one) for one in state] if state else None,
+        channel=channel or None,
+        trigger=trigger or None,
+        record=record_of(record) if record else None,
+        text=text or None,
+    )
+    async with aim.database() as here, db.session(here.pool) as connection:
+        page = await views_messages.messages(connection, here.studio, wanted, cursor=cursor or None, limit=limit)
+    if aim.json:
+        as_json({"items": page.items, "next_cursor": page.next_cursor})
+        return
+    columns(
+        [
+            {
+                "id": one.id,
+                "channel": one.channel,
+                "state": one.state,
+                "to": one.to,
+                "record": one.record,
+                "trigger": one.trigger,
+                "sent": one.sent_at,
+                "reason": one.reason,
+            }
+            for one in page.items
+        ],
+        none="no such message",
+    )
+
+
+async def show_one(aim: Aim, *, message: Annotated[str, typer.Argument(metavar="ID", help="Such as m-12.")]) -> None:
+    """Show one message with every attempt to send it and every receipt."""
+    import msgspec
+
+    from control_center.store import db, views_messages
+
+    number = number_of(message, "m")
+    async with aim.database() as here, db.session(here.pool) as connection:
+        found = await views_messages.message(connection, here.studio, number)
+        attempts = await views_messages.attempts(connection, here.studio, number)
+        receipts = await views_messages.receipts(connection, here.studio, number)
+    if found is None:
+        raise NotFound(f"there is no message {message!r} in studio {here.studio!r}")
+    if aim.json:
+        as_json({**msgspec.to_builtins(found), "attempt_list": attempts, "receipts": receipts})
+        return
+    pairs(msgspec.structs.asdict(found))
+    for attempt in attempts:
+        said = attempt.outcome or "no answer yet"
+        show(f"attempt {attempt.key}  {attempt.started_at:%Y-%m-%d %H:%M:%S}Z  {said}  {attempt.reason or ''}".rstrip())
+    for receipt in receipts:
+        show(f"receipt  {receipt.received_at:%Y-%m-%d %H:%M:%S}Z  {receipt.fate}  {receipt.reason or ''}".rstrip())
+
+
+async def outbox(aim: Aim, *, limit: Annotated[int, typer.Option(min=1)] = 50) -> None:
+    """Show what the sandbox providers accepted last."""
+    import msgspec
+
+    from control_center.daemon.place import OUTBOX
+    from control_center.domain.wire.sandbox import read_outbox
+
+    file = aim.quiet().data_dir / OUTBOX
+    lines = read_outbox(file.read_bytes())[-limit:] if file.exists() else []
+    if aim.json:
+        as_json({"items": lines})
+        return
+    rows = [msgspec.to_builtins(one) for one in lines]
+    columns(
+        [{name: row[name] for name in ("at", "channel", "message", "to", "subject", "text")} for row in rows],
+        none=f"the sandbox has accepted nothing yet ({file})",
+    )

@@ -1,0 +1,80 @@
+"""`templates`: words with fields, as files."""
+
+# ruff: noqa: PLC0415 - help must not wait for what a verb works with
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from control_center.cli.aim import Aim, show
+from control_center.cli.tables import as_json, columns
+from control_center.cli.verbs import group, verb
+from control_center.domain.errors import ConfigurationError, Malformed
+
+
+def add_to(app: typer.Typer) -> None:
+    noun = group(app, "templates", "Words with fields, for texts and emails.")
+    verb(noun, "list", example="templates list")(list_)
+    verb(noun, "apply", example="templates apply config/templates")(apply)
+
+
+async def list_(aim: Aim) -> None:
+    """List the templates of a studio."""
+    from control_center.store import db, templates
+
+    async with aim.database() as here, db.session(here.pool) as connection:
+        found = await templates.of_studio(connection, here.studio)
+    if aim.json:
+        as_json({"items": [{"name": name, **body} for name, body in found.items()], "next_cursor": None})
+        return
+    parts = ("sms", "subject", "text", "html")
+    columns(
+        [
+            {
+                "name": name,
+                "kind": body.get("kind", "any"),
+                "purpose": body.get("purpose"),
+                "parts": ", ".join(part for part in parts if part in body),
+            }
+            for name, body in found.items()
+        ],
+        none="there are no templates yet; begin with: control-center templates apply PATH",
+    )
+
+
+async def apply(
+    aim: Aim,
+    *,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="NAME.toml files, or folders of them.")],
+) -> None:
+    """Save the templates of these files; one that is wrong is named, and then none is saved."""
+    from control_center.engine import templates
+
+    bodies = read_files(paths)
+    for name, body in bodies.items():
+        templates.parse(name, body)
+    async with aim.database() as here:
+        for name, body in bodies.items():
+            await templates.put(here.pool, here.studio, name, body)
+    if aim.json:
+        as_json({"saved": list(bodies)})
+    else:
+        show(f"saved: {', '.join(bodies) or 'nothing, there are no files'}")
+
+
+def read_files(paths: list[Path]) -> dict[str, dict[str, Any]]:
+    """Template files by their name without `.toml`. Raises Malformed naming the file."""
+    found = {}
+    for path in paths:
+        if not path.exists():
+            raise ConfigurationError(f"{path}: there is no such file or folder")
+        for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
+            try:
+                found[file.stem] = tomllib.loads(file.read_text("utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise Malformed(file.name, f"not TOML: {error}") from None
+    return found

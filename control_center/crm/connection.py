@@ -1,0 +1,100 @@
+"""The edge of the broker: how a connection is opened, how its loss looks, and how long to wait before the next."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import aio_pika
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import AMQPError, AuthenticationError, InvalidFrameError, ProbableAuthenticationError
+
+from control_center.domain.errors import ConfigurationError, ControlCenterError
+
+HEARTBEAT_SECONDS = 10  # a silent peer is given up after 3 x (heartbeat + 1); with the default of 60, 3 minutes
+CONNECT_SECONDS = 15.0
+ANSWER_SECONDS = 30.0  # long: a question given up closes its channel; and a queue may be electing its leader
+HANG_UP_SECONDS = 3.0
+
+# Both libraries log each refused connection with a traceback; the inbox and the outbox say the same in one line.
+for _library in ("aio_pika", "aiormq"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
+
+
+class BrokerAway(ControlCenterError):  # noqa: N818 - reads as the sentence "raise BrokerAway(...)"
+    """The broker cannot be reached, or what we held on it is gone; trying again later is the answer."""
+
+
+async def connect(url: str, name: str) -> AbstractConnection:
+    """Open a connection that the broker's operator will see under `name`.
+
+    It does not restore itself: whoever opened it notices the loss and opens the next.
+    Raises ConfigurationError when the address or the user is wrong, BrokerAway for everything that may pass.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"amqp", "amqps"}:
+        raise ConfigurationError("broker_url must begin with amqp:// or amqps://")
+    heartbeat = None if "heartbeat" in parse_qs(parts.query) else HEARTBEAT_SECONDS
+    with broker_errors("connecting"):
+        try:
+            return await aio_pika.connect(url, timeout=CONNECT_SECONDS, name=name, heartbeat=heartbeat)
+        except (AuthenticationError, ProbableAuthenticationError) as error:
+            raise ConfigurationError("the broker refuses the user or the password in broker_url") from error
+        except InvalidFrameError as error:
+            raise BrokerAway("the broker closed the door: is the virtual host in broker_url right?") from error
+
+
+async def hang_up(connection: AbstractConnection) -> None:
+    """Close without waiting for a peer that may be long gone."""
+    with contextlib.suppress(BrokerAway, TimeoutError):
+        async with asyncio.timeout(HANG_UP_SECONDS):
+            with broker_errors("closing"):
+                await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def answering(doing: str) -> AsyncIterator[None]:
+    """Around questions that the broker must answer: those it leaves open for long count as BrokerAway too."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            with broker_errors(doing):
+                yield
+    except TimeoutError:
+        raise BrokerAway(f"{doing}: no answer within {ANSWER_SECONDS:.0f} s") from None
+
+
+@contextlib.contextmanager
+def broker_errors(doing: str) -> Iterator[None]:
+    """Turn every way in which a call on a connection can fail into BrokerAway, and nothing else."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        # A dying connection rejects the calls that wait on it with CancelledError. Unless somebody did cancel this
+        # task, that is a loss of the broker and must not end us.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BrokerAway(f"{doing}: the connection was closed") from None
+    except (AMQPError, OSError, RuntimeError) as error:  # RuntimeError: "channel closed", "connection closed"
+        raise BrokerAway(f"{doing}: {str(error) or type(error).__name__}") from error
+
+
+def pauses(longest: float) -> Iterator[float]:
+    """Seconds to wait before each further try: doubling up to `longest`, spread so that many do not come at once."""
+    pause = 0.2
+    while True:
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+        pause = min(pause * 2, longest)
+
+
+async def elapsed(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait; True when the time went by, False as soon as `stop` is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return True
+    return False

@@ -1,0 +1,117 @@
+"""The composition root of `control-center run`: servers, the engine's duties, the web, and workers as children."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+import structlog
+
+from control_center.daemon import children, place, servers
+from control_center.daemon.duties import Duties
+from control_center.daemon.place import Endpoints
+from control_center.daemon.servers import Say
+from control_center.domain.studio import Studio
+from control_center.service import Service
+from control_center.settings import PREFIX, Settings
+from control_center.store import db, studios
+
+log = structlog.get_logger(__name__)
+
+ROLES: Final = ("engine", "release", "sms", "email", "web")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `beside` may work with: the installation as it runs."""
+
+    life: Service
+    pool: db.Pool
+    endpoints: Endpoints
+
+
+async def run(
+    settings: Settings,
+    roles: Collection[str] = ROLES,
+    *,
+    say: Say,
+    prepare: Callable[[db.Pool], Awaitable[None]] | None = None,
+    beside: Callable[[Running], None] | None = None,
+) -> None:
+    """Run these roles until SIGTERM or SIGINT.
+
+    `say` takes lines for people. `prepare` is called on the database before anything comes in, `beside` once all is
+    up. Raises ConfigurationError where it cannot begin, and whatever ended a duty.
+    """
+    async with _ground(settings, say) as (dsn, broker_url):
+        life = Service()
+        pool = await db.open_pool(dsn, application="control-center run", size=16)
+        life.on_close(pool.close)
+        await first_studio(pool, settings)
+        if prepare is not None:
+            await prepare(pool)
+        duties = Duties(life, pool, dsn, broker_url)
+        http = await _web(settings, duties) if "web" in roles else ""
+        _start(settings, roles, duties)
+        endpoints = Endpoints(http, str(settings.data_dir / place.TOKEN), dsn, broker_url, os.getpid())
+        place.write_endpoints(settings.data_dir, endpoints)
+        try:
+            if beside is not None:
+                beside(Running(life, pool, endpoints))
+            await life.run(ready=f"running {', '.join(roles)}")
+        finally:
+            place.remove_endpoints(settings.data_dir)
+
+
+def _start(settings: Settings, roles: Collection[str], duties: Duties) -> None:
+    if "release" in roles:
+        duties.release()
+    if "engine" in roles:
+        duties.engine()
+    environment = {f"{PREFIX}DATABASE_URL": duties.dsn, f"{PREFIX}DATA_DIR": str(settings.data_dir)}
+    for channel in ("sms", "email"):
+        if channel in roles:
+            duties.life.start(f"{channel} worker", children.tend(channel, environment, duties.life.stop))
+
+
+@asynccontextmanager
+async def _ground(settings: Settings, say: Say) -> AsyncIterator[tuple[str, str]]:
+    """The data folder, the database and the broker: the last two start side by side."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(place.occupied(settings.data_dir))
+        try:
+            async with asyncio.TaskGroup() as starting:
+                dsn = starting.create_task(stack.enter_async_context(servers.database(settings, say)))
+                broker_url = starting.create_task(stack.enter_async_context(servers.broker(settings, say)))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # the other one was only cancelled because of it
+        yield dsn.result(), broker_url.result()
+
+
+async def first_studio(pool: db.Pool, settings: Settings) -> None:
+    """Make the studio that the settings describe where there is none at all."""
+    async with db.transaction(pool) as tx:
+        if await studios.every(tx):
+            return
+        studio = Studio(
+            settings.studio,
+            settings.studio.replace("-", " ").title(),
+            settings.timezone,
+            settings.country,
+            sms_sender=settings.sms_from,
+            email_sender=settings.email_from,
+        )
+        await studios.put(tx, studio)
+    log.info("studio.created", studio=studio.studio, timezone=studio.timezone)
+
+
+async def _web(settings: Settings, duties: Duties) -> str:
+    """Serve console, API, hooks and health; returns the address."""
+    token = place.token(settings.data_dir, settings.api_token.get_secret_value())
+    sha256(token.encode()).hexdigest()
+    return ""

@@ -1,0 +1,103 @@
+"""What each role of the engine process does, wired to the database, the broker and each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
+
+from control_center.crm.inbox import Dead, Inbox
+from control_center.crm.outbox import Outbox, Published, Unroutable
+from control_center.crm.outbox import Parcel as Letter
+from control_center.engine.intake import RELEASE_CHANNEL, Intake
+from control_center.engine.relay import Answer, Parcel, Relay, Verdict
+from control_center.engine.release import Release
+from control_center.loop import Loop
+from control_center.service import Service, now
+from control_center.store import db
+
+POLL: Final = 5.0  # seconds between looks for what is due, when nobody says that there is something
+TEND: Final = 15.0
+
+
+@dataclass(slots=True)
+class Duties:
+    """Starts duties on one process' life. `loops` and `inbox` are what readiness looks at."""
+
+    life: Service
+    pool: db.Pool
+    dsn: str
+    broker_url: str
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    loops: list[Loop] = field(default_factory=list)
+    inbox: Inbox | None = None
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.pool, now)
+
+    def release(self) -> None:
+        """SPINE 2, whenever something is due: by its own clock, or woken by an intake anywhere."""
+        release = Release(self.pool, now)
+
+        async def work() -> float:
+            if await release.run_once():
+                return 0.0
+            due = await release.next_due()
+            # What is due and not ours is another release's; its transaction is short.
+            return POLL if due is None else min(POLL, max(0.05, (due - now()).total_seconds()))
+
+        listener = db.Listener(self.dsn, {RELEASE_CHANNEL: self.wake}, application="control-center release wakes")
+        self.life.on_close(listener.close)
+
+        async def listen() -> float:
+            await listener.tend()
+            return TEND
+
+        self._start(Loop("release", work, self.life.stop, away=db.AWAY, wake=self.wake))
+        self._start(Loop("listen", listen, self.life.stop, away=db.AWAY))
+
+    def engine(self) -> None:
+        """SPINE 1 from the broker, the way back to it, and the upkeep of the database."""
+        if self.broker_url:
+            self.inbox = Inbox(self.broker_url, self._take_in)
+            self.life.start("inbox", self.inbox.run(self.life.stop))
+            self._relay()
+        self._upkeep()
+
+    def _relay(self) -> None:
+        outbox = Outbox(self.broker_url)
+
+        async def publish(parcels: Sequence[Parcel]) -> list[Answer]:
+            letters = [Letter(one.exchange, one.routing_key, one.body, one.command_id, one.headers) for one in parcels]
+            return [_answer(receipt) for receipt in await outbox.publish(letters)]
+
+        relay = Relay(self.pool, publish, uuid4())
+        self.life.on_close(outbox.close)
+        self.life.on_close(relay.close)
+        self._start(Loop("relay", relay.run_once, self.life.stop, away=db.AWAY))
+
+    def _upkeep(self) -> None:
+        pass
+
+    async def _take_in(self, bodies: Sequence[bytes]) -> list[Dead]:
+        taken = await self.intake.take_in(bodies)
+        if taken.due_now:
+            self.wake.set()
+        return [Dead(dead.body, dead.reason, dead.field) for dead in taken.dead]
+
+    def _start(self, loop: Loop) -> None:
+        self.loops.append(loop)
+        self.life.start(loop.name, loop.run())
+
+
+def _answer(receipt: object) -> Answer:
+    match receipt:
+        case Published():
+            return Answer(Verdict.PUBLISHED)
+        case Unroutable(reason=reason):
+            return Answer(Verdict.UNROUTABLE, reason)
+        case _:
+            return Answer(Verdict.UNCONFIRMED, getattr(receipt, "reason", ""))

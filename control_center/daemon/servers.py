@@ -1,0 +1,71 @@
+"""PostgreSQL and RabbitMQ: the configured ones, else private ones that live as long as we do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+from control_center.embedded import Postgres, Rabbitmq, find_rabbitmq
+from control_center.settings import Settings
+from control_center.store import migrate
+
+Say: TypeAlias = Callable[[str], None]
+
+
+@asynccontextmanager
+async def database(settings: Settings, say: Say) -> AsyncIterator[str]:
+    """The URL of a database that fits this program. A private one is created and upgraded, a configured one is not.
+
+    Raises ConfigurationError with the command to type where the configured one is older than the program.
+    """
+    configured = settings.database_url.get_secret_value()
+    if configured:
+        await migrate.check(configured)
+        yield configured
+        return
+    async with private_database(settings, say) as dsn:
+        yield dsn
+
+
+@asynccontextmanager
+async def private_database(settings: Settings, say: Say) -> AsyncIterator[str]:
+    """The private PostgreSQL of the data folder, with the newest schema."""
+    say("starting a private PostgreSQL ...")
+    server = Postgres(settings.data_dir / "postgres")
+    dsn = await server.start()
+    try:
+        await migrate.migrate(dsn)
+        yield dsn
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def broker(settings: Settings, say: Say) -> AsyncIterator[str]:
+    """The URL of the broker, empty where there is none and events come over HTTP."""
+    configured = settings.broker_url.get_secret_value()
+    if configured == "none":
+        yield ""
+    elif configured:
+        yield configured
+    elif find_rabbitmq() is None:
+        say("no RabbitMQ here: events come over HTTP (set CONTROL_CENTER_BROKER_URL, or install rabbitmq-server)")
+        yield ""
+    else:
+        say("starting a private RabbitMQ (ten seconds or so) ...")
+        server = Rabbitmq(settings.data_dir / "rabbitmq")
+        try:
+            yield await server.start()
+        finally:
+            await server.stop()
+
+
+def masked(url: str) -> str:
+    """The URL without its password, for people to see."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))

@@ -1,0 +1,107 @@
+"""An action: one (record, trigger, occurrence), a decision waiting for its time.
+
+planned ──▶ released            its messages and commands exist
+   │ ▲ └──▶ review ──▶ released a person processes it
+   │ │       held  ──▶ released a person releases it
+   │ └────── lapsed             no longer qualified; returns when it qualifies again before its use-by
+   ├──────▶ expired             ended without a send
+   └──────▶ deleted             a person dropped it
+baselined                       was past when the trigger was saved or the record first seen
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+
+class State(str, Enum):
+    """The states of contract part 5; what each means stands beside the column in schema.sql."""
+
+    PLANNED = "planned"
+    REVIEW = "review"
+    HELD = "held"
+    RELEASED = "released"
+    LAPSED = "lapsed"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+    BASELINED = "baselined"
+
+
+PENDING = frozenset({State.PLANNED, State.REVIEW, State.HELD})
+HANDLED = frozenset({State.RELEASED, State.EXPIRED, State.DELETED, State.BASELINED})  # never queued again
+
+# BASELINED: an edit changed whom the trigger matches, and the new activation is already past.
+_ENDS = frozenset({State.RELEASED, State.LAPSED, State.EXPIRED, State.DELETED, State.BASELINED})
+
+# Every move that is allowed, each a named verb guarded by the state it leaves; store.actions has no other.
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.PLANNED: _ENDS | {State.PLANNED, State.REVIEW, State.HELD},
+    State.REVIEW: _ENDS | {State.PLANNED, State.REVIEW},
+    State.HELD: _ENDS | {State.PLANNED, State.HELD},
+    State.LAPSED: frozenset({State.PLANNED}),
+    State.BASELINED: frozenset({State.PLANNED}),
+    State.RELEASED: frozenset(),
+    State.EXPIRED: frozenset(),
+    State.DELETED: frozenset(),
+}
+
+# Why a baselined action is baselined: only the first is undone when an older version proves it wrong.
+BEFORE_US = "before us: it was already past when we first heard of this record"
+BEFORE_TRIGGER = "before the trigger: it was already past when the trigger was switched on"
+IN_SNAPSHOT = "snapshot: history that was loaded, not news"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One row of `actions`, as deciding needs it."""
+
+    action_id: int
+    trigger_id: int
+    trigger_version: int
+    occurrence: str
+    state: State
+    activation_at: datetime
+    due_at: datetime
+    use_by: datetime
+    reason: str
+    released_at: datetime | None
+
+    @property
+    def times(self) -> tuple[datetime, datetime]:
+        """What a plan is compared by; `due_at` follows from the first with the calendar."""
+        return self.activation_at, self.use_by
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an action is to be: a new row, or the new content of one that exists."""
+
+    trigger_id: int
+    trigger_version: int
+    occurrence: str
+    state: State
+    activation_at: datetime
+    due_at: datetime
+    use_by: datetime
+    reason: str
+
+    @property
+    def times(self) -> tuple[datetime, datetime]:
+        return self.activation_at, self.use_by
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A new occurrence."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An existing action moves from `action.state` to `plan.state`, possibly with other times."""
+
+    action: Action
+    plan: Plan

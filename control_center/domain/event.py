@@ -1,0 +1,329 @@
+"""Bytes from the CRM become an Event, or are refused with the field and the reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from control_center.domain.catalogue import RECORD_KINDS
+from control_center.domain.errors import Malformed
+from control_center.domain.record import Facts, Picture, Record, check_moment, facts_of
+
+EVENT_LIMIT = 256 * 1024  # bytes of one event
+SNAPSHOT_LIMIT = 8 * 1024 * 1024  # bytes of a snapshot
+_NAME_LIMIT = 200  # characters of anything that becomes part of a key
+_LARGEST_VERSION = 2**53  # what every JSON writer can say exactly
+_NESTING = 100  # levels of one record
+
+
+class Verb(Enum):
+    CREATED = "created"
+    UPDATED = "updated"
+    STATUS_CHANGED = "status_changed"
+    DELETED = "deleted"
+    SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One understood event: who it is about, and the versions of records it shows.
+
+    `source` and `event_id` together are its identity. `seen` holds one Picture for each record or client in it,
+    each as that version alone would give it. `caused_by` is the id of our command that the CRM answers.
+    """
+
+    studio: str
+    source: str
+    event_id: str
+    type: str
+    verb: Verb
+    subject: str
+    time: datetime
+    body: str
+    seen: tuple[Picture, ...]
+    caused_by: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.studio, self.source, self.event_id)
+
+
+_ABSENT = msgspec.Raw()
+
+
+class _Data(msgspec.Struct):
+    record: msgspec.Raw = _ABSENT
+    client: msgspec.Raw = _ABSENT
+    clients: tuple[msgspec.Raw, ...] | None = None
+    records: tuple[msgspec.Raw, ...] | None = None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether this is a snapshot's list, which may be empty, or the shape of a single event."""
+        return self.clients is not None or self.records is not None
+
+
+class _Envelope(msgspec.Struct, rename={"event_id": "id", "event_type": "type"}):
+    specversion: str
+    event_id: str
+    source: str
+    event_type: str
+    subject: str
+    time: str
+    studio: str
+    data: _Data
+    causedby: str | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_RECORD = msgspec.json.Decoder(Record)
+
+
+def decode(body: bytes) -> Event:
+    """Understand one CloudEvent of contract part 3.
+
+    Raises Malformed with the field, such as `data.record.version`, and what is allowed there.
+    """
+    if len(body) > EVENT_LIMIT:
+        _check_size(body)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed("", f"not UTF-8: {error.reason} at byte {error.start}") from None
+    envelope = _decode(_ENVELOPE, body, "")
+    _refuse_nul(body)
+    kind, verb = _type(envelope.event_type)
+    if verb is not Verb.SNAPSHOT and len(body) > EVENT_LIMIT:
+        raise _too_large(body)
+    if envelope.specversion != "1.0":
+        raise Malformed("specversion", f"{envelope.specversion[:20]!r}; allowed is '1.0'")
+    for name in ("event_id", "source", "subject", "studio"):
+        _check_name(name.removeprefix("event_"), getattr(envelope, name))
+    reader = _Reader(envelope.studio, _instant("time", envelope.time), verb)
+    if verb is Verb.SNAPSHOT and envelope.data.is_list:
+        seen = reader.snapshot(envelope.data)
+    else:
+        seen = reader.single(envelope.data, kind, envelope.subject)
+    return Event(
+        studio=envelope.studio,
+        source=envelope.source,
+        event_id=envelope.event_id,
+        type=envelope.event_type,
+        verb=verb,
+        subject=envelope.subject,
+        time=reader.time,
+        body=text,
+        seen=seen,
+        caused_by=envelope.causedby,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the records of one event; what they have in common is held here."""
+
+    studio: str
+    time: datetime
+    verb: Verb
+
+    def single(self, data: _Data, kind: str | None, subject: str) -> tuple[Picture, ...]:
+        """Pictures of one record with its client, or of one client."""
+        about_client = kind == "client" or (kind is None and _absent(data.record))
+        if about_client:
+            if _absent(data.client):
+                raise Malformed("data.client", "missing; an event about a client carries it here")
+            client = self.picture(data.client, "data.client", "client", self.verb)
+            _check_subject(subject, client)
+            return (client,)
+        if _absent(data.record):
+            raise Malformed("data.record", f"missing; an event about a {kind} carries it here")
+        record = self.picture(data.record, "data.record", kind, self.verb)
+        _check_subject(subject, record)
+        if _absent(data.client):
+            return (record,)
+        # A client inside another record's event is never news of its creation.
+        client = self.picture(data.client, "data.client", "client", Verb.UPDATED)
+        if record.client_id != client.record_id:
+            raise Malformed("data.client.id", f"{client.record_id!r} is not data.record.client_id {record.client_id!r}")
+        return (client, record)
+
+    def snapshot(self, data: _Data) -> tuple[Picture, ...]:
+        """Pictures of all clients and records of a snapshot's list."""
+        clients, records = enumerate(data.clients or ()), enumerate(data.records or ())
+        return (
+            *(self.picture(raw, f"data.clients[{n}]", "client", self.verb) for n, raw in clients),
+            *(self.picture(raw, f"data.records[{n}]", None, self.verb) for n, raw in records),
+        )
+
+    def picture(self, raw: msgspec.Raw, field: str, kind: str | None, verb: Verb) -> Picture:
+        """One version of one record, as it alone would be known. Raises Malformed."""
+        record = _decode(_RECORD, raw, field)
+        _check_readable(bytes(raw), field)
+        if kind == "client":
+            found = "client"
+        elif record.kind not in _KINDS:
+            given = "missing, or 'client'" if record.kind == "client" else repr(record.kind[:40])
+            raise Malformed(f"{field}.kind", f"{given}; allowed: {', '.join(sorted(_KINDS))}")
+        elif kind is not None and record.kind != kind:
+            raise Malformed(f"{field}.kind", f"{record.kind[:40]!r} does not fit the type crm.{kind}.*")
+        else:
+            found = record.kind
+        _check_record(record, field)
+        created = verb is Verb.CREATED
+        return Picture(
+            studio=self.studio,
+            kind=found,
+            record_id=record.record_id,
+            version=record.version,
+            body=bytes(raw).decode(),
+            client_id=None if found == "client" else record.client_id,
+            deleted=verb is Verb.DELETED,
+            first_version=record.version,
+            first_facts=None if created else _facts_before(record, verb),
+            known_since=None if created else self.time,
+        )
+
+
+def _facts_before(record: Record, verb: Verb) -> Facts:
+    """What the record already was; the status change that an event reports is news, not history."""
+    facts = facts_of(record)
+    if verb is Verb.STATUS_CHANGED:
+        return replace(facts, status=None, status_changed_at=None)
+    return facts
+
+
+_KINDS = RECORD_KINDS - {"client"}  # what may stand in `record`; a client stands beside it
+
+
+def _check_size(body: bytes) -> None:
+    """Refuse what is too large even to look into."""
+    if len(body) > SNAPSHOT_LIMIT or b"crm.snapshot" not in body:
+        raise _too_large(body)
+
+
+def _too_large(body: bytes) -> Malformed:
+    return Malformed("", f"{len(body)} bytes; an event may have {EVENT_LIMIT}, a snapshot {SNAPSHOT_LIMIT}")
+
+
+_MISSING = re.compile("Object missing required field `(.*)`")
+_ANYTHING = msgspec.json.Decoder()
+
+
+def _decode(decoder: Any, raw: Any, field: str) -> Any:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        found, _, path = str(error).partition(" - at `$")
+        place = path.rstrip("`").lstrip(".").partition("[...]")[0]  # msgspec does not say which name it was
+        missing = _MISSING.fullmatch(found)
+        if missing:
+            place, found = f"{place}.{missing[1]}".lstrip("."), "is missing"
+        raise Malformed(".".join(part for part in (field, place) if part), found) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(field, f"not JSON: {error}") from None
+    except RecursionError:
+        raise Malformed(field, "nested too deeply") from None
+
+
+def _absent(raw: msgspec.Raw) -> bool:
+    return bytes(raw) in (b"", b"null")
+
+
+def _type(text: str) -> tuple[str | None, Verb]:
+    """`crm.session.updated` -> ("session", UPDATED); `crm.snapshot` -> (None, SNAPSHOT)."""
+    if text == "crm.snapshot":
+        return None, Verb.SNAPSHOT
+    match text.split("."):
+        case ["crm", kind, verb] if kind in RECORD_KINDS and verb in _VERBS:
+            return kind, _VERBS[verb]
+        case _:
+            raise Malformed(
+                "type",
+                f"{text[:60]!r}; allowed: crm.<kind>.<verb> with verb {'|'.join(_VERBS)}, or crm.snapshot",
+            )
+
+
+_VERBS = {verb.value: verb for verb in Verb if verb is not Verb.SNAPSHOT}
+
+
+def _instant(field: str, text: str) -> datetime:
+    check_moment(field, text)
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise Malformed(field, f"{text[:40]!r} has no offset; write 2026-11-21T16:04:05Z")
+    return at
+
+
+def _check_name(field: str, text: str) -> None:
+    if not 1 <= len(text) <= _NAME_LIMIT:
+        raise Malformed(field, f"{len(text)} characters; allowed are 1 to {_NAME_LIMIT}")
+
+
+def _check_subject(subject: str, picture: Picture) -> None:
+    expected = f"{picture.kind}/{picture.record_id}"
+    if subject != expected:
+        raise Malformed("subject", f"{subject[:60]!r} does not match the body, which is about {expected!r}")
+
+
+def _check_record(record: Record, field: str) -> None:
+    _check_name(f"{field}.id", record.record_id)
+    if not 1 <= record.version <= _LARGEST_VERSION:
+        raise Malformed(f"{field}.version", f"{str(record.version)[:40]}; allowed is an integer from 1 to 2^53")
+    for name in ("client_id", "type", "status"):
+        value = getattr(record, name)
+        if value is not None:
+            _check_name(f"{field}.{name}", value)
+    for name in ("status_changed_at", "status_due_date"):
+        value = getattr(record, name)
+        if value is not None:
+            check_moment(f"{field}.{name}", value)
+    for name, value in record.dates.items():
+        if value is not None:
+            check_moment(f"{field}.dates.{name}", value)
+
+
+def _refuse_nul(body: bytes) -> None:
+    """NUL cannot be stored as text. The quick look finds nearly none; the walk names the field."""
+    if b"\\u0000" not in body:
+        return
+    try:
+        field = _find_nul(_decode(_ANYTHING, body, ""), "")
+    except RecursionError:
+        raise Malformed("", "nested too deeply") from None
+    if field is not None:
+        raise Malformed(field[:_NAME_LIMIT], "holds a NUL character, which cannot be stored")
+
+
+def _find_nul(value: Any, path: str) -> str | None:
+    if isinstance(value, str):
+        return path if "\x00" in value else None
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if isinstance(key, str) and "\x00" in key:
+            return path or "a name at the top"
+        inner = _find_nul(item, f"{path}.{key}".lstrip(".") if isinstance(key, str) else f"{path}[{key}]")
+        if inner is not None:
+            return inner
+    return None
+
+
+# Numbers that may be larger than any reader takes: very long ones, and those with an exponent of three digits.
+_HUGE = re.compile(rb"[0-9]{200}|[0-9][eE]\+?[0-9]{3}")
+
+
+def _check_readable(raw: bytes, field: str) -> None:
+    """Refuse what decoding passes over and the templates could not read later. The quick look finds nearly none."""
+    if raw.count(b"{") + raw.count(b"[") <= _NESTING and not _HUGE.search(raw):
+        return
+    level, depth = [_decode(_ANYTHING, raw, field)], 0
+    while level:
+        depth += 1
+        inner = (value for outer in level for value in (outer.values() if isinstance(outer, dict) else outer))
+        level = [value for value in inner if isinstance(value, (dict, list))]
+    if depth > _NESTING:
+        raise Malformed(field, f"nested {depth} levels deep; allowed are {_NESTING}")

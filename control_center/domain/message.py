@@ -1,0 +1,169 @@
+"""A message: one SMS or one email to one address, and what an outcome makes of it.
+
+queued ──▶ claimed ──▶ submitting ──▶ accepted ──▶ delivered | undelivered
+  ▲ ▲         │            ├─ proven not taken, tries left ───▶ queued, later
+  │ │         │            ├─ the account is blocked ─────────▶ held
+  │ │         │            ├─ refused for good, or tries over ▶ failed
+  │ │         │            └─ nobody can know, lease ran out ─▶ unknown ──▶ accepted | delivered | undelivered
+  │ │         ├─ window, blackout day ────────────────────────▶ queued, later
+  │ │         ├─ no longer qualifies, STOP, past its use-by ──▶ cancelled | suppressed | expired
+  │ │         └─ lease ran out: nothing has left ─────────────▶ queued
+  │ └─ held ◀── breaker open
+  └──── nobody puts a submitting message back but the owner who can prove that nothing was taken
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from control_center.domain.outcome import Accepted, Blocked, Cause, Fate, NotSent, Outcome, Refused, Unknown
+from control_center.domain.retry import next_attempt
+
+
+class State(str, Enum):
+    """The states of contract part 5; what each means stands beside the column in schema.sql."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    CLAIMED = "claimed"
+    SUBMITTING = "submitting"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    SHADOW = "shadow"
+    RECEIVED = "received"
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.CLAIMED, State.HELD, State.CANCELLED, State.SUPPRESSED, State.EXPIRED}),
+    State.HELD: frozenset({State.QUEUED, State.CANCELLED, State.SUPPRESSED, State.EXPIRED}),
+    State.CLAIMED: frozenset(
+        {
+            State.SUBMITTING,
+            State.QUEUED,
+            State.HELD,
+            State.FAILED,
+            State.CANCELLED,
+            State.SUPPRESSED,
+            State.EXPIRED,
+        }
+    ),
+    State.SUBMITTING: frozenset(
+        {
+            State.ACCEPTED,
+            State.QUEUED,
+            State.HELD,
+            State.FAILED,
+            State.UNKNOWN,
+            State.DELIVERED,  # a receipt may be here before the answer
+            State.UNDELIVERED,
+        }
+    ),
+    State.UNKNOWN: frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.FAILED}),
+    State.ACCEPTED: frozenset({State.DELIVERED, State.UNDELIVERED}),
+    State.UNDELIVERED: frozenset({State.DELIVERED}),
+    State.FAILED: frozenset({State.DELIVERED, State.UNDELIVERED}),
+    State.CANCELLED: frozenset({State.DELIVERED, State.UNDELIVERED}),
+    State.SUPPRESSED: frozenset({State.DELIVERED, State.UNDELIVERED}),
+    State.EXPIRED: frozenset({State.DELIVERED, State.UNDELIVERED}),
+    State.DELIVERED: frozenset(),
+    State.SHADOW: frozenset(),
+    State.RECEIVED: frozenset(),
+}
+
+POISON = 3  # claims that ended in a lost lease before anything was decided
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of a submitting message: the state it goes to and everything written with it.
+
+    `outcome` is the attempt's; `counts` says whether the try counts towards the limit; `opted_out` that the
+    address is to be suppressed from now on; `blocked` that the account's breaker is to count a failure.
+    """
+
+    state: State
+    outcome: str
+    reason: str
+    code: str | None = None
+    due_at: datetime | None = None
+    provider_id: str | None = None
+    counts: bool = True
+    opted_out: bool = False
+    blocked: bool = False
+
+    @property
+    def report(self) -> str | None:
+        """The report that the CRM is sent, if any."""
+        return _REPORTS.get(self.state)
+
+
+_REPORTS = {
+    State.ACCEPTED: "message.sent",
+    State.FAILED: "message.failed",
+    State.UNKNOWN: "message.unknown",
+    State.DELIVERED: "message.delivered",
+    State.UNDELIVERED: "message.failed",
+}
+
+
+def settle(outcome: Outcome, *, key: str, tries: int, use_by: datetime, now: datetime) -> Settlement:
+    """Turn what the provider answered into what becomes of the message; the only place where that happens.
+
+    `tries` counts the tries before this one. Only what is proven not taken goes back to the queue.
+    """
+    match outcome:
+        case Accepted(provider_id=provider_id):
+            return Settlement(State.ACCEPTED, "accepted", "", provider_id=provider_id)
+        case NotSent(reason=reason, code=code, wait=wait):
+            again = next_attempt(tries + 1, now, key=key, wait=wait, use_by=use_by)
+            if again is None:
+                return Settlement(State.FAILED, "not_sent", f"attempts: {reason}", code)
+            return Settlement(State.QUEUED, "not_sent", f"retry: {reason}", code, due_at=again)
+        case Blocked(reason=reason, code=code):
+            return Settlement(State.HELD, "blocked", f"breaker: {reason}", code, counts=False, blocked=True)
+        case Refused(reason=reason, cause=cause, code=code):
+            opted_out = cause is Cause.OPTED_OUT
+            return Settlement(State.FAILED, "refused", f"{cause.value}: {reason}", code, opted_out=opted_out)
+        case Unknown(reason=reason, stage=stage, code=code):
+            return Settlement(State.UNKNOWN, "unknown", f"{stage.value}: {reason}", code)
+
+
+def fold(state: State, fate: Fate) -> State | None:
+    """What a receipt makes of a message in `state`; None where it changes nothing.
+
+    Facts are folded by a fixed rank, so that order and repetition do not matter: delivered outranks undelivered,
+    both outrank accepted. A receipt also settles an unknown message, and proves wrong one that ended otherwise.
+    """
+    if state in (State.QUEUED, State.HELD, State.CLAIMED):
+        return None
+    reached = _FATES[fate]
+    if fate is Fate.SENT and state not in (State.SUBMITTING, State.UNKNOWN):
+        return None
+    return reached if reached in TRANSITIONS[state] else None
+
+
+_FATES = {Fate.SENT: State.ACCEPTED, Fate.DELIVERED: State.DELIVERED, Fate.UNDELIVERED: State.UNDELIVERED}
+
+
+def key_of(message_id: int, number: int) -> str:
+    """Our reference of one attempt at the provider."""
+    return f"m-{message_id}.{number}"
+
+
+def message_of(key: str) -> tuple[int, int] | None:
+    """The message and attempt number that a reference names; None where it is none of ours."""
+    match = _KEY.fullmatch(key)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+# No longer than the columns hold: a provider may echo anything.
+_KEY = re.compile(r"m-([1-9][0-9]{0,18})\.([1-9][0-9]{0,8})")

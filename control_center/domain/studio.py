@@ -1,0 +1,94 @@
+"""A studio: who we send for, from which number and address, in which zone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from control_center.domain import zones
+from control_center.domain.table import Table, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """One studio, as contract part 5 gives it. `accounts` are names of provider accounts, by channel."""
+
+    studio: str
+    name: str
+    timezone: str
+    country: str
+    sms_account: str = "default"
+    sms_sender: str = ""
+    email_account: str = "default"
+    email_sender: str = ""
+    reply_to: str | None = None
+    phone: str = ""
+    address: str = ""
+    web: str = ""
+    enabled: bool = True
+    revision: int = 0
+
+    def fields(self) -> dict[str, Any]:
+        """What templates see as `studio`."""
+        return {
+            "name": self.name,
+            "country": self.country,
+            "phone": self.phone,
+            "email": self.email_sender,
+            "address": self.address,
+            "web": self.web,
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """What is stored beside the columns of their own; `parse` reads it back."""
+        sms = {"account": self.sms_account, "numbers": [self.sms_sender] if self.sms_sender else None}
+        email = {"account": self.email_account, "from": self.email_sender, "reply_to": self.reply_to}
+        plain = {"phone": self.phone, "address": self.address, "web": self.web}
+        return {"sms": _said(sms), "email": _said(email), **_said(plain)}
+
+
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value}
+
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+
+
+def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0) -> Studio:
+    """Understand a studio resource. Raises Malformed naming field, value and what is allowed."""
+    top = Table(values, where, "")
+    studio = top.text("id")
+    if not _ID.fullmatch(studio):
+        raise top.wrong("id", f"{studio!r}; allowed: lower-case letters, digits, - and _, at most 50")
+    timezone = top.text("timezone")
+    zones.zone(timezone, f"{where}, timezone")
+    country = top.text("country", default="US")
+    if not _COUNTRY.fullmatch(country):
+        raise top.wrong("country", f"{country!r}; allowed: two capital letters of ISO 3166, such as US")
+    sms, email = top.table("sms"), top.table("email")
+    numbers = sms.take("numbers") or []
+    if not isinstance(numbers, list) or not all(isinstance(number, str) and "\x00" not in number for number in numbers):
+        raise sms.wrong("numbers", f'{shown(numbers)}; a list such as ["+13125550100"] is needed')
+    found = Studio(
+        studio=studio,
+        name=top.text("name"),
+        timezone=timezone,
+        country=country,
+        sms_account=sms.text("account", default="default"),
+        sms_sender=numbers[0] if numbers else "",
+        email_account=email.text("account", default="default"),
+        email_sender=email.optional("from") or "",
+        reply_to=email.optional("reply_to"),
+        phone=top.text("phone", default=""),
+        address=top.text("address", default=""),
+        web=top.text("web", default=""),
+        enabled=top.boolean("enabled", default=True),
+        revision=revision,
+    )
+    email.refuse_the_rest(later={"postal_address"})
+    sms.refuse_the_rest()
+    top.refuse_the_rest(later={"work_week", "plan", "quiet_hours", "blast_ceiling", "create_unknown_clients"})
+    return found

@@ -1,0 +1,230 @@
+"""Twilio's Messages API: what a text looks like as a request, and what an answer proves.
+
+Twilio has no idempotency key, so an answer that was lost stays unknown until a callback carrying our reference,
+a look into the message list, or a person settles it. Hence the strictness below: only what Twilio documents as
+not taken counts as not taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from control_center.domain.outcome import (
+    Accepted,
+    Blocked,
+    CannotTell,
+    Cause,
+    Fate,
+    Found,
+    Lookup,
+    NotFoundThere,
+    NotSent,
+    Outcome,
+    Refused,
+    Stage,
+    Text,
+    Unknown,
+)
+from control_center.domain.wire.twilio_codes import BLOCKED, FATES, OPTED_OUT, RECIPIENT, THROTTLED, said
+
+BASE = "https://api.twilio.com"
+REFERENCE = "{key}"  # where the callback's address carries our reference
+
+PAGE = 1000  # the longest list Twilio returns at once
+SKEW = timedelta(minutes=2)  # two clocks, and the pre-send commit between `Text.at` and the request
+LATEST = timedelta(minutes=5)  # a request that began at `Text.at` has ended by then, whatever happened
+
+LONGEST_WAIT = timedelta(days=1)  # beyond that a Retry-After is a mistake, not a request
+
+_T = TypeVar("_T")
+
+
+class _Created(msgspec.Struct):
+    sid: str
+    num_segments: str | int | None = None
+
+
+class _Problem(msgspec.Struct):
+    code: int
+    message: str = ""
+
+
+class _Listed(msgspec.Struct):
+    sid: str
+    status: str
+    body: str | None
+    date_created: str
+    messaging_service_sid: str | None = None
+
+
+class _Page(msgspec.Struct):
+    messages: list[_Listed]
+    next_page_uri: str | None = None
+
+
+def messages_path(account: str) -> str:
+    """Both the address to post to and the list to look in."""
+    return f"/2010-04-01/Accounts/{quote(account, safe='')}/Messages.json"
+
+
+def form(text: Text, callback_url_template: str | None = None) -> bytes:
+    """The body of the POST that submits this text.
+
+    The callback's address carries `text.key` wherever the template says `{key}`: it settles a lost answer.
+    The provider is asked not to touch the words, so that what was previewed, counted and stored is what leaves.
+    """
+    fields = [
+        ("To", text.to),
+        (_sender_field(text.sender), text.sender),
+        ("Body", text.body),
+        ("ValidityPeriod", str(_validity(text))),
+        ("SmartEncoded", "false"),
+    ]
+    if callback_url_template is not None:
+        fields.append(("StatusCallback", callback_url_template.replace(REFERENCE, quote(text.key, safe=""))))
+    return urlencode(fields).encode("ascii")
+
+
+def _sender_field(sender: str) -> str:
+    return "MessagingServiceSid" if sender.startswith("MG") else "From"
+
+
+def _validity(text: Text) -> int:
+    """Seconds Twilio may hold the text; it allows 1 to 36,000 and advises against less than 6."""
+    left = (text.expires_at - text.at) // timedelta(seconds=1)
+    return min(max(left, 6), 36_000)
+
+
+def outcome(status: int, retry_after: str | None, body: bytes | None, at: datetime) -> Outcome:
+    """What an HTTP answer to a submission proves; `body` is None when it came incomplete.
+
+    A 404 or 405 comes from something that takes no texts at all, whatever its body says, so it blocks the
+    account instead of leaving each text in doubt. A 4xx with a code that is not in our tables is a documented
+    refusal of this one text: final, but nothing is held against the recipient.
+    """
+    if status == 201:
+        return _created(body)
+    if status == 429:
+        return NotSent("twilio: too many requests", _code(body), _wait(retry_after, at))
+    if status in {401, 403, 404, 405}:
+        return _blocked(status, body)
+    problem = _decoded(body, _Problem) if 400 <= status < 500 and status != 408 else None
+    if problem is None:
+        return Unknown(f"twilio: HTTP {status}", Stage.ANSWERED, str(status))
+    return _refusal(problem, _wait(retry_after, at))
+
+
+def _created(body: bytes | None) -> Outcome:
+    created = _decoded(body, _Created)
+    if created is None or not created.sid:
+        return Unknown("twilio: HTTP 201 without an id", Stage.ANSWERED, "201")
+    try:
+        segments = int(created.num_segments or 0)
+    except ValueError:
+        segments = 0
+    return Accepted(created.sid, segments if segments > 0 else None)  # 0 while a pool has not picked a sender
+
+
+def _blocked(status: int, body: bytes | None) -> Outcome:
+    """401 to 405. A code that blames this one text is believed over the status."""
+    problem = _decoded(body, _Problem)
+    if problem is None:
+        return Blocked(f"twilio: HTTP {status}", str(status))
+    known = _refusal(problem, None)
+    if isinstance(known, Refused) and said(problem.code) is None:
+        return Blocked(f"twilio {problem.code}: {quoted(problem.message)}", str(problem.code))
+    return known
+
+
+def _refusal(problem: _Problem, wait: timedelta | None) -> Outcome:
+    code = problem.code
+    reason = f"twilio {code}: {said(code) or quoted(problem.message)}"
+    if code in THROTTLED:
+        return NotSent(reason, str(code), wait)
+    if code in BLOCKED:
+        return Blocked(reason, str(code))
+    if code in RECIPIENT:
+        return Refused(reason, Cause.RECIPIENT, str(code))
+    if code in OPTED_OUT:
+        return Refused(reason, Cause.OPTED_OUT, str(code))
+    return Refused(reason, Cause.CONTENT, str(code))
+
+
+def _code(body: bytes | None) -> str:
+    problem = _decoded(body, _Problem)
+    return "429" if problem is None else str(problem.code)
+
+
+def _wait(retry_after: str | None, at: datetime) -> timedelta | None:
+    """Retry-After as a length of time: seconds, or an HTTP date counted from `at`."""
+    if retry_after is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,9}", retry_after.strip()):
+        return min(timedelta(seconds=int(retry_after)), LONGEST_WAIT)
+    until = _instant(retry_after)
+    return None if until is None else min(max(until - at, timedelta()), LONGEST_WAIT)
+
+
+def _instant(rfc_2822: str) -> datetime | None:
+    try:
+        instant = parsedate_to_datetime(rfc_2822)
+    except (ValueError, OverflowError):
+        return None
+    return instant if instant.tzinfo is not None else None
+
+
+def quoted(words: str) -> str:
+    """A provider's words fit for a log and a page: one line, short, without phone numbers."""
+    line = "".join(char if char.isprintable() else " " for char in words)
+    return re.sub(r"[0-9]{5,}", "…", line)[:200].strip()
+
+
+def search(text: Text) -> list[tuple[str, str]]:
+    """The query for the texts that may be this one. A text still queued has no sent date, so that is left off."""
+    query = [("To", text.to), ("PageSize", str(PAGE))]
+    return query if text.sender.startswith("MG") else [*query, ("From", text.sender)]
+
+
+def found(body: bytes | None, text: Text, known: Collection[str] = ()) -> Lookup:
+    """Whether the list of texts to and from these numbers contains this one, by its words and its time.
+
+    `known` are the ids that already belong to other attempts; two texts with the same words are told apart by
+    them, and otherwise not at all.
+    """
+    page = _decoded(body, _Page)
+    if page is None:
+        return CannotTell("twilio: the list came unreadable")
+    times = [_instant(listed.date_created) for listed in page.messages]
+    if page.next_page_uri and all(time is None or time > text.at - SKEW for time in times):
+        return CannotTell("twilio: more texts than one list holds")
+    candidates = [
+        listed
+        for listed, time in zip(page.messages, times, strict=True)
+        if listed.sid not in known and (time is None or text.at - SKEW <= time <= text.at + LATEST)
+    ]
+    if any(not listed.body for listed in candidates):
+        return CannotTell("twilio: the words are no longer stored there")
+    same = [listed for listed in candidates if _is(listed, text)]
+    if len(same) > 1:
+        return CannotTell(f"twilio: {len(same)} texts with these words")
+    return Found(same[0].sid, FATES.get(same[0].status, Fate.SENT)) if same else NotFoundThere()
+
+
+def _is(listed: _Listed, text: Text) -> bool:
+    same_pool = not text.sender.startswith("MG") or listed.messaging_service_sid in {None, text.sender}
+    return same_pool and (listed.body or "").strip() == text.body.strip()
+
+
+def _decoded(body: bytes | None, shape: type[_T]) -> _T | None:
+    """The body as that shape, or None: deep nesting and wrong types are an answer not understood."""
+    try:
+        return msgspec.json.decode(body or b"", type=shape)
+    except (msgspec.DecodeError, RecursionError):
+        return None

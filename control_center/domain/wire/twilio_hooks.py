@@ -1,0 +1,69 @@
+"""Twilio's calls to us: whether one is Twilio's, and what it says became of a text."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from control_center.domain.outcome import Fate, Receipt
+from control_center.domain.wire.twilio_codes import FATES, OPTED_OUT
+
+_OPT_OUTS = frozenset(str(code) for code in OPTED_OUT)
+
+
+def verify(signature: str, url: str, params: Sequence[tuple[str, str]], secrets: Sequence[str]) -> bool:
+    """Whether Twilio signed this call of `url` (public, with its query) with one of our secrets.
+
+    All fields count, known to us or not. Takes the same time whichever secret or form of the address fits, and
+    an empty secret never does.
+    """
+    fields: defaultdict[str, set[str]] = defaultdict(set)
+    for name, value in params:
+        fields[name].add(value)
+    signed = "".join(name + value for name in sorted(fields) for value in sorted(fields[name]))
+    given = signature.encode("utf-8", "surrogatepass")
+    matches = [
+        hmac.compare_digest(given, _signature(address + signed, secret))
+        for secret in secrets
+        if secret
+        for address in _addresses(url)
+    ]
+    return any(matches)
+
+
+def _signature(signed: str, secret: str) -> bytes:
+    digest = hmac.digest(secret.encode(), signed.encode("utf-8", "surrogatepass"), "sha1")
+    return base64.b64encode(digest)
+
+
+def _addresses(url: str) -> tuple[str, str, str]:
+    """The address as it is, without and with its port: Twilio signs either."""
+    scheme, _, rest = url.partition("://")
+    host, path = _split(rest)
+    bare = re.sub(r":[0-9]*$", "", host)
+    ported = host if bare != host else f"{host}:{443 if scheme == 'https' else 80}"
+    return url, f"{scheme}://{bare}{path}", f"{scheme}://{ported}{path}"
+
+
+def _split(rest: str) -> tuple[str, str]:
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    return rest[:end], rest[end:]
+
+
+def receipt(params: Sequence[tuple[str, str]], reference: str | None) -> Receipt | None:
+    """What a verified status callback says; None for one that says nothing about a text of ours.
+
+    `reference` is our key from the callback's own address.
+    """
+    fields = dict(params)
+    fate = FATES.get(fields.get("MessageStatus") or fields.get("SmsStatus") or "")
+    provider_id = fields.get("MessageSid") or fields.get("SmsSid") or None
+    if fate is None or (provider_id is None and not reference):
+        return None
+    code = fields.get("ErrorCode", "")
+    if code in {"", "0"} or fate is not Fate.UNDELIVERED:
+        return Receipt(fate, reference or None, provider_id)
+    return Receipt(fate, reference or None, provider_id, code, f"twilio {code}", opted_out=code in _OPT_OUTS)

@@ -1,0 +1,79 @@
+"""From a trigger, its record and a recipient to the words of one message or one note."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from control_center.domain import sms, zones
+from control_center.domain.record import Picture, as_mapping
+from control_center.domain.studio import Studio
+from control_center.domain.template import Unrenderable, context, render, render_subject
+from control_center.domain.trigger import Trigger
+
+Source = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The exact words of one message. Only an email has a subject, and perhaps HTML."""
+
+    text: str
+    subject: str | None = None
+    html: str | None = None
+
+
+def source(trigger: Trigger, templates: Mapping[str, Source]) -> Source:
+    """The parts that a trigger's words are made of. Raises Unrenderable where its template is gone."""
+    words = trigger.words
+    if words.text is not None:
+        return {"sms": words.text, "text": words.text}
+    found = templates.get(words.template or "")
+    if found is None:
+        raise Unrenderable("", f"there is no template {words.template!r}")
+    return found
+
+
+def fields(
+    studio: Studio, record: Picture, client: Picture | None, recipient: Mapping[str, Any], now: datetime
+) -> Mapping[str, Any]:
+    """What a template sees: the record as it is now, its client, the studio, and whom it is written to."""
+    zone = zones.zone(studio.timezone)
+    body = as_mapping(record.body)
+    about = body if record.kind == "client" else as_mapping(client.body) if client else None
+    today = zones.local_date(zone, now)
+    return context(body, about, studio.fields(), recipient, kind=record.kind, today=today, zone=zone)
+
+
+def text_message(parts: Source, seen: Mapping[str, Any]) -> Words:
+    """The words of an SMS, in letters that phones have where that is possible. Raises Unrenderable."""
+    text = sms.plain(render(_part(parts, "sms"), seen))
+    refused = sms.refusal(text)
+    if refused is not None:
+        raise Unrenderable("", refused)
+    return Words(text)
+
+
+def mail(parts: Source, seen: Mapping[str, Any]) -> Words:
+    """The words of an email. Raises Unrenderable."""
+    html = parts.get("html")
+    return Words(
+        text=render(_part(parts, "text"), seen),
+        subject=render_subject(parts.get("subject") or "{{ studio.name }}", seen),
+        html=render(html, seen, html=True) if html else None,
+    )
+
+
+def note(parts: Source, seen: Mapping[str, Any]) -> str:
+    """The words of a call's note. Raises Unrenderable."""
+    return render(_part(parts, "text"), seen)
+
+
+def _part(parts: Source, wanted: str) -> str:
+    """The part for a channel; a template may leave one out and give the other."""
+    found = parts.get(wanted) or parts.get("text") or parts.get("sms")
+    if not found:
+        raise Unrenderable("", f"the template has no {wanted}")
+    return str(found)

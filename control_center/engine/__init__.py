@@ -1,0 +1,1 @@
+"""Gather, decide, apply: what happens to events, actions, replies and commands."""

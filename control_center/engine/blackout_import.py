@@ -1,0 +1,61 @@
+"""Changing one blackout, and adding many at once: each in one transaction, in force at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+
+from control_center.domain.blackouts import Blackout
+from control_center.domain.errors import NotFound
+from control_center.engine.blackouts import _bump, _place_anew
+from control_center.store import blackout_changes, blackouts, db
+from control_center.store.blackouts import Stored
+
+log = structlog.get_logger(__name__)
+
+
+async def change(
+    pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int, blackout: Blackout
+) -> Stored:
+    """Replace what a blackout says, under the same id. Raises NotFound."""
+    async with db.transaction(pool) as tx:
+        await _bump(tx, studio)
+        earlier = await blackout_changes.change(tx, studio, blackout_id, blackout)
+        if earlier is None:
+            raise NotFound(f"there is no blackout {blackout_id}")
+        now = clock()
+        moved = sum([await _place_anew(tx, studio, days, now) for days in (earlier, blackout)])
+    log.info("blackout.changed", studio=studio, blackout=blackout_id, days=str(blackout), moved=moved)
+    return Stored(blackout_id, blackout)
+
+
+async def add_all(
+    pool: db.Pool, clock: Callable[[], datetime], studio: str, wanted: Sequence[Blackout]
+) -> list[Stored]:
+    """Add all of them or none; one that is there already, with the same name and days, is not added again."""
+    async with db.transaction(pool) as tx:
+        await _bump(tx, studio)
+        have = {stored.blackout: stored for stored in await blackouts.of_studio(tx, studio)}
+        added, moved = 0, 0
+        for blackout in wanted:
+            if blackout not in have:
+                have[blackout] = Stored(await blackouts.add(tx, studio, blackout), blackout)
+                added += 1
+        now = clock()
+        if added:
+            for days in _spans(wanted):
+                moved += await _place_anew(tx, studio, days, now)
+    log.info("blackout.imported", studio=studio, added=added, moved=moved)
+    return [have[blackout] for blackout in dict.fromkeys(wanted)]
+
+
+def _spans(wanted: Sequence[Blackout]) -> list[Blackout]:
+    """As few spans of days as cover them, since every action is looked at once a span: yearly ones, and the rest."""
+    yearly = [one for one in wanted if one.yearly][:1]
+    dated = [one for one in wanted if not one.yearly]
+    if not dated:
+        return yearly
+    whole = Blackout.between("all of them", min(one.first for one in dated), max(one.last for one in dated))
+    return [whole, *yearly]

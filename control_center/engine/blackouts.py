@@ -1,0 +1,86 @@
+"""Blackout days: in force at once, also for what is already waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from control_center.domain import zones
+from control_center.domain.action import Change
+from control_center.domain.blackouts import Blackout
+from control_center.domain.errors import NotFound
+from control_center.domain.planner import Rules, due
+from control_center.engine.intake import RELEASE_CHANNEL
+from control_center.engine.release import WORK_CHANNEL
+from control_center.store import actions, blackouts, db, messages, studios
+from control_center.store.rulebooks import read
+
+log = structlog.get_logger(__name__)
+
+PAGE = 1000
+_ALWAYS = timedelta(days=11 * 366)  # as far as a calendar looks ahead, for days of every year
+
+
+async def add(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout: Blackout) -> int:
+    """Close a day or days; returns the blackout's id. What waits for a time on them gets its next one."""
+    async with db.transaction(pool) as tx:
+        await _bump(tx, studio)
+        blackout_id = await blackouts.add(tx, studio, blackout)
+        moved = await _place_anew(tx, studio, blackout, clock())
+    log.info("blackout.added", studio=studio, blackout=blackout_id, days=str(blackout), moved=moved)
+    return blackout_id
+
+
+async def remove(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int) -> None:
+    """Open the days again. What waited because of them is due at once. Raises NotFound."""
+    async with db.transaction(pool) as tx:
+        await _bump(tx, studio)
+        removed = await blackouts.remove(tx, studio, blackout_id)
+        if removed is None:
+            raise NotFound(f"there is no blackout {blackout_id}")
+        moved = await _place_anew(tx, studio, removed.blackout, clock())
+    log.info("blackout.removed", studio=studio, blackout=blackout_id, days=str(removed.blackout), moved=moved)
+
+
+async def _bump(tx: db.Connection, studio: str) -> None:
+    if await studios.bump(tx, studio) is None:
+        raise NotFound(f"there is no studio {studio!r}")
+
+
+async def _place_anew(tx: db.Connection, studio: str, blackout: Blackout, now: datetime) -> int:
+    """Give what waits on or across these days the time that the calendar gives it now; returns how many moved.
+
+    The check at the moment of sending is the authority; this keeps the times that people are shown true, and
+    wakes at once what no longer needs to wait.
+    """
+    house = (await studios.get(tx, [studio]))[studio]
+    rules = (await read(tx, house)).rules
+    zone = zones.zone(house.timezone)
+    if blackout.yearly:
+        first, last = now - timedelta(days=1), now + _ALWAYS
+    else:
+        first, last = zones.start_of_day(zone, blackout.first), zones.end_of_day(zone, blackout.last)
+    after, moved = 0, 0
+    while page := await actions.touched_by_days(tx, studio, first, last, after=after, limit=PAGE):
+        changes = _changes(rules, page, now)
+        await actions.change(tx, changes)
+        moved += len(changes)
+        after = page[-1].action.action_id
+    await messages.look_again(tx, studio)
+    await db.notify(tx, RELEASE_CHANNEL)
+    await db.notify(tx, WORK_CHANNEL)
+    return moved
+
+
+def _changes(rules: Rules, page: list[actions.Due], now: datetime) -> list[tuple[str, Change]]:
+    changes = []
+    for one in page:
+        rule = rules.by_id.get(one.action.trigger_id)
+        if rule is None:
+            continue
+        placed = due(rule, one.action, now)
+        if placed.due_at != one.action.due_at:
+            changes.append((one.studio, Change(one.action, placed)))
+    return changes

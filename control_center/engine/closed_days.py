@@ -1,0 +1,146 @@
+"""Closed days out of a calendar file (.ics), as plain dates.
+
+Files come from anybody, and a rule in one may ask for an event every second since 1970. So they are read in a child
+process that has little time and little memory, and only its dates come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import msgspec
+
+from control_center.domain.blackouts import Blackout
+from control_center.domain.errors import Malformed
+
+SIZE = 1024 * 1024  # bytes of a file
+EVENTS = 2000  # events in it
+DAYS = 1000  # closed days that it may make
+YEARS = 2  # from today on
+SECONDS = 10.0
+
+_FIELD = "file"
+_MEMORY = 1024 * 1024 * 1024
+_TOO_OFTEN = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
+
+
+async def read(ics: bytes, *, today: date, seconds: float = SECONDS) -> list[Blackout]:
+    """The whole-day events of a calendar from today on, for two years; days in a row under one name are one run.
+
+    Events that are cancelled or do not fill whole days close nothing. Raises Malformed for a file that is too
+    large, repeats too often, cannot be read in time, or closes no day.
+    """
+    if len(ics) > SIZE:
+        raise Malformed(_FIELD, f"{len(ics)} bytes; a calendar file may have {SIZE}")
+    until = today + timedelta(days=365 * YEARS)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        __name__,
+        today.isoformat(),
+        until.isoformat(),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},  # and none of our secrets
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            answer, complaint = await child.communicate(ics)
+    except TimeoutError:
+        raise Malformed(_FIELD, f"not read within {seconds:g} seconds; does an event repeat too often?") from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode != 0:
+        lines = complaint.decode(errors="replace").strip().splitlines()
+        raise Malformed(_FIELD, lines[-1][:300] if lines else "could not be read")
+    found = [(name, date.fromisoformat(day)) for name, day in msgspec.json.decode(answer, type=list[tuple[str, str]])]
+    if not found:
+        raise Malformed(_FIELD, f"holds no whole-day event from {today} to {until}")
+    return list(runs(found))
+
+
+def runs(days: Iterable[tuple[str, date]]) -> Iterator[Blackout]:
+    """Named days as blackouts: those in a row under one name become one."""
+    first: dict[str, date] = {}
+    last: dict[str, date] = {}
+    for name, day in sorted(set(days)):
+        if name in first and day == last[name] + timedelta(days=1):
+            last[name] = day
+            continue
+        if name in first:
+            yield Blackout.between(name, first[name], last[name])
+        first[name] = last[name] = day
+    yield from (Blackout.between(name, first[name], last[name]) for name in first)
+
+
+# In the child ---------------------------------------------------------------------------------------------
+
+
+def _whole_days(ics: bytes, first: date, last: date) -> list[tuple[str, str]]:
+    import icalendar  # noqa: PLC0415 - heavy, and needed in the child alone
+    import recurring_ical_events  # noqa: PLC0415
+
+    try:
+        calendar = icalendar.Calendar.from_ical(ics)
+    except (ValueError, IndexError, KeyError) as error:
+        raise Malformed(_FIELD, f"is not a calendar file: {str(error)[:200]}") from None
+    events = calendar.walk("VEVENT")
+    if len(events) > EVENTS:
+        raise Malformed(_FIELD, f"holds {len(events)} events; allowed are {EVENTS}")
+    for event in events:
+        _check_rule(event)
+    days: set[tuple[str, str]] = set()
+    for event in recurring_ical_events.of(calendar).between(first, last):
+        if str(event.get("STATUS", "")).upper() != "CANCELLED":
+            name = " ".join(str(event.get("SUMMARY", "")).split())[:200] or "Closed"
+            days.update((name, day.isoformat()) for day in _days(event.start, event.end) if first <= day < last)
+        if len(days) > DAYS:
+            raise Malformed(_FIELD, f"closes more than {DAYS} days")
+    return sorted(days)
+
+
+def _check_rule(event: Any) -> None:
+    rules = event.get("RRULE", [])
+    for rule in rules if isinstance(rules, list) else [rules]:
+        often = {str(freq).upper() for freq in rule.get("FREQ", [])} & _TOO_OFTEN
+        if often:
+            name = str(event.get("SUMMARY", "an event"))[:100]
+            raise Malformed(_FIELD, f"{name!r} repeats {often.pop()}; at most daily is allowed")
+
+
+def _days(start: date, end: date) -> Iterator[date]:
+    """The local days that an event fills from midnight to midnight."""
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        if start.time() != time.min or end.time() != time.min:
+            return
+        start, end = start.date(), end.date()
+    day = start
+    while day < end:
+        yield day
+        day += timedelta(days=1)
+
+
+def _main() -> int:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(SECONDS), int(SECONDS)))
+    first, last = (date.fromisoformat(text) for text in sys.argv[1:3])
+    try:
+        days = _whole_days(sys.stdin.buffer.read(), first, last)
+    except Malformed as error:
+        sys.stderr.write(error.reason)
+        return 1
+    sys.stdout.write(msgspec.json.encode(days).decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

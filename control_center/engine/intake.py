@@ -1,0 +1,190 @@
+"""SPINE 1. A batch of events from the CRM becomes waiting actions, in one transaction.
+
+What the events show moves our picture of the records; the picture, the studio's rules and the clock say which
+actions there are to be; the difference to those that exist is written. A body that cannot be understood is set
+aside and costs its neighbours nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from control_center.domain.action import IN_SNAPSHOT, Add, Change, State
+from control_center.domain.errors import Malformed
+from control_center.domain.event import Event, Verb, decode
+from control_center.domain.planner import Rules, reconcile
+from control_center.domain.record import Picture, project
+from control_center.store import actions, db, events, records, studios
+from control_center.store.events import Dead
+from control_center.store.records import Key
+from control_center.store.rulebooks import Rulebooks
+
+log = structlog.get_logger(__name__)
+
+RELEASE_CHANNEL = "control_center_release"
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a batch: the events stored now, the copies of earlier ones, and what was set aside."""
+
+    new: list[Event] = field(default_factory=list)
+    duplicates: list[Event] = field(default_factory=list)
+    dead: list[Dead] = field(default_factory=list)
+    due_now: bool = False
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What this batch does to one record."""
+
+    before: Picture | None
+    picture: Picture | None
+    event: Event | None = None  # the event that showed the newest version
+    snapshot: bool = False
+
+    def fold(self, shown: Picture, event: Event) -> bool:
+        """Take one more version in; whether it moved the picture to it."""
+        earlier = self.picture
+        self.picture = project(earlier, shown)
+        newest = earlier is None or shown.version > earlier.version
+        if newest:
+            self.event = event
+            self.snapshot = event.verb is Verb.SNAPSHOT
+        return newest
+
+    @property
+    def changed(self) -> bool:
+        return self.picture != self.before
+
+
+class Intake:
+    """Takes batches in for every studio of one database."""
+
+    def __init__(self, pool: db.Pool, clock: Callable[[], datetime], rulebooks: Rulebooks | None = None) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._rulebooks = rulebooks or Rulebooks()
+
+    async def take_in(self, bodies: Sequence[bytes], *, keep_dead: bool = True) -> Taken:
+        """Commit a batch. With `keep_dead`, bodies not understood are stored in the same transaction.
+
+        Raises one of `db.AWAY` when the database is away; then nothing of the batch is stored.
+        """
+        understood, dead = _decode(bodies)
+
+        async def work(tx: db.Connection) -> Taken:
+            return await self._apply(tx, understood, list(dead), keep_dead=keep_dead)
+
+        taken = await db.retried(self._pool, work)
+        _tell(taken)
+        return taken
+
+    async def _apply(self, tx: db.Connection, understood: list[Event], dead: list[Dead], *, keep_dead: bool) -> Taken:
+        taken = Taken(dead=dead)
+        known = await studios.share(tx, (event.studio for event in understood))
+        ours = _of_known_studios(understood, known, taken)
+        stored = await events.remember(tx, ours) if ours else set()
+        for event in ours:
+            (taken.new if event.key in stored else taken.duplicates).append(event)
+            stored.discard(event.key)
+        if taken.new:
+            rulebooks = await self._rulebooks.of(tx, known)
+            seen = await self._project(tx, taken.new)
+            taken.due_now = await self._reconcile(tx, seen, {name: book.rules for name, book in rulebooks.items()})
+        if keep_dead and taken.dead:
+            await events.bury(tx, taken.dead)
+        if taken.due_now:
+            await db.notify(tx, RELEASE_CHANNEL)
+        return taken
+
+    async def _project(self, tx: db.Connection, new: Iterable[Event]) -> list[_Seen]:
+        """Move the pictures of all records the events show, and store them; returns those that changed."""
+        shown = [(picture, event) for event in new for picture in event.seen]
+        before = await records.lock(tx, {picture.key for picture, _ in shown})
+        seen: dict[Key, _Seen] = {}
+        moved: set[tuple[str, str, str]] = set()
+        for picture, event in shown:
+            earlier = before.get(picture.key)
+            one = seen.setdefault(picture.key, _Seen(earlier, earlier))
+            if one.fold(picture, event):
+                moved.add(event.key)
+        changed = [one for one in seen.values() if one.changed]
+        if changed:
+            await records.save(tx, [one.picture for one in changed if one.picture], before)
+        verdicts = [
+            (event, "loaded" if event.verb is Verb.SNAPSHOT else "superseded")
+            for event in new
+            if event.verb is Verb.SNAPSHOT or event.key not in moved
+        ]
+        if verdicts:
+            await events.mark(tx, verdicts)
+        return changed
+
+    async def _reconcile(self, tx: db.Connection, seen: Sequence[_Seen], rules: dict[str, Rules]) -> bool:
+        """Bring the actions of changed records into line; returns whether any of them is due already."""
+        now = self._clock()
+        have = await actions.of_records(tx, [one.picture.key for one in seen if one.picture])
+        added: list[tuple[Key, Add, str | None]] = []
+        changes: list[tuple[str, Change]] = []
+        for one in seen:
+            picture = one.picture
+            assert picture is not None
+            event_id = one.event.event_id if one.event else None
+            for step in reconcile(
+                picture,
+                rules[picture.studio],
+                have.get(picture.key, ()),
+                now,
+                baseline=IN_SNAPSHOT if one.snapshot else None,
+            ):
+                match step:
+                    case Add():
+                        added.append((picture.key, step, event_id))
+                    case Change():
+                        changes.append((picture.studio, step))
+        if added:
+            await actions.add(tx, added)
+        if changes:
+            await actions.change(tx, changes)
+        plans = [one.plan for _, one, _ in added] + [one.plan for _, one in changes]
+        return any(plan.state is State.PLANNED and plan.due_at <= now for plan in plans)
+
+
+def _decode(bodies: Iterable[bytes]) -> tuple[list[Event], list[Dead]]:
+    understood: list[Event] = []
+    dead: list[Dead] = []
+    for body in bodies:
+        try:
+            understood.append(decode(body))
+        except Malformed as error:
+            dead.append(Dead(body, error.field, error.reason))
+    return understood, dead
+
+
+def _of_known_studios(understood: Iterable[Event], known: Iterable[str], taken: Taken) -> list[Event]:
+    """The first of each event for studios that exist; the rest is set aside or counted as copies."""
+    ours: dict[tuple[str, str, str], Event] = {}
+    names = set(known)
+    for event in understood:
+        if event.studio not in names:
+            reason = f"{event.studio!r} is not a studio here; known: {', '.join(sorted(names)) or 'none'}"
+            taken.dead.append(Dead(event.body.encode(), "studio", reason))
+        elif event.key in ours:
+            taken.duplicates.append(event)
+        else:
+            ours[event.key] = event
+    return list(ours.values())
+
+
+def _tell(taken: Taken) -> None:
+    for event in taken.new:
+        log.info("event.received", studio=event.studio, event_id=event.event_id, type=event.type, record=event.subject)
+    for event in taken.duplicates:
+        log.info("event.duplicate", studio=event.studio, event_id=event.event_id, record=event.subject)
+    for dead in taken.dead:
+        log.warning("event.dead", field=dead.field, reason=dead.reason)

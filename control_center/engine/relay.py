@@ -1,0 +1,206 @@
+"""Carries commands and reports from the outbox to whoever publishes them, in order per record, at least once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import TypeAlias
+from uuid import UUID
+
+import structlog
+
+from control_center.domain.command import BUCKETS, cloud_event, exchange, is_report
+from control_center.store import commands, db, leases
+from control_center.store.commands import Stored
+
+log = structlog.get_logger(__name__)
+
+LEASES = {f"relay/{bucket}": bucket for bucket in range(BUCKETS)}
+LEASE = timedelta(seconds=15)
+BATCH = 200
+POLL = 1.0  # seconds between looks at the outbox when nobody wakes us
+RETRY_EVERY = 10.0  # seconds between looks at what nobody listened for
+REVIVED = 1000
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds to leave a broker alone that confirms nothing
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=1)  # of one that was declined while others went
+UNHEARD_WAIT, LONGEST_UNHEARD_WAIT = timedelta(minutes=1), timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One command as it is to be published; `command_id` is the same at every try."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    command_id: str
+    headers: Mapping[str, str | int]
+
+
+class Verdict(Enum):
+    PUBLISHED = "published"  # confirmed
+    UNCONFIRMED = "unconfirmed"  # may have arrived: to be published again
+    UNROUTABLE = "unroutable"  # nobody listens for it
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one parcel, with the reason where it was not published."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+Publish: TypeAlias = Callable[[Sequence[Parcel]], Awaitable[Sequence[Answer]]]
+
+
+class Relay:
+    """Publishes what the outbox holds. Any number of these may run; each bucket of records is one relay's at a time.
+
+    `publish` gives one answer for each parcel and raises nothing for the broker. `counts` says how often each
+    verdict was given, for the metrics.
+    """
+
+    def __init__(
+        self, pool: db.Pool, publish: Publish, owner: UUID, *, lease: timedelta = LEASE, batch: int = BATCH
+    ) -> None:
+        self.counts: Counter[Verdict] = Counter()
+        self._pool = pool
+        self._publish = publish
+        self._owner = owner
+        self._lease = lease
+        self._batch = batch
+        self._pause = 0.0
+        self._retry_at = float("-inf")  # on the loop's clock
+
+    async def run_once(self) -> float:
+        """Publish one batch; returns the seconds until the next is worth a look. Raises one of `db.AWAY`."""
+        async with db.session(self._pool) as connection:
+            buckets = await self._hold(connection)
+            if not buckets:
+                return self._lease.total_seconds() / 3
+            await self._retry(connection, buckets)
+            waiting = await commands.next_batch(connection, buckets, limit=self._batch)
+        if not waiting:
+            return POLL
+        await self._carry(waiting)
+        return self._pause or (0.0 if len(waiting) == self._batch else POLL)
+
+    async def close(self) -> None:
+        """Let another relay take over at once."""
+        async with db.session(self._pool) as connection:
+            await leases.drop(connection, self._owner)
+
+    async def _hold(self, connection: db.Connection) -> list[int]:
+        """Take or renew the buckets that are free or ours."""
+        held = await leases.hold(connection, list(LEASES), self._owner, lease=self._lease)
+        return sorted(LEASES[name] for name in held)
+
+    async def _retry(self, connection: db.Connection, buckets: Sequence[int]) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._retry_at:
+            self._retry_at = now + RETRY_EVERY
+            await commands.retry(connection, buckets, limit=self._batch)
+
+    async def _carry(self, waiting: Sequence[Stored]) -> None:
+        """Publish a batch in waves: of each record the next command, once the one before it is confirmed."""
+        lines = _lines(waiting)
+        while lines:
+            heads = [line[0] for line in lines]
+            answers = await self._publish([_parcel(head) for head in heads])
+            self.counts.update(answer.verdict for answer in answers)
+            wave = _wave(heads, answers)
+            self._pause = self._next_pause(wave)
+            buckets = await self._note(wave)
+            done = {head.sequence for head in wave.published}
+            # Whoever took a bucket over begins with what is not marked: to go on there would only repeat it.
+            lines = [
+                line[1:]
+                for line in lines
+                if line[1:] and line[0].sequence in done and line[0].command.bucket in buckets
+            ]
+
+    def _next_pause(self, wave: _Wave) -> float:
+        """How long to leave the broker alone: grows while it confirms nothing at all, and then ends at once."""
+        if wave.published or not wave.unconfirmed:
+            if self._pause:
+                log.info("relay.resumed")
+            return 0.0
+        if not self._pause:
+            log.warning("relay.paused", reason=wave.unconfirmed[0][1])
+        return min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+
+    async def _note(self, wave: _Wave) -> set[int]:
+        """Write down what became of a wave; returns the buckets that are still ours."""
+        async with db.transaction(self._pool) as tx:
+            if wave.published:
+                await commands.published(tx, [head.command for head in wave.published])
+            if heard := {(head.command.studio, head.command.verb) for head in wave.published if head.tries}:
+                await commands.revive(tx, sorted(heard), limit=REVIVED)
+            if wave.unconfirmed:
+                waits = [(head.command, self._wait(head)) for head, _ in wave.unconfirmed]
+                await commands.postpone(tx, waits, unroutable=False)
+            if wave.unroutable:
+                waits = [(head.command, _unheard_wait(head)) for head, _ in wave.unroutable]
+                await commands.postpone(tx, waits, unroutable=True)
+            buckets = set(await self._hold(tx))
+        _warn(wave.unroutable)
+        return buckets
+
+    def _wait(self, head: Stored) -> timedelta:
+        """While nothing is confirmed all wait alike, so that the oldest are still the first when the broker is back."""
+        if self._pause:
+            return timedelta(seconds=self._pause)
+        return min(FIRST_WAIT * (1 << min(head.tries, 10)), LONGEST_WAIT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wave:
+    """What became of commands published together; where it was not published, with the reason."""
+
+    published: Sequence[Stored]
+    unconfirmed: Sequence[tuple[Stored, str]]
+    unroutable: Sequence[tuple[Stored, str]]
+
+
+def _wave(heads: Sequence[Stored], answers: Sequence[Answer]) -> _Wave:
+    answered = list(zip(heads, answers, strict=True))
+    return _Wave(
+        published=[head for head, answer in answered if answer.verdict is Verdict.PUBLISHED],
+        unconfirmed=[(head, answer.reason) for head, answer in answered if answer.verdict is Verdict.UNCONFIRMED],
+        unroutable=[(head, answer.reason) for head, answer in answered if answer.verdict is Verdict.UNROUTABLE],
+    )
+
+
+def _lines(waiting: Sequence[Stored]) -> list[list[Stored]]:
+    """What must keep its order, line by line: the commands of a record, and its reports."""
+    lines: dict[tuple[str, str, bool], list[Stored]] = {}
+    for one in waiting:
+        lines.setdefault((one.command.studio, one.command.subject, is_report(one.command.verb)), []).append(one)
+    return list(lines.values())
+
+
+def _parcel(one: Stored) -> Parcel:
+    command = one.command
+    return Parcel(
+        exchange=exchange(command.verb),
+        routing_key=f"{command.studio}.{command.verb}",
+        body=cloud_event(command, sequence=one.sequence, created_at=one.created_at),
+        command_id=command.command_id,
+        headers={"x-sequence": one.sequence},
+    )
+
+
+def _unheard_wait(one: Stored) -> timedelta:
+    return min(UNHEARD_WAIT * (1 << min(one.tries, 10)), LONGEST_UNHEARD_WAIT)
+
+
+def _warn(unroutable: Sequence[tuple[Stored, str]]) -> None:
+    """One line for each kind of command that nobody listens for, not one for each command."""
+    kinds = Counter((one.command.studio, one.command.verb, reason) for one, reason in unroutable)
+    for (studio, verb, reason), number in kinds.items():
+        log.warning("command.unroutable", studio=studio, verb=verb, commands=number, reason=reason)

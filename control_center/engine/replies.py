@@ -1,0 +1,193 @@
+"""SPINE 4. What comes back: receipts are stored, find their message, and are folded into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from control_center.domain.message import State, fold, key_of, message_of
+from control_center.domain.outcome import Receipt
+from control_center.engine import reports
+from control_center.engine.reports import Step
+from control_center.store import consents, db, receipts
+from control_center.store.receipts import Came, Folded, Named
+
+log = structlog.get_logger(__name__)
+
+_LARGEST = 2**63  # a number that is no message's and that PostgreSQL would refuse
+
+_SENT = frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED})
+_OPEN = frozenset({State.SUBMITTING, State.UNKNOWN})
+
+
+async def take_receipts(pool: db.Pool, account: str, came: Sequence[tuple[str, Receipt, str]]) -> int:
+    """Store receipts of one provider account and fold them into their messages; returns how many were new.
+
+    Each is (what a repeat of it is known by, the receipt, the body as it came). Order and repetition do not matter,
+    and one that names a message nobody knows is kept until somebody does. Raises one of `db.AWAY`.
+    """
+    incoming = [Came(key, receipt, body.replace("\0", "\ufffd")) for key, receipt, body in came]
+
+    async def work(tx: db.Connection) -> _Taken:
+        return await _take(tx, account, incoming)
+
+    taken = await db.retried(pool, work)
+    _tell(taken)
+    return taken.new
+
+
+async def adopt(pool: db.Pool, *, limit: int) -> int:
+    """Fold receipts that came before we knew the provider's id of their message; returns how many those were."""
+
+    async def work(tx: db.Connection) -> list[_Taken]:
+        found = await receipts.take_out(tx, limit=limit)
+        return [await _take(tx, account, came) for account, came in found.items()]
+
+    rounds = await db.retried(pool, work)
+    for taken in rounds:
+        _tell(taken)
+    return sum(taken.taken for taken in rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A receipt with the message and the attempt that it names."""
+
+    came: Came
+    named: Named
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    taken: int
+    new: int
+    matches: Sequence[_Match]
+    folded: Sequence[Folded]
+
+
+async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken:
+    once = {one.dedupe_key: one for one in came}
+    matches = {one.came.dedupe_key: one for one in await _matches(tx, account, list(once.values()))}
+    paired = [(one, matches[key].named if key in matches else None) for key, one in once.items()]
+    new = await receipts.add(tx, account, paired)
+    fresh = [one for key, one in matches.items() if key in new]
+    folded = _folded(fresh)
+    if fresh:
+        await receipts.prove(tx, _proofs(fresh))
+        await receipts.fold(tx, folded)
+        await reports.tell(tx, _steps(folded))
+        await _stop(tx, [one for one in fresh if one.came.receipt.opted_out])
+    return _Taken(len(once), len(new), fresh, folded)
+
+
+async def _matches(tx: db.Connection, account: str, came: Sequence[Came]) -> list[_Match]:
+    """Find and lock the messages of these receipts: by our reference where the provider echoes it, else by its id."""
+    references = [message_of(one.receipt.reference or "") for one in came]
+    numbers = {reference[0] for reference in references if reference and reference[0] < _LARGEST}
+    ids = {one.receipt.provider_id for one in came if one.receipt.provider_id}
+    found = await receipts.find(tx, account, sorted(numbers), sorted(ids))
+    by_number = {one.message_id: one for one in found}
+    by_id = {one.provider_id: one for one in found if one.provider_id and one.account == account}
+    matches = []
+    for one, reference in zip(came, references, strict=True):
+        named = by_number.get(reference[0]) if reference else None
+        if named and reference and 1 <= reference[1] <= named.asked:
+            matches.append(_Match(one, named, reference[1]))
+        elif one.receipt.provider_id and (named := by_id.get(one.receipt.provider_id)):
+            matches.append(_Match(one, named, named.asked))
+    return matches
+
+
+def _folded(matches: Sequence[_Match]) -> list[Folded]:
+    """What the receipts of each message make of it, all of them together."""
+    folded: dict[int, Folded] = {}
+    for match in matches:
+        named, receipt = match.named, match.came.receipt
+        known = folded.get(named.message_id) or Folded(named, named.state, named.reason, None)
+        reached = fold(known.state, receipt.fate)
+        if reached is not None:
+            known = replace(known, state=reached, reason=_reason(named, reached, receipt))
+        if named.provider_id is None and receipt.provider_id and match.number == named.asked:
+            known = replace(known, provider_id=receipt.provider_id)
+        if known.state is not named.state or known.provider_id:
+            folded[named.message_id] = known
+    return list(folded.values())
+
+
+def _reason(named: Named, reached: State, receipt: Receipt) -> str:
+    said = " ".join(word for word in (receipt.code, receipt.reason) if word) if reached is State.UNDELIVERED else ""
+    if named.state in _SENT | _OPEN:
+        return said
+    return f"{said or 'a receipt came'}, although {named.state.value}: {named.reason}"
+
+
+def _proofs(matches: Sequence[_Match]) -> list[tuple[Named, int, Receipt]]:
+    """One proof for each attempt: the last receipt, with the provider's id where any of them has it."""
+    proofs: dict[tuple[int, int], tuple[Named, int, Receipt]] = {}
+    for match in matches:
+        key, receipt = (match.named.message_id, match.number), match.came.receipt
+        before = proofs.get(key)
+        known = receipt.provider_id or (before[2].provider_id if before else None)
+        proofs[key] = (match.named, match.number, replace(receipt, provider_id=known))
+    return list(proofs.values())
+
+
+def _steps(folded: Iterable[Folded]) -> list[Step]:
+    """What the CRM is to hear. A receipt that comes before the worker's own word also says that it was sent."""
+    steps = []
+    for one in folded:
+        studio, message_id = one.named.studio, one.named.message_id
+        if one.state is one.named.state:
+            continue
+        if one.named.state not in _SENT:
+            steps.append(Step(studio, message_id, State.ACCEPTED))
+        if one.state is not State.ACCEPTED:
+            steps.append(Step(studio, message_id, one.state))
+    return steps
+
+
+async def _stop(tx: db.Connection, matches: Sequence[_Match]) -> None:
+    """The provider knows of a STOP: so do we from now on."""
+    said = {(one.named.studio, one.named.channel, one.named.address): one.came.receipt for one in matches}
+    known = await consents.stopped(tx, sorted(said))
+    for (studio, channel, address), receipt in said.items():
+        if (studio, channel, address) not in known:
+            evidence = f"receipt {receipt.reference or receipt.provider_id}: {receipt.code} {receipt.reason or ''}"
+            await consents.record(
+                tx, studio, channel, address, allowed=False, source="provider", evidence=evidence.strip()
+            )
+
+
+_EVENTS: Mapping[State, str] = {state: f"message.{state.value}" for state in State}
+
+
+def _tell(taken: _Taken) -> None:
+    """Log what committed receipts did, and loudly where they prove us wrong."""
+    keys = {match.named.message_id: key_of(match.named.message_id, match.number) for match in taken.matches}
+    changed = {one.named.message_id for one in taken.folded if one.state is not one.named.state}
+    for one in taken.folded:
+        named = one.named
+        if named.message_id in changed:
+            log.info(
+                _EVENTS[one.state],
+                studio=named.studio,
+                message=f"m-{named.message_id}",
+                attempt=keys[named.message_id],
+                reason=one.reason or None,
+            )
+    for match in taken.matches:
+        named = match.named
+        if named.state not in _SENT | _OPEN:
+            log.error(
+                "receipt.contradicts",
+                studio=named.studio,
+                message=f"m-{named.message_id}",
+                attempt=key_of(named.message_id, match.number),
+                reason=f"the provider says {match.came.receipt.fate.value}, we had {named.state.value}: {named.reason}",
+            )
+    unmatched = taken.new - len(taken.matches)
+    if unmatched:
+        log.warning("receipt.unmatched", receipts=unmatched)

@@ -1,0 +1,99 @@
+"""Logs: one JSON object a line on stderr, or words and colours on a terminal; nothing personal, never a secret.
+
+Every line carries `timestamp`, `level`, `event` (one of EVENTS), and whichever of `studio`, `trigger`, `record`,
+`action`, `message`, `event_id`, `attempt` and `reason` apply, so that one id follows a cause from event to receipt.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, BinaryIO, Final
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor
+
+from control_center.logs.events import EVENTS
+from control_center.logs.masking import Masking
+from control_center.logs.traces import add_trace
+
+__all__ = ["EVENTS", "Masking", "configure"]
+
+LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(
+    *,
+    style: str = "",
+    level: str = "info",
+    personal: bool = False,
+    secrets: Iterable[str] = (),
+    stream: BinaryIO | None = None,
+) -> None:
+    """Set this process' logs up; once, at its start.
+
+    `style` is `json`, `console`, or nothing: words on a terminal, else JSON. `personal` lets numbers, addresses and
+    message texts through. `secrets` never get through, whatever else is said. `stream` is stderr.
+    """
+    target = stream or sys.stderr.buffer
+    words = style == "console" or (not style and target.isatty())
+    masking = Masking(secrets=secrets, personal=personal)
+    last: list[Processor] = [_console(target)] if words else [_json]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            add_trace,
+            masking,
+            *last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.BytesLoggerFactory(target),
+        cache_logger_on_first_use=True,
+    )
+    _take_over_the_standard_library()
+
+
+def _json(_logger: Any, _method: str, line: EventDict) -> bytes:
+    try:
+        return _encode(line)
+    except (TypeError, ValueError):  # half of a surrogate pair, which no UTF-8 can say
+        return _encode({key: str(value).encode("utf-8", "replace").decode() for key, value in line.items()})
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _console(target: BinaryIO) -> Processor:
+    colours = target.isatty() and not os.environ.get("NO_COLOR")
+    render = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24, sort_keys=False)
+
+    def console(logger: Any, method: str, line: EventDict) -> bytes:
+        line["timestamp"] = line["timestamp"][11:19]
+        present = {key: value for key, value in line.items() if value is not None}
+        return str(render(logger, method, present)).encode("utf-8", "replace")
+
+    return console
+
+
+class _Bridge(logging.Handler):
+    """What libraries say reaches our log from WARNING on, as one line: their tracebacks tell us nothing we can mend."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            said = record.getMessage()
+        except (TypeError, ValueError):
+            said = str(record.msg)
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            said = f"{said} ({type(error).__name__}: {error})"
+        say = structlog.get_logger().error if record.levelno >= logging.ERROR else structlog.get_logger().warning
+        say("library.said", library=record.name, said=said)
+
+
+def _take_over_the_standard_library() -> None:
+    logging.basicConfig(handlers=[_Bridge(logging.WARNING)], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)

@@ -1,0 +1,195 @@
+"""The settings themselves: names, defaults, and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from control_center.domain import zones
+from control_center.domain.errors import Malformed
+from control_center.settings.machine import machine_zone, state_folder
+
+PREFIX: Final = "CONTROL_CENTER_"
+NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,49}$"
+URLS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "database_url": (("postgresql", "postgres"), "postgresql://user:password@host:5432/database, or nothing"),
+    "broker_url": (("amqp", "amqps", "none"), "amqp://user:password@host:5672/, amqps://..., none, or nothing"),
+    "smtp_url": (("smtp", "smtps"), "smtp://user:password@host:587, smtps://..., or nothing"),
+    "public_url": (("http", "https"), "https://host, or nothing"),
+    "sms_url": (("http", "https"), "https://host, or nothing"),
+}
+
+
+class Account(BaseModel):
+    """One account at a provider, as the messages' `account` names it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+    channel: Literal["sms", "email"] | None = None
+    provider: Literal["sandbox", "twilio", "smtp"] = "sandbox"
+    url: SecretStr = SecretStr("")  # an address of SMTP carries its password
+    account: str = ""
+    secret: SecretStr = SecretStr("")
+    secret_file: Path | None = None
+    sender: str = Field(default="", validation_alias="from")
+    slots: int = Field(default=16, ge=1, le=256)
+    latency: float = Field(default=0.0, ge=0, le=60)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Account:
+        natural = {"twilio": "sms", "smtp": "email", "sandbox": self.channel}[self.provider]
+        if natural is None:
+            raise ValueError('channel: a sandbox needs one; allowed: "sms", "email"')
+        if self.channel not in (None, natural):
+            raise ValueError(f"channel: {self.provider} carries {natural} only")
+        needed = {"twilio": ("account", "secret"), "smtp": ("url",), "sandbox": ()}[self.provider]
+        missing = [name for name in needed if not _plain(getattr(self, name))]
+        if missing and not (missing == ["secret"] and self.secret_file):
+            raise ValueError(f"{missing[0]}: is missing; {self.provider} needs {' and '.join(needed)}")
+        return self
+
+    @property
+    def carries(self) -> str:
+        """`sms` or `email`."""
+        return self.channel or {"twilio": "sms", "smtp": "email"}[self.provider]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; `config/control_center.toml` says what each is for."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    data_dir: Path = Field(default_factory=state_folder)
+    database_url: SecretStr = SecretStr("")
+    broker_url: SecretStr = SecretStr("")
+    listen: str = "127.0.0.1:8484"
+    api_token: SecretStr = SecretStr("")
+    public_url: str = ""
+    sms_provider: Literal["sandbox", "twilio"] = "sandbox"
+    sms_url: str = ""
+    sms_account: str = ""
+    sms_secret: SecretStr = SecretStr("")
+    sms_from: str = ""
+    smtp_url: SecretStr = SecretStr("")
+    email_from: str = ""
+    studio: str = Field(default="main", pattern=NAME)
+    timezone: str = Field(default_factory=machine_zone)
+    country: str = Field(default="US", pattern=r"^[A-Z]{2}$")
+    log_format: Literal["", "console", "json"] = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_personal_data: bool = False
+    accounts: dict[str, Account] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there are no such files here
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `read` takes systemd's folder itself
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # What `read` hands over comes from files, so that here, unlike elsewhere, the environment wins.
+        return env_settings, init_settings
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, port = _split(value)
+        if not host or not 0 <= port <= 65535:
+            raise ValueError("allowed: HOST:PORT, such as 127.0.0.1:8484")
+        return value
+
+    @field_validator("database_url", "broker_url", "smtp_url", "public_url", "sms_url")
+    @classmethod
+    def _url(cls, value: Any, info: Any) -> Any:
+        schemes, example = URLS[info.field_name]
+        url = _plain(value)
+        if url and url not in {"none"} & set(schemes) and urlsplit(url).scheme not in schemes:
+            raise ValueError(f"allowed: {example}")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            zones.zone(value)
+        except Malformed as wrong:
+            raise ValueError(wrong.reason) from None
+        return value
+
+    @field_validator("accounts")
+    @classmethod
+    def _names(cls, value: dict[str, Account]) -> dict[str, Account]:
+        if "default" in value:
+            raise ValueError("the account `default` is made of sms_provider, sms_url, ... and smtp_url")
+        return value
+
+    @model_validator(mode="after")
+    def _provider(self) -> Settings:
+        if self.sms_provider == "twilio":
+            for name in ("sms_account", "sms_secret"):
+                if not _plain(getattr(self, name)):
+                    raise ValueError(f"{name}: is missing; the provider {self.sms_provider} needs it")
+        return self
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        return _split(self.listen)
+
+    def carriers(self, channel: str) -> dict[str, Account]:
+        """The accounts of one channel by name; `default` is the one that the flat settings describe."""
+        if channel == "sms":
+            default = Account(
+                channel="sms",
+                provider=self.sms_provider,
+                url=SecretStr(self.sms_url),
+                account=self.sms_account,
+                secret=self.sms_secret,
+                sender=self.sms_from,
+            )
+        else:
+            url = self.smtp_url
+            default = Account(
+                channel="email", provider="smtp" if _plain(url) else "sandbox", url=url, sender=self.email_from
+            )
+        named = {name: account for name, account in self.accounts.items() if account.carries == channel}
+        return {"default": default, **named}
+
+    def secrets(self) -> list[str]:
+        """Every secret in here as text, passwords inside of addresses too: no log line may hold one of them."""
+        held = [self.database_url, self.broker_url, self.api_token, self.sms_secret, self.smtp_url]
+        for account in self.accounts.values():
+            held += [account.secret, account.url]
+        found = {secret.get_secret_value() for secret in held}
+        passwords = {urlsplit(text).password or "" for text in found if "://" in text}
+        return sorted((found | passwords | {unquote(one) for one in passwords}) - {"", "none"})
+
+
+SECRETS: Final = tuple(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
+
+
+def _plain(value: Any) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port) if port.isascii() and port.isdigit() else -1

@@ -1,0 +1,214 @@
+"""Actions: one row for each (record, trigger, occurrence), and the verbs that move it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from control_center.domain.action import Action, Add, Change, State
+from control_center.store.db import Connection
+from control_center.store.records import Key
+
+_COLUMNS = """actions.action_id, actions.trigger_id, actions.trigger_version, actions.occurrence, actions.state,
+       actions.activation_at, actions.due_at, actions.use_by, actions.reason, actions.released_at"""
+
+OF_RECORDS = f"""
+SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS}
+  FROM actions JOIN unnest($1::text[], $2::text[], $3::text[]) AS wanted (studio_id, kind, record_id)
+ USING (studio_id, kind, record_id)
+ ORDER BY actions.action_id"""
+
+
+async def of_records(tx: Connection, keys: Iterable[Key]) -> dict[Key, list[Action]]:
+    """Every action that these records ever had, by record, oldest first."""
+    wanted = list(keys)
+    rows = await tx.fetch(OF_RECORDS, *([key[n] for key in wanted] for n in range(3)))
+    found: dict[Key, list[Action]] = {}
+    for row in rows:
+        found.setdefault((row[0], row[1], row[2]), []).append(_action(row[3:]))
+    return found
+
+
+ADD = """
+INSERT INTO actions (studio_id, kind, record_id, trigger_id, occurrence, trigger_version, state,
+                     activation_at, due_at, use_by, reason, event_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::text[],
+                     $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[])
+    ON CONFLICT DO NOTHING"""
+
+
+async def add(tx: Connection, added: Sequence[tuple[Key, Add, str | None]]) -> None:
+    """New occurrences, each with its record and the event that made it. One that exists already stays as it is."""
+    plans = [one.plan for _, one, _ in added]
+    await tx.execute(
+        ADD,
+        [key[0] for key, _, _ in added],
+        [key[1] for key, _, _ in added],
+        [key[2] for key, _, _ in added],
+        [plan.trigger_id for plan in plans],
+        [plan.occurrence for plan in plans],
+        [plan.trigger_version for plan in plans],
+        [plan.state.value for plan in plans],
+        [plan.activation_at for plan in plans],
+        [plan.due_at for plan in plans],
+        [plan.use_by for plan in plans],
+        [plan.reason for plan in plans],
+        [event_id for _, _, event_id in added],
+    )
+
+
+CHANGE = """
+UPDATE actions
+   SET state = changed.state, trigger_version = changed.trigger_version, activation_at = changed.activation_at,
+       due_at = changed.due_at, use_by = changed.use_by, reason = changed.reason
+  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::integer[], $6::timestamptz[],
+              $7::timestamptz[], $8::timestamptz[], $9::text[])
+       AS changed (studio_id, action_id, leaves, state, trigger_version, activation_at, due_at, use_by, reason)
+ WHERE actions.studio_id = changed.studio_id AND actions.action_id = changed.action_id
+   AND actions.state = changed.leaves
+RETURNING actions.action_id"""
+
+
+async def change(tx: Connection, changes: Sequence[tuple[str, Change]]) -> set[int]:
+    """Move actions, each with its studio, out of the state it was read in; returns the ids that still were in it."""
+    rows = await tx.fetch(
+        CHANGE,
+        [studio for studio, _ in changes],
+        [one.action.action_id for _, one in changes],
+        [one.action.state.value for _, one in changes],
+        [one.plan.state.value for _, one in changes],
+        [one.plan.trigger_version for _, one in changes],
+        [one.plan.activation_at for _, one in changes],
+        [one.plan.due_at for _, one in changes],
+        [one.plan.use_by for _, one in changes],
+        [one.plan.reason for _, one in changes],
+    )
+    return {row[0] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An action whose time has come, with its record."""
+
+    studio: str
+    kind: str
+    record_id: str
+    event_id: str | None
+    action: Action
+
+    @property
+    def key(self) -> Key:
+        return (self.studio, self.kind, self.record_id)
+
+
+CLAIM_DUE = f"""
+SELECT actions.studio_id, actions.kind, actions.record_id, actions.event_id, {_COLUMNS}
+  FROM actions
+ WHERE state = 'planned' AND due_at <= $1 AND studio_id <> ALL ($2::text[])
+ ORDER BY due_at, action_id
+ LIMIT $3
+   FOR UPDATE SKIP LOCKED"""
+
+
+async def claim_due(tx: Connection, now: datetime, *, without: Sequence[str], limit: int) -> list[Due]:
+    """Actions that are due, oldest first, locked until this transaction ends; `without` are studios switched off."""
+    return [_due(row) for row in await tx.fetch(CLAIM_DUE, now, list(without), limit)]
+
+
+PICK = f"""
+SELECT actions.studio_id, actions.kind, actions.record_id, actions.event_id, {_COLUMNS}
+  FROM actions
+ WHERE studio_id = $1 AND action_id = ANY ($2::bigint[])
+ ORDER BY due_at, action_id
+   FOR UPDATE"""
+
+
+async def pick(tx: Connection, studio: str, action_ids: Sequence[int]) -> list[Due]:
+    """These actions whatever their state, locked, for a person who processes or deletes them."""
+    return [_due(row) for row in await tx.fetch(PICK, studio, list(action_ids))]
+
+
+RELEASE = """
+UPDATE actions
+   SET state = 'released', released_at = $4, released_by = $5, reason = released.reason
+  FROM unnest($1::text[], $2::bigint[], $3::text[]) AS released (studio_id, action_id, reason)
+ WHERE actions.studio_id = released.studio_id AND actions.action_id = released.action_id
+   AND actions.state IN ('planned', 'review', 'held')"""
+
+
+async def release(tx: Connection, released: Sequence[tuple[Due, str]], *, now: datetime, by: str | None) -> None:
+    """Their messages and commands exist now. `by` is the person who processed them, if one did."""
+    await tx.execute(
+        RELEASE,
+        [due.studio for due, _ in released],
+        [due.action.action_id for due, _ in released],
+        [reason for _, reason in released],
+        now,
+        by,
+    )
+
+
+# Actions that a blackout day pushed, or will push: their time lies on one of these days or was moved across them.
+TOUCHED_BY_DAYS = f"""
+SELECT actions.studio_id, actions.kind, actions.record_id, actions.event_id, {_COLUMNS}
+  FROM actions
+ WHERE studio_id = $1 AND state = 'planned' AND due_at >= $2 AND activation_at < $3 AND action_id > $4
+ ORDER BY action_id
+ LIMIT $5
+   FOR UPDATE"""
+
+
+async def touched_by_days(
+    tx: Connection, studio: str, first: datetime, last: datetime, *, after: int, limit: int
+) -> list[Due]:
+    """A page of the planned actions whose waiting covers any instant from `first` to before `last`."""
+    return [_due(row) for row in await tx.fetch(TOUCHED_BY_DAYS, studio, first, last, after, limit)]
+
+
+OF_TRIGGER = f"""
+SELECT actions.studio_id, actions.kind, actions.record_id, actions.event_id, {_COLUMNS}
+  FROM actions
+ WHERE studio_id = $1 AND trigger_id = $2 AND state = ANY ($3::text[]) AND action_id > $4
+ ORDER BY action_id
+ LIMIT $5
+   FOR UPDATE"""
+
+
+async def of_trigger(
+    tx: Connection, studio: str, trigger_id: int, *, states: Iterable[State], after: int, limit: int
+) -> list[Due]:
+    """A page of what a trigger has, locked."""
+    names = [state.value for state in states]
+    return [_due(row) for row in await tx.fetch(OF_TRIGGER, studio, trigger_id, names, after, limit)]
+
+
+COUNT_OF_TRIGGER = """
+SELECT count(*) FROM actions WHERE studio_id = $1 AND trigger_id = $2 AND state = ANY ($3::text[])"""
+
+
+async def count_of_trigger(tx: Connection, studio: str, trigger_id: int, *, states: Iterable[State]) -> int:
+    """How many actions a trigger has in these states."""
+    count: int = await tx.fetchval(COUNT_OF_TRIGGER, studio, trigger_id, [state.value for state in states])
+    return count
+
+
+NEXT_DUE = "SELECT min(due_at) FROM actions WHERE state = 'planned' AND studio_id <> ALL ($1::text[])"
+
+
+async def next_due(tx: Connection, *, without: Sequence[str]) -> datetime | None:
+    """When release has something to do next."""
+    found: datetime | None = await tx.fetchval(NEXT_DUE, list(without))
+    return found
+
+
+def _due(row: Any) -> Due:
+    return Due(row[0], row[1], row[2], row[3], _action(row[4:]))
+
+
+def _action(row: Any) -> Action:
+    action_id, trigger_id, version, occurrence, state, activation_at, due_at, use_by, reason, released_at = row
+    return Action(
+        action_id, trigger_id, version, occurrence, State(state), activation_at, due_at, use_by, reason, released_at
+    )

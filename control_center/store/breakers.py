@@ -1,0 +1,133 @@
+"""One breaker for each provider account: while it is open nothing is sent there, and no attempt is burned.
+
+It opens after a few blocked outcomes in a row. When its time has come, one message goes out as a probe, which at the
+same moment opens it again for longer; only a message that the provider takes closes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from control_center.store.db import Connection
+
+OPENS_AT = 3  # blocked outcomes in a row
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An account that is not to be used; from `until` on a probe may go."""
+
+    account: str
+    until: datetime
+    failures: int
+    reason: str
+
+
+# What is still answered after it opened was sent before: it counts for nothing.
+FAILED = """
+INSERT INTO breakers AS known (account, failures, open_until, reason)
+VALUES ($1, $3::integer, CASE WHEN $3::integer >= $4 THEN clock_timestamp() + $5 END, $2)
+    ON CONFLICT (account) DO UPDATE
+   SET failures = CASE WHEN known.open_until IS NULL THEN least(known.failures + $3, $4) ELSE known.failures END,
+       open_until = CASE WHEN known.open_until IS NULL AND known.failures + $3 >= $4 THEN clock_timestamp() + $5
+                         ELSE known.open_until END,
+       reason = excluded.reason
+RETURNING open_until IS NOT NULL"""
+
+
+async def failed(
+    tx: Connection,
+    account: str,
+    reason: str,
+    *,
+    times: int = 1,
+    opens_at: int = OPENS_AT,
+    wait: timedelta = FIRST_WAIT,
+) -> bool:
+    """The provider blocked this account, so many times in a row; whether its breaker is open now."""
+    opened: bool = await tx.fetchval(FAILED, account, reason, min(times, opens_at), opens_at, wait)
+    return opened
+
+
+SUCCEEDED = """
+UPDATE breakers SET failures = 0, open_until = NULL, reason = ''
+ WHERE account = $1 AND (failures > 0 OR open_until IS NOT NULL)"""
+
+
+async def succeeded(tx: Connection, account: str) -> bool:
+    """The provider took a message of this account; whether that closed or reset its breaker."""
+    return bool((await tx.execute(SUCCEEDED, account)) == "UPDATE 1")
+
+
+# Taking the probe is what opens the breaker anew, so that of many workers one sends it, and so that a probe which is
+# lost with its worker, or ends undecided, is followed by another and not waited for.
+CLAIM_PROBE = """
+WITH probe AS (
+     UPDATE breakers
+        SET failures = failures + 1,
+            open_until = clock_timestamp() + least($2::interval * power(2, least(failures - $4::integer + 1, 20)), $3::interval)
+      WHERE account = $1 AND open_until <= clock_timestamp()
+        AND EXISTS (SELECT FROM messages
+                     WHERE messages.account = $1 AND state = 'queued' AND due_at <= clock_timestamp())
+  RETURNING account)
+SELECT CASE WHEN EXISTS (SELECT FROM probe) THEN 1
+            WHEN EXISTS (SELECT FROM breakers WHERE account = $1 AND open_until IS NOT NULL) THEN 0 END"""
+
+
+async def allowance(
+    tx: Connection,
+    account: str,
+    limit: int,
+    *,
+    wait: timedelta = FIRST_WAIT,
+    longest: timedelta = LONGEST_WAIT,
+    opens_at: int = OPENS_AT,
+) -> int:
+    """How many messages may be claimed on this account: `limit`, none while its breaker is open, or one as a probe."""
+    allowed: int | None = await tx.fetchval(CLAIM_PROBE, account, wait, longest, opens_at)
+    return limit if allowed is None else min(allowed, limit)
+
+
+OPEN_ACCOUNTS = """
+SELECT account, open_until, failures, reason FROM breakers WHERE open_until IS NOT NULL ORDER BY account"""
+
+
+async def open_accounts(tx: Connection) -> list[Open]:
+    """The accounts whose breaker is open, for the metrics and for people."""
+    return [Open(*row) for row in await tx.fetch(OPEN_ACCOUNTS)]
+
+
+# Of a closed account all, the oldest first and so many at a time; of one whose time has come a single one, unless
+# something is queued already that can be the probe. Account by account along the index of what is held, so that one
+# is found even if its breaker never heard of the failure. What enters the queue enters at its end.
+RETURN_HELD = """
+WITH RECURSIVE accounts AS (
+     (SELECT account FROM messages WHERE state = 'held' ORDER BY account LIMIT 1)
+      UNION ALL
+     SELECT (SELECT messages.account FROM messages WHERE state = 'held' AND messages.account > accounts.account
+              ORDER BY messages.account LIMIT 1)
+       FROM accounts WHERE accounts.account IS NOT NULL),
+due AS MATERIALIZED (
+     SELECT first.studio_id, first.message_id
+       FROM accounts LEFT JOIN breakers USING (account) CROSS JOIN LATERAL (
+            SELECT studio_id, message_id FROM messages
+             WHERE messages.account = accounts.account AND state = 'held' AND reason LIKE 'breaker:%'
+             ORDER BY message_id
+             LIMIT CASE WHEN breakers.open_until IS NULL THEN $1::integer
+                        WHEN breakers.open_until > clock_timestamp() THEN 0
+                        WHEN EXISTS (SELECT FROM messages AS ready WHERE ready.account = accounts.account
+                                        AND ready.state = 'queued' AND ready.due_at <= clock_timestamp()) THEN 0
+                        ELSE 1 END
+               FOR UPDATE SKIP LOCKED) AS first)
+UPDATE messages SET state = 'queued', due_at = clock_timestamp(), reason = 'waited for its provider account'
+  FROM due
+ WHERE messages.studio_id = due.studio_id AND messages.message_id = due.message_id AND state = 'held'
+RETURNING messages.studio_id, messages.message_id"""
+
+
+async def return_held(tx: Connection, *, limit: int) -> list[tuple[str, int]]:
+    """Queue what waited for a breaker; returns each message with its studio. `limit` is for each account."""
+    return [(row[0], row[1]) for row in await tx.fetch(RETURN_HELD, limit)]

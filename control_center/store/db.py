@@ -1,0 +1,132 @@
+"""The one door to PostgreSQL: pools with every wait bounded, and transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+
+from control_center.domain.errors import Conflict
+
+Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+Pool: TypeAlias = asyncpg.Pool
+T = TypeVar("T")
+
+# What it looks like when the database is away, starting, stopping or no longer the primary.
+AWAY: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+# Two transactions met: the whole transaction is tried again.
+MET: tuple[type[BaseException], ...] = (
+    Conflict,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+_ACQUIRE_TIMEOUT = 10.0  # seconds to wait for a free connection; without it a lost database hangs everything
+_COMMAND_TIMEOUT = 60.0
+
+_SETTINGS = {
+    # A statement prepared while its table was empty would keep that plan for ever.
+    "plan_cache_mode": "force_custom_plan",
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",
+    "timezone": "UTC",
+    "search_path": "public",
+}
+
+
+async def open_pool(dsn: str, *, application: str, size: int = 10) -> Pool:
+    """Connect. `application` is what the database's own views show. Raises one of AWAY when nobody answers."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        timeout=_ACQUIRE_TIMEOUT,
+        command_timeout=_COMMAND_TIMEOUT,
+        server_settings={**_SETTINGS, "application_name": application},
+    )
+
+
+async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
+    """A connection of one's own, for LISTEN and for migrations."""
+    return await asyncpg.connect(
+        dsn,
+        timeout=_ACQUIRE_TIMEOUT,
+        command_timeout=_COMMAND_TIMEOUT,
+        server_settings={**_SETTINGS, "application_name": application},
+    )
+
+
+@asynccontextmanager
+async def session(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for statements that are a transaction each."""
+    async with pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection inside one transaction: committed on leaving, rolled back on any exception."""
+    async with pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction():
+        yield connection
+
+
+async def retried(pool: Pool, work: Callable[[Connection], Awaitable[T]], *, tries: int = 8) -> T:
+    """Run `work` in a transaction, again where two transactions met. Raises the last of MET after `tries`."""
+    for _ in range(tries - 1):
+        try:
+            async with transaction(pool) as tx:
+                return await work(tx)
+        except MET:
+            continue
+    async with transaction(pool) as tx:
+        return await work(tx)
+
+
+# One channel for each hand-over, so that nobody wakes for what is not theirs. A hint only: polling is the truth.
+NOTIFY = "SELECT pg_notify($1, '')"
+
+
+async def notify(tx: Connection, channel: str) -> None:
+    """Wake whoever listens on `channel`, once this transaction commits. Once a batch, never once a row."""
+    await tx.execute(NOTIFY, channel)
+
+
+class Listener:
+    """Sets an event when another process has work for us. Lost with its connection, and then opened again."""
+
+    def __init__(self, dsn: str, channels: dict[str, asyncio.Event], *, application: str) -> None:
+        self._dsn = dsn
+        self._channels = channels
+        self._application = application
+        self._connection: asyncpg.Connection | None = None
+
+    async def tend(self) -> None:
+        """Connect where necessary, and find out whether the connection still lives. Raises one of AWAY."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self._dsn, application=self._application)
+            for channel in self._channels:
+                await self._connection.add_listener(channel, self._wake)
+            for event in self._channels.values():
+                event.set()  # what came while nobody listened
+        await self._connection.execute("SELECT 1", timeout=5)
+
+    def _wake(self, _connection: Any, _pid: int, channel: str, _payload: str) -> None:
+        self._channels[channel].set()
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.terminate()

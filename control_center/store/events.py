@@ -1,0 +1,109 @@
+"""Events understood, each once; and bodies that were not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from control_center.domain.event import Event
+from control_center.store.db import Connection
+
+REMEMBER = """
+INSERT INTO events (studio_id, source, event_id, type, subject, time, body)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+    ON CONFLICT DO NOTHING
+RETURNING studio_id, source, event_id"""
+
+
+async def remember(tx: Connection, events: Sequence[Event]) -> set[tuple[str, str, str]]:
+    """Store those never seen before; returns their keys. The others are copies, and nothing more happens."""
+    rows = await tx.fetch(
+        REMEMBER,
+        [event.studio for event in events],
+        [event.source for event in events],
+        [event.event_id for event in events],
+        [event.type for event in events],
+        [event.subject for event in events],
+        [event.time for event in events],
+        [event.body for event in events],
+    )
+    return {tuple(row) for row in rows}
+
+
+MARK = """
+UPDATE events SET verdict = marked.verdict
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS marked (studio_id, source, event_id, verdict)
+ WHERE events.studio_id = marked.studio_id AND events.source = marked.source AND events.event_id = marked.event_id"""
+
+
+async def mark(tx: Connection, verdicts: Sequence[tuple[Event, str]]) -> None:
+    """Note which events changed nothing (`superseded`) or only loaded history (`loaded`)."""
+    await tx.execute(
+        MARK,
+        [event.studio for event, _ in verdicts],
+        [event.source for event, _ in verdicts],
+        [event.event_id for event, _ in verdicts],
+        [verdict for _, verdict in verdicts],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A body that could not be understood: the field and the reason."""
+
+    body: bytes
+    field: str
+    reason: str
+
+
+BURY = """
+INSERT INTO dead_events (body, field, reason)
+SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[])"""
+
+
+async def bury(tx: Connection, dead: Sequence[Dead]) -> None:
+    """Keep what could not be understood until somebody mends it."""
+    await tx.execute(BURY, [one.body for one in dead], [one.field for one in dead], [one.reason for one in dead])
+
+
+UNBURIED = """
+SELECT dead_id, body, field, reason, received_at FROM dead_events
+ WHERE replayed_at IS NULL AND ($1::bigint IS NULL OR dead_id = $1) AND dead_id > $2
+ ORDER BY dead_id LIMIT $3"""
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    dead_id: int
+    body: bytes
+    field: str
+    reason: str
+    received_at: datetime
+
+
+async def unburied(tx: Connection, *, dead_id: int | None = None, after: int = 0, limit: int = 200) -> list[Buried]:
+    """Dead bodies that no replay has mended yet, oldest first."""
+    return [Buried(*row) for row in await tx.fetch(UNBURIED, dead_id, after, limit)]
+
+
+RAISE_DEAD = """
+UPDATE dead_events SET replayed_at = clock_timestamp() WHERE dead_id = $1 AND replayed_at IS NULL"""
+
+
+async def raise_dead(tx: Connection, dead_id: int) -> None:
+    """A replay of this body was understood."""
+    await tx.execute(RAISE_DEAD, dead_id)
+
+
+FORGET = """
+DELETE FROM events
+ WHERE (studio_id, source, event_id) IN (
+       SELECT studio_id, source, event_id FROM events WHERE studio_id = $1 AND received_at < $2
+        ORDER BY received_at LIMIT $3)"""
+
+
+async def forget(tx: Connection, studio: str, before: datetime, limit: int) -> int:
+    """Drop the oldest events of a studio, in bounded steps; returns how many."""
+    status = await tx.execute(FORGET, studio, before, limit)
+    return int(status.split()[1])

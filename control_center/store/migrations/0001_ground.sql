@@ -1,0 +1,390 @@
+-- The truth about data. A fresh database is made from this file; an older one reaches the same shape through
+-- control_center/store/migrations/, and a test compares the two.
+--
+-- Every table carries studio_id first in its primary key: one installation serves one studio or ten thousand,
+-- and the whole schema can be distributed by that column. Every instant is timestamptz. Bodies that PostgreSQL
+-- need not look into are text, not jsonb: parsing them would double the price of an insert.
+
+create table schema_version (
+    version    integer     not null primary key,
+    checksum   text        not null,
+    applied_at timestamptz not null default clock_timestamp()
+);
+comment on table schema_version is 'One row for each step this database has taken. `run` refuses a database behind its code.';
+
+
+-- Studios --------------------------------------------------------------------------------------------------
+
+create table studios (
+    studio_id text    not null primary key,
+    name      text    not null,
+    timezone  text    not null,                       -- an IANA name; every calendar rule is evaluated in it
+    country   text    not null,                       -- ISO 3166 alpha-2; decides how numbers and dates are read and written
+    settings  text    not null default '{}',          -- JSON: sms, email, address and the rest of the studio resource
+    enabled   boolean not null default true,          -- false: nothing is released and nothing is sent
+    -- Rises with every change that a decision depends on: zone, settings, blackout days, triggers, templates. What
+    -- was decided under one revision may be acted on only while it is still the revision.
+    revision  bigint  not null default 1
+);
+comment on table studios is 'Who we send for. Its row is locked FOR SHARE by intake, so that saving a trigger sees every record or none.';
+
+create table blackouts (
+    studio_id   text   not null references studios on delete cascade,
+    blackout_id bigint not null generated always as identity,
+    name        text   not null,
+    first_day   date,                                 -- a single day has first_day = last_day
+    last_day    date,
+    yearly      text,                                 -- MM-DD, instead of the two
+    primary key (studio_id, blackout_id),
+    check ((yearly is null) = (first_day is not null) and (first_day is null) = (last_day is null)),
+    check (first_day <= last_day),
+    check (yearly ~ '^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$')
+);
+comment on table blackouts is 'Whole local days on which a studio sends nothing.';
+
+create table templates (
+    studio_id text   not null references studios on delete cascade,
+    name      text   not null,
+    body      text   not null,                        -- JSON: kind, purpose, sms, subject, text, html
+    primary key (studio_id, name)
+);
+comment on table templates is 'Words with fields, written by the studio in Liquid.';
+
+
+-- Events in ------------------------------------------------------------------------------------------------
+
+create table events (
+    studio_id   text        not null,
+    source      text        not null,
+    event_id    text        not null,
+    type        text        not null,
+    subject     text        not null,
+    time        timestamptz not null,                 -- when it happened, as the CRM says
+    received_at timestamptz not null default clock_timestamp(),
+    body        text        not null,
+    verdict     text        not null default 'taken' check (verdict in (
+        'taken',        -- it moved our picture of a record
+        'superseded',   -- its version was not newer: it changed nothing
+        'loaded'        -- a snapshot: it loaded history and fired nothing
+    )),
+    primary key (studio_id, source, event_id)
+);
+comment on table events is 'Every event understood, once. The key absorbs copies for as long as the row is kept (30 days at least).';
+
+-- serves store.events.PRUNE and store.views.EVENTS: by age, newest first
+create index events_by_age on events (studio_id, received_at, source, event_id);
+-- serves store.views.EVENTS_OF_RECORD: what do we know of this record?
+create index events_by_subject on events (studio_id, subject, received_at);
+
+create table dead_events (
+    dead_id     bigint      not null generated always as identity primary key,
+    body        bytea       not null,                 -- the bytes as they came: they may be anything, and name no studio we know
+    field       text        not null,
+    reason      text        not null,
+    received_at timestamptz not null default clock_timestamp(),
+    replayed_at timestamptz                           -- set once a replay was understood
+);
+comment on table dead_events is 'Bodies that could not be understood, kept until mended. The one table without a studio: a dead body belongs to none yet.';
+
+
+-- Records: our picture of the CRM --------------------------------------------------------------------------
+
+create table records (
+    studio_id   text        not null,
+    kind        text        not null,                 -- client, session, appointment, invoice, …
+    record_id   text        not null,
+    version     bigint      not null,                 -- the CRM's; never goes backwards
+    client_id   text,                                 -- whom it belongs to; null where unlinked, and for a client itself
+    deleted     boolean     not null default false,
+    body        text        not null,                 -- the record's JSON as the CRM sent it
+    -- What we knew when we first heard of it. Occurrences that were already past then are history, not news.
+    first_version bigint      not null,               -- the lowest version seen so far
+    first_facts   text,                               -- JSON of status entry and dates in that version; null: we saw it created
+    known_since   timestamptz,                        -- the time of that version; null with first_facts
+    changed_at  timestamptz not null default clock_timestamp(),
+    primary key (studio_id, kind, record_id),
+    check ((first_facts is null) = (known_since is null))
+);
+comment on table records is 'The newest version of every record and client. Changes only by events.';
+
+-- serves store.records.OF_CLIENT: whose records does a client''s change touch?
+create index records_by_client on records (studio_id, client_id, kind, record_id) where client_id is not null;
+
+
+-- Triggers -------------------------------------------------------------------------------------------------
+
+create table triggers (
+    studio_id  text    not null references studios on delete cascade,
+    trigger_id bigint  not null generated by default as identity,
+    name       text    not null,
+    version    integer not null,
+    kind       text    not null,
+    enabled    boolean not null,
+    primary key (studio_id, trigger_id),
+    unique (studio_id, name)
+);
+comment on table triggers is 'Saved rules by name; what each says stands in its current version.';
+
+create table trigger_versions (
+    studio_id  text        not null,
+    trigger_id bigint      not null,
+    version    integer     not null,
+    definition text        not null,                  -- JSON of the [[trigger]] table of contract part 6
+    saved_at   timestamptz not null default clock_timestamp(),
+    saved_by   text        not null,
+    primary key (studio_id, trigger_id, version),
+    foreign key (studio_id, trigger_id) references triggers on delete cascade
+);
+comment on table trigger_versions is 'Every version of every trigger: actions and messages name the one that made them.';
+
+
+-- Actions: decisions waiting for their time ----------------------------------------------------------------
+
+create table actions (
+    studio_id     text        not null,
+    kind          text        not null,
+    record_id     text        not null,
+    trigger_id    bigint      not null,
+    occurrence    text        not null,               -- what makes this activation different from the last one
+    action_id     bigint      not null generated always as identity,
+    trigger_version integer   not null,
+    state         text        not null check (state in (
+        'planned',      -- waits for due_at; reason says what it waits for
+        'review',       -- due, and waits for a person to process, skip or delete it
+        'held',         -- stopped by the blast guard, a fence or an operator; needs a person
+        'released',     -- its messages and commands exist
+        'lapsed',       -- no longer qualifies; returns to planned when it qualifies again before its use-by
+        'expired',      -- ended without a send: past its use-by, too late, or nobody to send to
+        'deleted',      -- a person dropped it
+        'baselined'     -- was already past when the trigger was saved or the record first seen; never sends
+    )),
+    activation_at timestamptz not null,               -- the activation, before any window or blackout day
+    due_at        timestamptz not null,               -- where to look next: the first open instant known when it was written
+    use_by        timestamptz not null,               -- never sent later
+    reason        text        not null default '',    -- why it is in this state, in words
+    event_id      text,                               -- the event that planned it, for the trail
+    released_at   timestamptz,
+    released_by   text,                               -- a person's name when processed by hand
+    created_at    timestamptz not null default clock_timestamp(),
+    primary key (studio_id, kind, record_id, trigger_id, occurrence),
+    unique (studio_id, action_id),
+    check ((state = 'released') = (released_at is not null))
+);
+comment on table actions is
+    'One row for each (record, trigger, occurrence), ever: the key is why nothing is sent twice. It names no event and no version.';
+-- The primary key begins with the record, so that it also serves store.actions.OF_RECORDS, the read of what a record has pending.
+
+-- serves store.actions.CLAIM_DUE: what is due, oldest first
+create index actions_due on actions (due_at, action_id) where state = 'planned';
+-- serves store.actions.TOUCHED_BY_DAYS and the lists by state: what waits in this studio, by time
+create index actions_waiting on actions (studio_id, state, due_at) where state in ('planned', 'review', 'held');
+-- serves store.actions.OF_TRIGGER: what does this trigger have?
+create index actions_by_trigger on actions (studio_id, trigger_id, state);
+
+alter table actions set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+
+-- Messages: one SMS or email to one address ----------------------------------------------------------------
+
+create table messages (
+    studio_id   text        not null,
+    message_id  bigint      not null generated always as identity,
+    action_id   bigint      not null,
+    channel     text        not null check (channel in ('sms', 'email')),
+    address     text        not null,                 -- E.164, or a normalised email address
+    account     text        not null,                 -- channel/name of the provider account that carries it
+    sender      text        not null,
+    recipient   text        not null,                 -- JSON: who that is (role, name), for the template and the list
+    kind        text        not null,                 -- the record it is about …
+    record_id   text        not null,
+    client_id   text,                                 -- … and whose
+    trigger_id  bigint      not null,
+    trigger_version integer not null,
+    state       text        not null check (state in (
+        'queued',       -- waits for due_at, then for a worker
+        'held',         -- stopped by a breaker, a plan limit or a fence; costs no attempt
+        'claimed',      -- one worker prepares it; nothing has left
+        'submitting',   -- the point of no return, committed before the first byte leaves; never queued again by anyone else
+        'accepted',     -- the provider took it
+        'delivered',    -- a receipt says it arrived
+        'undelivered',  -- a receipt says it did not
+        'failed',       -- refused for good, or out of attempts; nothing was taken
+        'unknown',      -- may have been taken; settled by a receipt, a lookup or a person, never sent again by itself
+        'cancelled',    -- no longer qualified at the last check
+        'suppressed',   -- the address has said STOP
+        'expired',      -- its use-by passed before it could go
+        'shadow',       -- recorded only, by a trigger in shadow mode
+        'received'      -- incoming
+    )),
+    reason      text        not null default '',
+    due_at      timestamptz not null,                 -- from when a worker may take it
+    use_by      timestamptz not null,
+    asked       integer     not null default 0,       -- how often a provider was asked: numbers the attempts
+    tries       integer     not null default 0,       -- those that count towards the limit; waiting never costs one
+    claims      integer     not null default 0,       -- claims since it last moved on: three lost ones are poison
+    lease_token bigint      not null default 0,       -- rises with each claim; every later write of the owner names it
+    lease_owner uuid,
+    lease_until timestamptz,                          -- on the database's clock
+    subject     text,
+    body        text,                                 -- the exact words of the last attempt; null before
+    provider_id text,
+    nonce       uuid        not null default gen_random_uuid(), -- keeps an email's Message-ID from being guessed
+    resolved_by text,                                 -- the person who settled an unknown one
+    created_at  timestamptz not null default clock_timestamp(),
+    sent_at     timestamptz,                          -- accepted
+    ended_at    timestamptz,
+    primary key (studio_id, message_id),
+    unique (studio_id, action_id, channel, address),
+    check ((state in ('claimed', 'submitting')) = (lease_until is not null)),
+    check ((lease_until is null) = (lease_owner is null)),
+    check (state not in ('accepted', 'delivered', 'undelivered') or sent_at is not null)
+);
+comment on table messages is 'One row for each (action, channel, address), from release on.';
+
+-- serves store.messages.CLAIM_DUE: what a worker of this account may take, oldest first
+create index messages_due on messages (account, due_at, message_id) where state = 'queued';
+-- serves store.messages.RESCUE_EXPIRED_LEASES. On lease_until, not on the state: the guarded updates would
+-- otherwise choose it and walk its dead entries.
+create index messages_leased on messages (lease_until) where lease_until is not null;
+-- serves store.receipts.FIND: receipts that do not carry our reference
+create index messages_by_provider_id on messages (account, provider_id) where provider_id is not null;
+-- serves store.breakers.RETURN_HELD: what waits for an account''s breaker
+create index messages_held on messages (account, message_id) where state = 'held';
+-- serves store.receipts.FIND: our reference at a provider names a message, not its studio. A studio's list, newest
+-- first, is the primary key read backwards.
+create index messages_by_number on messages (message_id);
+-- serves store.views.MESSAGES_OF_RECORD
+create index messages_by_record on messages (studio_id, kind, record_id, message_id);
+
+alter table messages set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+create table attempts (
+    studio_id   text        not null,
+    message_id  bigint      not null,
+    number      integer     not null,                 -- 1, 2, …: counts every time a provider was asked
+    key         text        not null,                 -- our reference at the provider: m-<message>.<number>
+    lease_token bigint      not null,
+    subject     text,
+    body        text        not null,                 -- the exact words that left …
+    html        text,                                 -- … and their HTML, in an email that has it
+    started_at  timestamptz not null,                 -- committed before the first byte
+    ended_at    timestamptz,
+    outcome     text check (outcome in ('accepted', 'not_sent', 'blocked', 'refused', 'unknown')),
+    code        text,
+    reason      text,
+    provider_id text,
+    primary key (studio_id, message_id, number),
+    check ((outcome is null) = (ended_at is null))
+);
+comment on table attempts is 'Append-only: one row for each time a provider was asked. Facts, even from a worker that lost its lease.';
+
+create table receipts (
+    studio_id   text        not null,                 -- empty while it names a message we do not know (yet)
+    receipt_id  bigint      not null generated always as identity,
+    account     text        not null,
+    dedupe_key  text        not null,                 -- a repeat of one already stored changes nothing
+    key         text,                                 -- our reference, where the provider echoes it
+    provider_id text,
+    fate        text        not null check (fate in ('sent', 'delivered', 'undelivered')),
+    code        text,
+    reason      text,
+    opted_out   boolean     not null default false,   -- the code means that the address said STOP at the provider
+    body        text        not null,                 -- what came, for the person who has to decide
+    message_id  bigint,                               -- null: names a message we do not know (yet)
+    received_at timestamptz not null default clock_timestamp(),
+    primary key (studio_id, receipt_id),
+    unique (studio_id, account, dedupe_key),
+    check ((studio_id = '') = (message_id is null))
+);
+comment on table receipts is 'What providers said afterwards. Stored first, then folded into the message by a fixed rank.';
+
+-- serves store.receipts.TAKE_OUT: receipts that came before we knew the provider''s id
+create index receipts_unmatched on receipts (account, provider_id) where message_id is null;
+-- serves store.views.RECEIPTS_OF_MESSAGE
+create index receipts_by_message on receipts (studio_id, message_id) where message_id is not null;
+
+create table consents (
+    studio_id  text        not null,
+    channel    text        not null check (channel in ('sms', 'email')),
+    address    text        not null,
+    consent_id bigint      not null generated always as identity,
+    allowed    boolean     not null,                  -- false: STOP, spam report, provider's block; true: START
+    source     text        not null,                  -- reply, provider, person, …
+    evidence   text        not null,
+    at         timestamptz not null default clock_timestamp(),
+    primary key (studio_id, channel, address, consent_id)
+);
+comment on table consents is 'Append-only: what each address said. The newest row counts; ticking a box in the CRM never undoes it.';
+
+create table breakers (
+    account    text        not null primary key,      -- channel/name: shared by all studios on that account
+    failures   integer     not null default 0,
+    open_until timestamptz,                           -- null: closed. Past: the next message is the probe
+    reason     text        not null default ''
+);
+comment on table breakers is 'One per provider account. Open: its messages are held, no attempts are burned.';
+
+
+-- Commands and reports to the CRM --------------------------------------------------------------------------
+
+create table commands (
+    studio_id    text        not null,
+    command_id   text        not null,                -- derived from the cause: the same cause makes the same command
+    sequence     bigint      not null generated always as identity,
+    subject      text        not null,                -- the record it is about; order is kept within it
+    verb         text        not null,                -- create_call, change_status, …, or message.sent, action.lapsed, …
+    bucket       smallint    not null,                -- hash of the subject: one relay at a time publishes a bucket
+    data         text        not null,                -- JSON: the `data` of the CloudEvent it is published as
+    state        text        not null default 'new' check (state in (
+        'new',          -- to be published
+        'published',    -- confirmed by the broker, or acknowledged over HTTP
+        'unroutable'    -- the broker has no queue for it: needs somebody to bind one
+    )),
+    tries        integer     not null default 0,
+    due_at       timestamptz not null default clock_timestamp(),
+    created_at   timestamptz not null default clock_timestamp(),
+    published_at timestamptz,
+    primary key (studio_id, command_id),
+    check ((state = 'published') = (published_at is not null))
+);
+comment on table commands is 'The outbox: written in the transaction that causes it, published later, at least once, in order per record.';
+
+-- serves store.commands.NEXT: what a relay may publish, in order
+create index commands_new on commands (bucket, sequence) where state = 'new';
+-- serves store.commands.NEXT: what was tried in vain, and holds back the later ones of its record
+create index commands_tried on commands (studio_id, subject, sequence) where state <> 'published' and tries > 0;
+-- serves store.commands.RETRY: what nobody listened for
+create index commands_unroutable on commands (due_at) where state = 'unroutable';
+-- serves store.pruning.COMMANDS
+create index commands_published on commands (published_at) where state = 'published';
+-- serves store.command_feed.SHOW: reading commands over HTTP
+create index commands_by_sequence on commands (studio_id, sequence);
+
+create table leases (
+    name        text        not null primary key,     -- relay/0 … relay/7, upkeep
+    owner       uuid,
+    lease_until timestamptz not null default '-infinity'
+);
+comment on table leases is 'Duties that one process at a time may have. On the database''s clock.';
+
+insert into leases (name) select 'relay/' || n from generate_series(0, 7) n;
+insert into leases (name) values ('upkeep');
+
+create table idempotency_keys (
+    studio_id  text        not null,
+    key        text        not null,
+    digest     text        not null,                  -- of the request: the same key with another body is an error
+    answer     text        not null,
+    created_at timestamptz not null default clock_timestamp(),
+    primary key (studio_id, key)
+);
+comment on table idempotency_keys is 'Answers to requests that create something, so that a repeat gets the same answer.';
+
+create table tokens (
+    studio_id text not null,                          -- '*': every studio
+    digest    text not null,                          -- sha-256 of the token; the token itself is never stored
+    name      text not null,
+    role      text not null check (role in ('viewer', 'front_desk', 'author', 'owner')),
+    primary key (studio_id, digest)
+);
+comment on table tokens is 'Bearer tokens of API clients.';

@@ -1,0 +1,79 @@
+"""Studios and their revision, which rises with everything a decision depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from control_center.domain.studio import Studio, parse
+from control_center.store.db import Connection
+
+_COLUMNS = "studio_id, name, timezone, country, settings, enabled, revision"
+
+# FOR SHARE: whoever changes a trigger or a blackout day waits for the batches that decide under the old ones.
+SHARE = f"SELECT {_COLUMNS} FROM studios WHERE studio_id = ANY ($1::text[]) ORDER BY studio_id FOR SHARE"
+
+
+async def share(tx: Connection, studios: Iterable[str]) -> dict[str, Studio]:
+    """These studios, protected from changes until the transaction ends; unknown ones are left out."""
+    return {row[0]: _studio(row) for row in await tx.fetch(SHARE, sorted(set(studios)))}
+
+
+GET = f"SELECT {_COLUMNS} FROM studios WHERE studio_id = ANY ($1::text[])"
+
+
+async def get(tx: Connection, studios: Iterable[str]) -> dict[str, Studio]:
+    """These studios as they are now; unknown ones are left out."""
+    return {row[0]: _studio(row) for row in await tx.fetch(GET, sorted(set(studios)))}
+
+
+ALL = f"SELECT {_COLUMNS} FROM studios ORDER BY studio_id"
+
+
+async def every(tx: Connection) -> list[Studio]:
+    return [_studio(row) for row in await tx.fetch(ALL)]
+
+
+SWITCHED_OFF = "SELECT studio_id FROM studios WHERE NOT enabled"
+
+
+async def switched_off(tx: Connection) -> list[str]:
+    """Studios for which nothing is released or sent."""
+    return [row[0] for row in await tx.fetch(SWITCHED_OFF)]
+
+
+PUT = """
+INSERT INTO studios (studio_id, name, timezone, country, settings, enabled) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (studio_id) DO UPDATE
+   SET name = excluded.name, timezone = excluded.timezone, country = excluded.country,
+       settings = excluded.settings, enabled = excluded.enabled, revision = studios.revision + 1"""
+
+
+async def put(tx: Connection, studio: Studio) -> None:
+    """Create a studio or replace what it says."""
+    settings = msgspec.json.encode(studio.settings()).decode()
+    await tx.execute(PUT, studio.studio, studio.name, studio.timezone, studio.country, settings, studio.enabled)
+
+
+BUMP = "UPDATE studios SET revision = revision + 1 WHERE studio_id = $1 RETURNING revision"
+
+
+async def bump(tx: Connection, studio: str) -> int | None:
+    """Say that something decisions depend on has changed; None where there is no such studio. Locks its row."""
+    revision: int | None = await tx.fetchval(BUMP, studio)
+    return revision
+
+
+DROP = "DELETE FROM studios WHERE studio_id = $1"
+
+
+async def drop(tx: Connection, studio: str) -> bool:
+    return bool((await tx.execute(DROP, studio)) == "DELETE 1")
+
+
+def _studio(row: Sequence[Any]) -> Studio:
+    studio, name, timezone, country, settings, enabled, revision = row
+    values = {"id": studio, "name": name, "timezone": timezone, "country": country, "enabled": enabled}
+    return parse({**msgspec.json.decode(settings), **values}, revision=revision)

@@ -1,0 +1,32 @@
+"""Templates by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from control_center.store.db import Connection
+
+OF_STUDIO = "SELECT name, body FROM templates WHERE studio_id = $1 ORDER BY name"
+
+
+async def of_studio(tx: Connection, studio: str) -> dict[str, dict[str, Any]]:
+    """Every template of a studio: kind, purpose, sms, subject, text, html by name."""
+    return {row[0]: msgspec.json.decode(row[1]) for row in await tx.fetch(OF_STUDIO, studio)}
+
+
+PUT = """
+INSERT INTO templates (studio_id, name, body) VALUES ($1, $2, $3)
+    ON CONFLICT (studio_id, name) DO UPDATE SET body = excluded.body"""
+
+
+async def put(tx: Connection, studio: str, name: str, body: dict[str, Any]) -> None:
+    await tx.execute(PUT, studio, name, msgspec.json.encode(body).decode())
+
+
+DROP = "DELETE FROM templates WHERE studio_id = $1 AND name = $2"
+
+
+async def drop(tx: Connection, studio: str, name: str) -> bool:
+    return bool((await tx.execute(DROP, studio, name)) == "DELETE 1")

@@ -1,0 +1,143 @@
+"""Actions as people and the API see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from control_center.domain.action import State
+from control_center.store.db import Connection
+from control_center.store.pages import Page, after, page
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One action of contract part 5. `trigger` is its trigger's name, null once that was deleted."""
+
+    id: str
+    state: str
+    trigger: str | None
+    trigger_id: int
+    trigger_version: int
+    record: str
+    occurrence: str
+    activation_at: datetime
+    due_at: datetime
+    use_by: datetime
+    reason: str
+    event_id: str | None
+    released_at: datetime | None
+    released_by: str | None
+    created_at: datetime
+
+    @property
+    def number(self) -> int:
+        return int(self.id.removeprefix("a-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which actions; None means any. Due from `due_from`, before `due_before`."""
+
+    states: Sequence[State] | None = None
+    trigger: str | None = None
+    record: tuple[str, str] | None = None  # kind, record id
+    due_from: datetime | None = None
+    due_before: datetime | None = None
+    event_id: str | None = None
+
+
+_ACTIONS = """
+SELECT action_id, state, triggers.name, actions.trigger_id, trigger_version, actions.kind, record_id, occurrence,
+       activation_at, due_at, use_by, reason, event_id, released_at, released_by, created_at
+  FROM actions
+  LEFT JOIN triggers ON triggers.studio_id = actions.studio_id AND triggers.trigger_id = actions.trigger_id"""
+
+_WANTED = """
+ WHERE actions.studio_id = $1
+   AND ($2::text[] IS NULL OR state = ANY ($2))
+   AND ($3::text IS NULL OR triggers.name = $3)
+   AND ($4::text IS NULL OR (actions.kind = $4 AND record_id = $5::text))
+   AND ($6::timestamptz IS NULL OR due_at >= $6)
+   AND ($7::timestamptz IS NULL OR due_at < $7)
+   AND ($8::text IS NULL OR event_id = $8)"""
+
+ACTIONS = f"""{_ACTIONS}{_WANTED}
+   AND ($9::bigint IS NULL OR action_id < $9)
+ ORDER BY action_id DESC
+ LIMIT $10"""
+
+
+async def actions(
+    tx: Connection, studio: str, wanted: Filter = Filter(), *, cursor: str | None = None, limit: int = 50
+) -> Page[Action]:
+    """A page of a studio's actions, newest first. Raises Malformed for a cursor that is none."""
+    before = after(cursor, tuple[int])
+    rows = await tx.fetch(ACTIONS, studio, *_wanted(wanted), before and before[0], limit + 1)
+    return page([_action(row) for row in rows], limit, lambda one: [one.number])
+
+
+ACTIONS_BY_DUE = f"""{_ACTIONS}{_WANTED}
+   AND ($9::timestamptz IS NULL OR (due_at, action_id) > ($9, $10::bigint))
+ ORDER BY due_at, action_id
+ LIMIT $11"""
+
+
+async def by_due(
+    tx: Connection, studio: str, wanted: Filter = Filter(), *, cursor: str | None = None, limit: int = 50
+) -> Page[Action]:
+    """The same, by the time they are due, soonest first. One that is moved meanwhile may come twice or not at all."""
+    last = after(cursor, tuple[datetime, int]) or (None, None)
+    rows = await tx.fetch(ACTIONS_BY_DUE, studio, *_wanted(wanted), *last, limit + 1)
+    return page([_action(row) for row in rows], limit, lambda one: [one.due_at, one.number])
+
+
+ACTIONS_BY_ID = f"""{_ACTIONS}
+ WHERE actions.studio_id = $1 AND action_id = ANY ($2::bigint[])
+ ORDER BY action_id"""
+
+
+async def by_id(tx: Connection, studio: str, action_ids: Sequence[int]) -> list[Action]:
+    """These actions; unknown ones are left out."""
+    return [_action(row) for row in await tx.fetch(ACTIONS_BY_ID, studio, list(action_ids))]
+
+
+async def action(tx: Connection, studio: str, action_id: int) -> Action | None:
+    found = await by_id(tx, studio, [action_id])
+    return found[0] if found else None
+
+
+def _wanted(wanted: Filter) -> tuple[Any, ...]:
+    kind, record_id = wanted.record or (None, None)
+    return (
+        None if wanted.states is None else [state.value for state in wanted.states],
+        wanted.trigger,
+        kind,
+        record_id,
+        wanted.due_from,
+        wanted.due_before,
+        wanted.event_id,
+    )
+
+
+def _action(row: Any) -> Action:
+    return Action(
+        id=f"a-{row[0]}",
+        state=row[1],
+        trigger=row[2],
+        trigger_id=row[3],
+        trigger_version=row[4],
+        record=f"{row[5]}/{row[6]}",
+        occurrence=row[7],
+        activation_at=row[8],
+        due_at=row[9],
+        use_by=row[10],
+        reason=row[11],
+        event_id=row[12],
+        released_at=row[13],
+        released_by=row[14],
+        created_at=row[15],
+    )

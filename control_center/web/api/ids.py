@@ -1,0 +1,40 @@
+"""Public ids: actions are `a-12`, messages `m-12`, blackouts their number."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Annotated
+
+from pydantic import Field
+
+from control_center.web.problems import Problem
+
+_NUMBER = "[1-9][0-9]{0,17}"
+ACTION = f"^a-{_NUMBER}$"
+MESSAGE = f"^m-{_NUMBER}$"
+BLACKOUT = f"^{_NUMBER}$"
+RECORD = r"^[a-z_]{1,40}/.{1,200}$"
+
+ActionId = Annotated[str, Field(pattern=ACTION, description="such as a-12")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+RecordId = Annotated[str, Field(pattern=RECORD, description="kind and id, such as session/4711")]
+
+
+def number(text: str, pattern: str, thing: str) -> int:
+    """The number in a public id out of an address. Raises Problem 404 for what can be none."""
+    if not re.fullmatch(pattern, text):
+        raise missing(thing, text)
+    return int(text.rpartition("-")[2])
+
+
+def missing(thing: str, text: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no {thing} {text[:60]!r}")
+
+
+def record(text: str | None) -> tuple[str, str] | None:
+    """Kind and id of a record given as `session/4711`."""
+    if text is None:
+        return None
+    kind, _, record_id = text.partition("/")
+    return kind, record_id

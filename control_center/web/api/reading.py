@@ -1,0 +1,119 @@
+"""Queries and bodies checked against their models; what is wrong is named with its field."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import pydantic
+from aiohttp import web
+
+from control_center.web.api.routes import JSON, Model
+from control_center.web.problems import Error, Problem, wrong
+
+M = TypeVar("M", bound=Model)
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def query(request: web.Request, model: type[M]) -> M:
+    """The query as its model. Raises Problem 400 naming the parameter."""
+    values: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in model.model_fields:
+            allowed = ", ".join(sorted(model.model_fields))
+            near = difflib.get_close_matches(name, model.model_fields, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"allowed: {allowed}"
+            raise wrong(name[:100], f"is not a known parameter; {hint}", HTTPStatus.BAD_REQUEST)
+        if name in values:
+            raise wrong(name, "is given more than once", HTTPStatus.BAD_REQUEST)
+        if _UNSTORABLE.search(value):
+            raise wrong(name, "holds a character that cannot be stored", HTTPStatus.BAD_REQUEST)
+        values[name] = value
+    try:
+        return model.model_validate_strings(values, strict=True)
+    except pydantic.ValidationError as error:
+        raise _invalid(error, HTTPStatus.BAD_REQUEST) from None
+
+
+def media_type(request: web.Request, reads: Mapping[str, Any]) -> str:
+    """The media type of a body that a route reads. Raises Problem 415 naming those it takes."""
+    given = request.content_type if "Content-Type" in request.headers else ""
+    if given not in reads:
+        raise wrong(
+            "Content-Type",
+            f"{given[:60]!r} is not taken here; allowed: {', '.join(reads)}",
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
+    return given
+
+
+def body(raw: bytes, media: str, reads: Any) -> Any:
+    """The body as its model, where the route has one for this media type. Raises Problem 400 or 422."""
+    if media != JSON or isinstance(reads, dict):
+        return None
+    models: Sequence[type[Model]] = reads if isinstance(reads, tuple) else (reads,)
+    values = _object(raw)
+    try:
+        return _chosen(models, values).model_validate_json(raw, strict=True)
+    except pydantic.ValidationError as error:
+        raise _invalid(error, HTTPStatus.UNPROCESSABLE_ENTITY) from None
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        values = pydantic.TypeAdapter(Any).validate_json(raw)
+    except pydantic.ValidationError as error:
+        raise wrong("", f"the body is not JSON: {error.errors()[0]['msg'][:200]}", HTTPStatus.BAD_REQUEST) from None
+    if not isinstance(values, dict):
+        raise wrong("", "the body is not a JSON object")
+    field = _unstorable(values, "")
+    if field is not None:
+        raise wrong(field, "holds a character that cannot be stored")
+    return values
+
+
+def _unstorable(value: Any, path: str) -> str | None:
+    if isinstance(value, str):
+        return path if _UNSTORABLE.search(value) else None
+    if isinstance(value, dict):
+        pairs = [(f"{path}.{key}".lstrip("."), item) for key, item in value.items()]
+    elif isinstance(value, list):
+        pairs = [(f"{path}[{n}]", item) for n, item in enumerate(value)]
+    else:
+        return None
+    return next((found for place, item in pairs if (found := _unstorable(item, place)) is not None), None)
+
+
+def _chosen(models: Sequence[type[Model]], values: Mapping[str, Any]) -> type[Model]:
+    """The model that has most of the given fields; the last one where none has any."""
+    return max(reversed(models), key=lambda model: len(_names(model) & values.keys()))
+
+
+def _names(model: type[Model]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def _invalid(error: pydantic.ValidationError, status: HTTPStatus) -> Problem:
+    errors = [
+        Error(_path(one["loc"]), _reason(one["type"], one["msg"]))
+        for one in error.errors(include_url=False, include_input=False, include_context=False)
+    ][:20]
+    first = errors[0]
+    return Problem(status, f"{first.field}: {first.reason}" if first.field else first.reason, errors=errors)
+
+
+def _path(place: Sequence[str | int]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.lstrip(".")[:200]
+
+
+def _reason(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "is not a known field"
+    if kind == "missing":
+        return "is missing"
+    return message.removeprefix("Value error, ")[:300]

@@ -1,0 +1,59 @@
+"""Idempotency-Key: the same key with the same request gets the answer of the first time, and nothing happens again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from control_center.store import db, idempotency
+from control_center.store.idempotency import Answered
+from control_center.web.api.routes import Answer, Call
+from control_center.web.problems import wrong
+
+HEADER = "Idempotency-Key"
+_LONGEST = 200
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    status: int
+    body: msgspec.Raw
+
+
+def digest(request: web.Request, media: str, body: bytes) -> str:
+    """Everything that makes a call what it is, in short."""
+    head = f"{request.method} {request.path_qs} {media}\n".encode()
+    return hashlib.sha256(head + body).hexdigest()
+
+
+def key_of(request: web.Request) -> str | None:
+    """The key of a call. Raises Problem 400 for one that is empty, too long or not printable."""
+    key = request.headers.get(HEADER)
+    if key is not None and not (1 <= len(key) <= _LONGEST and key.isascii() and key.isprintable()):
+        raise wrong(HEADER, f"allowed are 1 to {_LONGEST} printable ASCII characters", HTTPStatus.BAD_REQUEST)
+    return key
+
+
+async def once(call: Call[Any, Any], key: str, work: Callable[[], Awaitable[Answer]], *, asked: str) -> Answer:
+    """Do the work, or answer as the first time. Raises Problem 422 where the key was used for another request.
+
+    `asked` is the digest of everything that makes the call what it is. Others with this key wait meanwhile. Only
+    good answers are kept: what failed may be tried again. The caller bounds how many do this at once, since each
+    holds a connection while its work takes another.
+    """
+    async with db.transaction(call.parts.pool) as tx:
+        await idempotency.lock(tx, call.studio, key)
+        earlier = await idempotency.answered(tx, call.studio, key)
+        if earlier is not None:
+            if earlier.digest != asked:
+                raise wrong(HEADER, "was used for another request; take a new key for a new one")
+            kept = msgspec.json.decode(earlier.answer, type=_Kept)
+            return Answer(kept.body, kept.status, {"Idempotency-Replayed": "true"})
+        answer = await work()
+        text = msgspec.json.encode(_Kept(answer.status, msgspec.Raw(msgspec.json.encode(answer.body)))).decode()
+        await idempotency.remember(tx, call.studio, key, Answered(asked, text))
+        return answer

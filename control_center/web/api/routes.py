@@ -1,0 +1,100 @@
+"""What a route of the API is: its address, who may call it, what it takes and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from control_center.store.pages import LONGEST
+from control_center.web.parts import Parts
+
+JSON = "application/json"
+
+
+class Model(BaseModel):
+    """A query or a body: strict, and nothing beside what it names."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=False)
+
+
+class StudioQuery(Model):
+    """The studio that a call is about; may be left out where there is only one."""
+
+    studio: Annotated[str, Field(min_length=1, max_length=50, description="id of the studio")] | None = None
+
+
+_Limit = Annotated[int, Field(ge=1, le=LONGEST, description="rows of one page")]
+_Cursor = Annotated[str, Field(min_length=1, max_length=2000, description="next_cursor of the page before")]
+
+
+class ListQuery(StudioQuery):
+    """A page of a list."""
+
+    limit: _Limit = 50
+    cursor: _Cursor | None = None
+
+
+Q = TypeVar("Q", bound=StudioQuery)
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, B]):
+    """One call, understood: who makes it (`by`), about which studio, with which query and body.
+
+    `studios` is None where the token is for every studio, else the one it is for. `path` holds the parts of the
+    address in braces. `raw` and `media` are the body as it came, for what is not one JSON model.
+    """
+
+    parts: Parts
+    by: str
+    studio: str
+    bound_to: str | None
+    path: Mapping[str, str]
+    query: Q
+    body: B
+    raw: bytes = b""
+    media: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call is answered with; None is no body at all."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Items(msgspec.Struct, frozen=True):
+    """A list, and the cursor of what follows."""
+
+    items: list[Any]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one address.
+
+    `reads` gives the body by media type: a pydantic model, several of which one is chosen by its fields, or an
+    OpenAPI schema where the handler reads `raw` itself. `answers` is the shape of a good answer, `listed` says
+    that it is a list of those. `role` is the least that may call it.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    role: str
+    handler: Callable[[Call[Any, Any]], Awaitable[Answer]]
+    answers: Any
+    status: int = 200
+    listed: bool = False
+    query: type[StudioQuery] = StudioQuery
+    reads: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,88 @@
+"""From a request to an answer: who calls, what they ask, the handler, and JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import web
+
+from control_center.store.tokens import EVERY_STUDIO
+from control_center.web import bodies
+from control_center.web.api import bearer, reading, repeats
+from control_center.web.api.routes import JSON, Answer, Call, Route
+from control_center.web.parts import PARTS, Parts
+from control_center.web.problems import Handler, Problem
+
+PREFIX = "/api/v1"
+
+
+class Turnstile:
+    """Bounds how many calls are worked on at once, so that a flood waits outside and not on our connections."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._most = parts.limits.in_flight
+        self._inside = 0
+        self.keyed = asyncio.Semaphore(parts.limits.keyed)
+
+    def __enter__(self) -> None:
+        if self._inside >= self._most:
+            detail = "more calls than are worked on at once; come again in a second"
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
+        self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._inside -= 1
+
+
+def add_routes(app: web.Application, routes: Sequence[Route]) -> None:
+    """Serve these routes under /api/v1."""
+    turnstile = Turnstile(app[PARTS])
+    for route in routes:
+        app.router.add_route(route.method, PREFIX + route.path, _handler(route, turnstile), name=route.name)
+
+
+def _handler(route: Route, turnstile: Turnstile) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        with turnstile:
+            return _response(await _answer(route, turnstile, request))
+
+    return handle
+
+
+async def _answer(route: Route, turnstile: Turnstile, request: web.Request) -> Answer:
+    parts = request.app[PARTS]
+    held = await bearer.held(parts, request)
+    query = reading.query(request, route.query)
+    token, studio = await bearer.choose(parts, held, query.studio, route.role)
+    media, raw = "", b""
+    if route.reads:
+        media = reading.media_type(request, route.reads)
+        raw = await bodies.read(request, limit=parts.limits.body, seconds=parts.limits.body_seconds)
+    call = Call(
+        parts=parts,
+        by=token.name,
+        studio=studio,
+        bound_to=None if token.studio == EVERY_STUDIO else token.studio,
+        path=dict(request.match_info),
+        query=query,
+        body=reading.body(raw, media, route.reads[media]) if media else None,
+        raw=raw,
+        media=media,
+        content_type=request.headers.get("Content-Type", ""),
+    )
+    key = repeats.key_of(request) if route.method == "POST" else None
+    if key is None:
+        return await route.handler(call)
+    async with turnstile.keyed:
+        asked = repeats.digest(request, media, raw)
+        return await repeats.once(call, key, lambda: route.handler(call), asked=asked)
+
+
+def _response(answer: Answer) -> web.Response:
+    if answer.body is None:
+        return web.Response(status=answer.status, headers=answer.headers)
+    body = msgspec.json.encode(answer.body)
+    return web.Response(status=answer.status, body=body, content_type=JSON, headers=answer.headers)

@@ -1,0 +1,62 @@
+"""What the web application is made of, handed in by whoever starts it: it reads no settings and opens no pool."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aiohttp import web
+
+from control_center.engine.intake import Intake
+from control_center.store import db
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A provider account whose calls we take. `name` as messages carry it, such as `sms/default`.
+
+    `account_id` is the provider's own name for it (Twilio: the account SID), by which a call without an account
+    in its address is matched. Several `secrets` may be in force while one replaces another.
+    """
+
+    name: str
+    provider: str
+    account_id: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what one caller may ask of us. Sizes are bytes after decompression."""
+
+    body: int = 8 * 1024 * 1024
+    hook_body: int = 64 * 1024
+    body_seconds: float = 30.0  # for a body to arrive
+    in_flight: int = 64  # calls worked on at once; more are told to come again
+    keyed: int = 4  # of these with an Idempotency-Key, each of which holds a second connection
+
+
+Check = Callable[[], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything the application needs.
+
+    `public_url` is our address as providers and clients see it: signatures are made over it, so it is never taken
+    from a request. `studio` is meant where a call names none; None means the first. `readiness` are further checks
+    by name, each of which returns None or what is missing; the database and its schema are checked anyway.
+    """
+
+    pool: db.Pool
+    clock: Callable[[], datetime]
+    intake: Intake
+    public_url: str
+    studio: str | None = None
+    accounts: tuple[Account, ...] = ()
+    readiness: Mapping[str, Check] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+PARTS = web.AppKey("parts", Parts)

@@ -1,0 +1,254 @@
+"""What every test may ask for: a database of its own, a broker, a program of the system, and no outside world.
+
+One PostgreSQL and one RabbitMQ serve the whole session, real ones, started on first use. A test that kills a
+server starts its own. What could not be had here is listed after the last line of the run, and fails it on CI.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import aio_pika
+import asyncpg
+import pytest
+from _pytest.outcomes import Skipped  # `pytest.skip.Exception`, under the name that carries its type
+
+from control_center.embedded import Postgres, Rabbitmq, debian, ensure_rabbitmq, find_rabbitmq
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+ON_CI: Final = os.environ.get("CI") == "true"
+MAY_FETCH: Final = not os.environ.get("CONTROL_CENTER_BROKER_URL")
+
+# A test sets what it needs; only which PostgreSQL to test against may come from outside.
+for name in [name for name in os.environ if name.startswith("CONTROL_CENTER_")]:
+    if name != "CONTROL_CENTER_POSTGRES_BIN":
+        del os.environ[name]
+
+EXCHANGES: Final = ("crm.events", "crm.commands", "control-center.reports", "control-center.events.dlx")
+QUEUES: Final = ("control-center.events", "control-center.events.dead")
+PACKAGES: Final = {
+    "amqp-publish": "amqp-tools",
+    "amqp-consume": "amqp-tools",
+    "amqp-get": "amqp-tools",
+    "amqp-declare-queue": "amqp-tools",
+    "swaks": "swaks",
+    "systemd-analyze": "systemd",
+}
+
+Needs = Callable[[str], Path]
+NOT_RUN: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
+
+
+class NotHere(Skipped):
+    """Skips a test for want of a program, so that the end of the run can say what was not run."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(f"{tool} is not here and could not be fetched")
+        self.tool = tool
+
+
+class OutsideWorld(Exception):  # noqa: N818 - not an OSError, which the code under test would take for a bad line
+    """A test tried to reach something that is not on this machine."""
+
+
+# --- the run ---------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[NOT_RUN] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long") or config.getoption("markexpr"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if ON_CI and session.config.stash[NOT_RUN] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for tool, tests in sorted(config.stash.get(NOT_RUN, {}).items()):
+        shown = ", ".join(tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
+        print(f"not run here: {tool}: {shown}")  # noqa: T201 - after pytest's own last line
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    if call.excinfo and isinstance(call.excinfo.value, NotHere):
+        item.config.stash[NOT_RUN].setdefault(call.excinfo.value.tool, []).append(item.nodeid)
+    return (yield)
+
+
+def _say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Progress that reaches the terminal past pytest's capture: an installation takes a while."""
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+
+    def say(line: str) -> None:
+        if capture:
+            with capture.global_and_fixture_disabled():
+                print(f"\n{line}", flush=True)  # noqa: T201
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def _find_program(request: pytest.FixtureRequest) -> Callable[[str], Path | None]:
+    found: dict[str, Path | None] = {}
+
+    def find(program: str) -> Path | None:
+        if program not in found:
+            package = PACKAGES.get(program)
+            installed = shutil.which(program)
+            found[program] = (
+                Path(installed)
+                if installed
+                else debian.obtain(program, package, _say(request))
+                if package and MAY_FETCH
+                else None
+            )
+        return found[program]
+
+    return find
+
+
+@pytest.fixture
+def needs(_find_program: Callable[[str], Path | None]) -> Needs:
+    """`needs("swaks")` is the program's path, fetched if need be; else the test is skipped and listed at the end."""
+
+    def path_of(program: str) -> Path:
+        path = _find_program(program)
+        if path is None:
+            raise NotHere(program)
+        return path
+
+    return path_of
+
+
+# --- no outside world ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stay_on_this_machine() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for verb in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, verb, _guarded(getattr(socket.socket, verb)))
+        yield
+
+
+def _guarded(connect: Callable[[socket.socket, Any], Any]) -> Callable[[socket.socket, Any], Any]:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and not _is_loopback(str(address[0])):
+            raise OutsideWorld(f"a test tried to reach {address}")
+        return connect(self, address)
+
+    return guarded
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _servers() -> Iterator[Path]:
+    """Where the session's servers keep their files; open to the account that root's servers run as."""
+    folder = Path(tempfile.mkdtemp(prefix="control-center-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def postgres(_servers: Path) -> AsyncIterator[Postgres]:
+    """The session's server. It forgets when the machine is lost, not when it is killed; but kill your own."""
+    server = Postgres(_servers / "postgres", durable=False)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def _template(postgres: Postgres) -> str:
+    """A database with the schema, to be cloned for each test."""
+    await _administer(postgres, "CREATE DATABASE template_for_tests")
+    connection = await asyncpg.connect(postgres.dsn("template_for_tests"))
+    try:
+        schema = ROOT / "schema.sql"
+        if schema.exists():
+            await connection.execute(schema.read_text("utf-8"))
+    finally:
+        await connection.close()
+    return "template_for_tests"
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres, _template: str) -> AsyncIterator[str]:
+    """The URL of a database of this test alone, with the schema and no rows."""
+    name = f"test_{next(_numbers)}"
+    await _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY FILE_COPY")
+    yield postgres.dsn(name)
+    await _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _administer(postgres: Postgres, statement: str) -> None:
+    connection = await asyncpg.connect(postgres.dsn("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+# --- RabbitMQ --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+async def broker(request: pytest.FixtureRequest, _servers: Path) -> AsyncIterator[Rabbitmq]:
+    """The session's broker; a test that wants it empty asks for `broker_url`. Kill your own, not this one."""
+    binaries = await ensure_rabbitmq(_say(request)) if MAY_FETCH else find_rabbitmq()
+    if binaries is None:
+        raise NotHere("rabbitmq")
+    server = Rabbitmq(_servers / "rabbitmq")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def broker_url(broker: Rabbitmq) -> str:
+    """The URL of the session's broker, rid of whatever earlier tests declared."""
+    connection = await aio_pika.connect(broker.url)
+    async with connection, connection.channel() as channel:
+        for queue in QUEUES:
+            await channel.queue_delete(queue)
+        for exchange in EXCHANGES:
+            await channel.exchange_delete(exchange)
+    return broker.url

@@ -1,0 +1,152 @@
+"""Twilio's signature, held against Twilio's own validator, and what a callback says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from multidict import MultiDict
+from twilio.request_validator import RequestValidator
+
+from control_center.domain.outcome import Fate, Receipt
+from control_center.domain.wire.twilio_hooks import receipt, verify
+
+URL = "https://studio.example/hooks/sms/twilio/default/status?ref=m-7.1"
+PARAMS = [("MessageSid", "SM1"), ("MessageStatus", "delivered"), ("To", "+13125550188")]
+SECRET = "12345"
+
+words = st.text(st.characters(codec="utf-8"), max_size=12)
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
+params = st.lists(st.tuples(st.sampled_from(["To", "From", "Body", "to"]) | names, words), max_size=8)
+segments = st.text("abcXYZ019-._~%", max_size=8)
+urls = st.builds(
+    "{}://{}{}/{}?ref={}".format,
+    st.sampled_from(["https", "http"]),
+    st.from_regex(r"[a-z]{1,8}(\.[a-z]{2,5}){0,2}", fullmatch=True),
+    st.sampled_from(["", ":8484", ":443", ":80"]),
+    segments,
+    segments,
+)
+
+
+def sign(url: str = URL, fields: list[tuple[str, str]] = PARAMS, secret: str = SECRET) -> str:
+    signed: str = RequestValidator(secret).compute_signature(url, MultiDict(fields))
+    return signed
+
+
+@settings(max_examples=50)
+@given(urls, params, st.text(st.characters(codec="utf-8"), min_size=1, max_size=40))
+def test_what_twilio_signs_is_believed(url: str, fields: list[tuple[str, str]], secret: str) -> None:
+    assert verify(sign(url, fields, secret), url, fields, [secret])
+
+
+@settings(max_examples=50)
+@given(urls, urls, params, params)
+def test_we_believe_exactly_what_twilios_own_validator_believes(
+    signed_url: str, url: str, signed: list[tuple[str, str]], fields: list[tuple[str, str]]
+) -> None:
+    signature = sign(signed_url, signed)
+
+    assert verify(signature, url, fields, [SECRET]) == RequestValidator(SECRET).validate(
+        url, MultiDict(fields), signature
+    )
+
+
+@given(params, st.randoms())
+def test_the_order_in_which_fields_arrive_does_not_matter(fields: list[tuple[str, str]], random: object) -> None:
+    shuffled = list(fields)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+
+    assert verify(sign(fields=fields), URL, shuffled, [SECRET])
+
+
+def test_repeated_names_count_with_their_distinct_values() -> None:
+    fields = [("MediaUrl", "b"), ("MediaUrl", "a"), ("MediaUrl", "b")]
+
+    assert verify(sign(fields=[("MediaUrl", "a"), ("MediaUrl", "b")]), URL, fields, [SECRET])
+    assert not verify(sign(fields=[("MediaUrl", "a")]), URL, fields, [SECRET])
+
+
+@pytest.mark.parametrize("signed", ["https://studio.example:443/x?a=1", "https://studio.example/x?a=1"])
+@pytest.mark.parametrize("called", ["https://studio.example:443/x?a=1", "https://studio.example/x?a=1"])
+def test_the_port_may_be_there_or_not(signed: str, called: str) -> None:
+    assert verify(sign(signed), called, PARAMS, [SECRET])
+
+
+def test_several_secrets_are_active_while_one_replaces_another() -> None:
+    assert verify(sign(secret="old"), URL, PARAMS, ["new", "old"])
+    assert not verify(sign(secret="older"), URL, PARAMS, ["new", "old"])
+
+
+@pytest.mark.parametrize(
+    "signature", ["", "x", sign()[:-1], sign() + "=", sign().lower(), "é" * 28, "\ud800", sign(secret="other")]
+)
+def test_a_forged_or_damaged_signature_is_refused(signature: str) -> None:
+    assert not verify(signature, URL, PARAMS, [SECRET])
+
+
+def test_without_a_secret_nothing_is_believed() -> None:
+    assert not verify(sign(), URL, PARAMS, [])
+    assert not verify(sign(secret=""), URL, PARAMS, [""])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [PARAMS[:-1], [*PARAMS, ("New", "1")], [("MessageSid", "SM2"), *PARAMS[1:]]],
+)
+def test_every_field_counts_known_or_not(changed: list[tuple[str, str]]) -> None:
+    assert not verify(sign(), URL, changed, [SECRET])
+
+
+@given(st.text(), st.text(), st.lists(st.tuples(st.text(), st.text()), max_size=3))
+def test_nothing_a_stranger_sends_raises(signature: str, url: str, fields: list[tuple[str, str]]) -> None:
+    assert not verify(signature, url, fields, [SECRET])
+
+
+# --- receipts ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "fate"),
+    [
+        ("accepted", Fate.SENT),
+        ("queued", Fate.SENT),
+        ("sending", Fate.SENT),
+        ("sent", Fate.SENT),
+        ("delivered", Fate.DELIVERED),
+        ("read", Fate.DELIVERED),
+        ("undelivered", Fate.UNDELIVERED),
+        ("failed", Fate.UNDELIVERED),
+    ],
+)
+def test_each_status_has_its_fate(status: str, fate: Fate) -> None:
+    assert receipt([("MessageSid", "SM1"), ("MessageStatus", status)], "m-7.1") == Receipt(fate, "m-7.1", "SM1")
+
+
+def test_a_failure_carries_twilios_code() -> None:
+    said = receipt([("MessageSid", "SM1"), ("MessageStatus", "undelivered"), ("ErrorCode", "30006")], "m-7.1")
+
+    assert said == Receipt(Fate.UNDELIVERED, "m-7.1", "SM1", "30006", "twilio 30006")
+
+
+@pytest.mark.parametrize(
+    ("code", "opted_out"), [("21610", True), ("30004", False), ("30007", False), ("9" * 5000, False)]
+)
+def test_only_the_code_that_means_it_is_an_opt_out(code: str, *, opted_out: bool) -> None:
+    said = receipt([("MessageSid", "SM1"), ("MessageStatus", "failed"), ("ErrorCode", code)], "m-7.1")
+
+    assert said is not None
+    assert said.opted_out is opted_out
+
+
+@pytest.mark.parametrize(
+    "fields", [[], [("MessageSid", "SM1")], [("MessageSid", "SM1"), ("MessageStatus", "received")]]
+)
+def test_a_callback_that_says_nothing_of_ours_is_no_receipt(fields: list[tuple[str, str]]) -> None:
+    assert receipt(fields, "m-7.1") is None
+
+
+def test_a_receipt_needs_an_id_or_our_reference() -> None:
+    assert receipt([("MessageStatus", "sent")], None) is None
+    assert receipt([("MessageStatus", "sent")], "m-7.1") == Receipt(Fate.SENT, "m-7.1", None)
+    assert receipt([("SmsStatus", "sent"), ("SmsSid", "SM1")], None) == Receipt(Fate.SENT, None, "SM1")

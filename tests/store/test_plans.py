@@ -1,0 +1,126 @@
+"""The claims keep to their indexes, however much waits beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from control_center.embedded import Postgres
+from control_center.store import actions, commands, messages, records
+
+WAITING = 1_000_000
+
+FILL = """
+INSERT INTO studios (studio_id, name, timezone, country) VALUES ('main', 'Main', 'America/Chicago', 'US');
+INSERT INTO messages (studio_id, action_id, channel, address, account, sender, recipient, kind, record_id,
+                      trigger_id, trigger_version, state, due_at, use_by)
+SELECT 'main', n, 'sms', '+1312' || n, 'sms/default', '', '{{}}', 'session', n::text, 1, 1, 'queued',
+       now() + n * interval '1 second', now() + interval '1 year'
+  FROM generate_series(1, {waiting}) n;
+INSERT INTO actions (studio_id, kind, record_id, trigger_id, occurrence, trigger_version, state,
+                     activation_at, due_at, use_by)
+SELECT 'main', 'session', n::text, 1, '2027-06-12', 1, 'planned',
+       now() + n * interval '1 second', now() + n * interval '1 second', now() + interval '1 year'
+  FROM generate_series(1, {waiting}) n;
+INSERT INTO records (studio_id, kind, record_id, version, body, first_version)
+SELECT 'main', 'session', n::text, 1, '{{}}', 1 FROM generate_series(1, {waiting} / 10) n;
+INSERT INTO commands (studio_id, command_id, subject, verb, bucket, data, state, published_at)
+SELECT 'main', n::text, 'session/' || n, 'add_note', n % 8, '{{}}', 'published', now()
+  FROM generate_series(1, {waiting} / 10) n;
+ANALYZE messages; ANALYZE actions; ANALYZE records; ANALYZE commands;
+"""
+
+
+@pytest.fixture(scope="module")
+async def crowded(postgres: Postgres, _template: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A database in which a million messages and a million actions wait."""
+    administrator = await asyncpg.connect(postgres.dsn("postgres"))
+    await administrator.execute(f"CREATE DATABASE crowded TEMPLATE {_template}")
+    connection = await asyncpg.connect(
+        postgres.dsn("crowded"), server_settings={"plan_cache_mode": "force_custom_plan"}
+    )
+    await connection.execute(FILL.format(waiting=WAITING))
+    yield connection
+    await connection.close()
+    await administrator.execute("DROP DATABASE crowded WITH (FORCE)")
+    await administrator.close()
+
+
+async def plan(connection: asyncpg.Connection[Any], statement: str, *arguments: Any) -> dict[str, Any]:
+    """What PostgreSQL did for a statement, run and rolled back: its nodes with the rows each touched."""
+    transaction = connection.transaction()
+    await transaction.start()
+    found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments)
+    await transaction.rollback()
+    root: dict[str, Any] = json.loads(found)[0]["Plan"]
+    return root
+
+
+def nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node, *(inner for child in node.get("Plans", ()) for inner in nodes(child))]
+
+
+def scans(node: dict[str, Any]) -> set[str]:
+    """Tables read from end to end."""
+    return {one["Relation Name"] for one in nodes(node) if one["Node Type"] == "Seq Scan"}
+
+
+def indexes(node: dict[str, Any]) -> set[str]:
+    return {one["Index Name"] for one in nodes(node) if "Index Name" in one}
+
+
+async def test_claiming_messages_reads_only_what_is_due(crowded: asyncpg.Connection[Any]) -> None:
+    done = await plan(
+        crowded,
+        messages.CLAIM_DUE,
+        "sms/default",
+        datetime(1970, 1, 1, tzinfo=UTC),
+        100,
+        uuid4(),
+        timedelta(seconds=90),
+    )
+
+    assert "messages_due" in indexes(done)
+    assert not scans(done)
+    assert done["Shared Hit Blocks"] + done["Shared Read Blocks"] < 3000
+
+
+async def test_claiming_actions_reads_only_what_is_due(crowded: asyncpg.Connection[Any]) -> None:
+    done = await plan(crowded, actions.CLAIM_DUE, datetime.now(UTC), [], 500)
+
+    assert "actions_due" in indexes(done)
+    assert not scans(done)
+
+
+async def test_rescuing_reads_only_what_is_leased(crowded: asyncpg.Connection[Any]) -> None:
+    done = await plan(crowded, messages.RESCUE_EXPIRED_LEASES, 100, 3)
+
+    assert "messages_leased" in indexes(done)
+    assert not scans(done)
+
+
+async def test_a_records_actions_are_read_by_their_key(crowded: asyncpg.Connection[Any]) -> None:
+    keys = [str(n) for n in range(1, 201)]
+
+    done = await plan(crowded, actions.OF_RECORDS, ["main"] * 200, ["session"] * 200, keys)
+
+    assert "actions_pkey" in indexes(done)
+    assert not scans(done)
+
+
+async def test_records_are_locked_by_their_key(crowded: asyncpg.Connection[Any]) -> None:
+    done = await plan(crowded, records.LOCK, ["main"] * 200, ["session"] * 200, [str(n) for n in range(200)])
+
+    assert "records" not in scans(done)
+
+
+async def test_the_relay_reads_only_what_is_not_published(crowded: asyncpg.Connection[Any]) -> None:
+    done = await plan(crowded, commands.NEXT, list(range(8)), 200)
+
+    assert "commands" not in scans(done)

@@ -1,0 +1,1 @@
+"""Deliver what was released: `python -m workers sms` and `python -m workers email`, any number of each."""

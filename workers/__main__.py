@@ -1,0 +1,141 @@
+"""`python -m workers sms` and `python -m workers email`: deliver until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+import uvloop
+
+from control_center import logs, settings
+from control_center.domain.errors import ConfigurationError, ControlCenterError
+from control_center.domain.wire import smtp, twilio
+from control_center.loop import Loop, first_of
+from control_center.service import Service, now
+from control_center.settings import Account, Settings
+from control_center.store import db, migrate
+from workers.delivery import Channel, Delivery
+from workers.email.sandbox import Sandbox as MailSandbox
+from workers.email.smtp import Smtp
+from workers.sms.sandbox import Sandbox as TextSandbox
+from workers.sms.twilio import Twilio
+
+CHANNELS: Final = ("sms", "email")
+WORK_CHANNEL: Final = "control_center_work"  # where release says that there are messages; `engine` is not ours to see
+TEND: Final = 15.0  # seconds between looks at the connection that wakes us
+
+HELP: Final = """\
+Delivers what the engine has released, by one channel, for every account of that channel. Start as many as you like,
+on as many hosts: they share the work. `control-center run` starts one of each by itself.
+
+Settings are those of control-center: config/control_center.toml and CONTROL_CENTER_* in the environment."""
+EXAMPLE: Final = "example: CONTROL_CENTER_DATABASE_URL=postgresql://cc@db/control_center python -m workers sms"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        "python -m workers", description=HELP, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("channel", choices=CHANNELS, help="what to deliver")
+    channel = parser.parse_args().channel
+
+    try:
+        chosen = settings.read()
+        logs.configure(
+            style=chosen.log_format,
+            level=chosen.log_level,
+            personal=chosen.log_personal_data,
+            secrets=chosen.secrets(),
+        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(chosen, channel))
+    except ControlCenterError as error:
+        print(f"workers {channel}: {error}", file=sys.stderr)  # noqa: T201 - the one line of a failed start
+        return 1
+    return 0
+
+
+async def serve(chosen: Settings, channel: str) -> None:
+    """Deliver for every account of this channel until SIGTERM. Raises ConfigurationError where it cannot begin."""
+    dsn = chosen.database_url.get_secret_value()
+    if not dsn:
+        raise ConfigurationError(
+            "CONTROL_CENTER_DATABASE_URL is empty: the private PostgreSQL belongs to `control-center run`, "
+            "which starts workers of its own"
+        )
+    life = Service()
+    await migrate.check(dsn)
+    carriers = chosen.carriers(channel)
+    slots = sum(account.slots for account in carriers.values())
+    pool = await db.open_pool(dsn, application=f"control-center {channel} worker", size=max(2, min(10, slots)))
+    life.on_close(pool.close)
+    deliveries = [_start(life, chosen, pool, f"{channel}/{name}", one) for name, one in carriers.items()]
+
+    work = asyncio.Event()
+    listener = db.Listener(dsn, {WORK_CHANNEL: work}, application=f"control-center {channel} worker wakes")
+    life.on_close(listener.close)
+
+    async def tend() -> float:
+        await listener.tend()
+        return TEND
+
+    life.start("listen", Loop("listen", tend, life.stop, away=db.AWAY).run())
+    life.start("wake", _pass_on(work, deliveries, life.stop))
+    await life.run(ready=f"delivering {', '.join(f'{channel}/{name}' for name in carriers)}")
+
+
+def _start(life: Service, chosen: Settings, pool: db.Pool, name: str, account: Account) -> Delivery:
+
+    provider = _channel(chosen, name, account)
+    life.on_close(provider.close)
+    delivery = Delivery(pool, provider, account=name, owner=uuid4(), clock=now, slots=account.slots)
+    life.start(name, delivery.run(life.stop))
+    if account.provider == "sandbox":
+        life.start(f"{name} closes", _close_at(life.stop, provider))
+    return delivery
+
+
+def _channel(chosen: Settings, name: str, account: Account) -> Channel:
+    """The account's way to its provider."""
+    channel, _, short = name.partition("/")
+    url = account.url.get_secret_value()
+    match account.provider:
+        case "twilio":
+            back = f"{chosen.public_url.rstrip('/')}/hooks/sms/twilio/{short}/status?key={{key}}"
+            return Twilio(
+                account=account.account,
+                secret=account.secret.get_secret_value(),
+                callback_url_template=back if chosen.public_url else None,
+                base=url or twilio.BASE,
+                slots=account.slots,
+            )
+        case "smtp":
+            return Smtp(smtp.relay(url), slots=account.slots)
+        case "sandbox":
+            outbox = chosen.data_dir / "sandbox" / "outbox.ndjson"
+            latency = timedelta(seconds=account.latency)
+            kind = TextSandbox if channel == "sms" else MailSandbox
+            return kind(outbox=outbox, clock=now, latency=latency)
+
+
+async def _close_at(stop: asyncio.Event, provider: Channel) -> None:
+    """A sandbox takes nothing more once we are to stop: what it pretends to think about is over at once."""
+    await stop.wait()
+    await provider.close()
+
+
+async def _pass_on(work: asyncio.Event, deliveries: list[Delivery], stop: asyncio.Event) -> None:
+    """Wake every account when release has made messages."""
+    while not stop.is_set():
+        await first_of(work, stop, wait=60.0)
+        work.clear()
+        for delivery in deliveries:
+            delivery.wake.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""SPINE 3. Messages, from the queue to the provider and back.
+
+Claim what is due, decide once more, write the words, pass the point of no return in a transaction that checks
+everything again, ask the provider, and settle what it answered. No transaction is open while a provider is asked,
+and never more messages are submitting than there are slots, so that a killed worker leaves at most those in doubt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from control_center.domain.message import Settlement, State, settle
+from control_center.domain.outcome import Lookup, Outcome, Stage, Unknown
+from control_center.loop import first_of
+from control_center.store import breakers, db, messages
+from control_center.store.messages import Case, Claimed, Ready, Return, Settled
+from control_center.store.rulebooks import Rulebooks
+from workers.writing import prepare, report, sheet
+
+log = structlog.get_logger(__name__)
+
+CLAIM_LIMIT = 100
+LEASE = timedelta(seconds=90)
+MARGIN = timedelta(seconds=45)  # of its lease that a message must have left to pass the point of no return
+RENEW = 20.0  # seconds between renewals of what is being prepared
+POLL = 1.0  # seconds between looks at the queue when nobody wakes us
+SWEEP = 30.0  # seconds between claims that start at the beginning of the queue
+LAG = timedelta(seconds=10)  # how far behind the newest claim the next one starts: clocks and slow commits
+DRAIN = 25.0  # seconds that sends under way have, when we are to stop
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Channel(Protocol):
+    """One way to a provider. Whatever the provider or the network does is a value, never an exception."""
+
+    async def submit(self, message: Any, /) -> Outcome: ...
+
+    async def lookup(self, message: Any, /) -> Lookup: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    ready: Ready
+    outcome: Outcome
+    at: datetime
+
+
+class Delivery:
+    """Delivers one provider account's messages, up to `slots` at once. Any number of these may share an account."""
+
+    def __init__(
+        self,
+        pool: db.Pool,
+        channel: Channel,
+        *,
+        account: str,
+        owner: UUID,
+        clock: Callable[[], datetime],
+        slots: int = 16,
+        longest: timedelta = timedelta(seconds=30),
+    ) -> None:
+        self.wake = asyncio.Event()
+        self._pool = pool
+        self._channel = channel
+        self._account = account
+        self._owner = owner
+        self._clock = clock
+        self._slots = slots
+        # While submitting, the lease outlasts the longest call, so that a slow answer is not taken for a dead worker.
+        self._submit_lease = longest + LEASE
+        self._rulebooks = Rulebooks()
+        self._ready: deque[Ready] = deque()
+        self._answered: list[_Answered] = []
+        self._flying: dict[int, asyncio.Task[None]] = {}
+        self._came = asyncio.Event()  # an answer came
+        self._since = BEGINNING
+        self._look_at = self._swept = self._renewed = float("-inf")  # on the monotonic clock
+        self._strained = False  # the account's breaker has something against us
+        self._in_doubt = False  # a step's answer was lost: what it marked must be unmarked before anything else
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop`; then claim nothing more, let what was begun finish, and give the rest back."""
+        pause = 0.1
+        while not stop.is_set():
+            try:
+                busy = await self._round()
+                pause = 0.1
+            except db.AWAY as error:
+                log.warning("delivery.paused", account=self._account, reason=f"{type(error).__name__}: {error}")
+                await first_of(stop, wait=pause)
+                busy, pause = True, min(pause * 2, 5.0)
+            if not busy:
+                wait = max(0.0, self._look_at - time.monotonic())
+                await first_of(self._came, self.wake, stop, wait=wait)
+        await self._finish()
+
+    async def _round(self) -> bool:
+        """One round: refill, settle what was answered, start what may go. Whether there is more to do at once."""
+        self._came.clear()
+        if self._in_doubt:
+            await self._unmark()
+        if len(self._ready) < self._slots and (self.wake.is_set() or time.monotonic() >= self._look_at):
+            self.wake.clear()
+            await self._refill()
+        await self._renew()
+        return await self._step()
+
+    # Claiming ---------------------------------------------------------------------------------------------
+
+    async def _refill(self) -> None:
+        """Claim what is due and prepare it; put back what may not go now."""
+        async with db.session(self._pool) as connection:
+            limit = await breakers.allowance(connection, self._account, CLAIM_LIMIT)
+            claimed = await self._claim(connection, limit) if limit else []
+            # A full claim says that there is more: the next look is due as soon as there is room.
+            self._look_at = time.monotonic() + (0 if len(claimed) == CLAIM_LIMIT else POLL)
+            self._strained = self._strained or limit < CLAIM_LIMIT
+            if claimed:
+                await self._prepare(connection, claimed)
+
+    async def _claim(self, connection: db.Connection, limit: int) -> list[Claimed]:
+        sweep = time.monotonic() - self._swept > SWEEP
+        since = BEGINNING if sweep else self._since
+        claimed = await messages.claim_due(
+            connection, self._account, self._owner, since=since, lease=LEASE, limit=limit
+        )
+        if sweep:
+            self._swept = time.monotonic()
+        if claimed:
+            self._since = max(one.due_at for one in claimed) - LAG
+        return claimed
+
+    async def _prepare(self, connection: db.Connection, claimed: Sequence[Claimed | Case]) -> None:
+        ids = [
+            one if isinstance(one, Claimed) else Claimed(one.studio.studio, one.message_id, one.token, one.use_by, 0)
+            for one in claimed
+        ]
+        cases = await messages.gather(connection, ids, self._owner)
+        books = await self._rulebooks.of(connection, {case.studio.studio: case.studio for case in cases})
+        now = self._clock()
+        returns: list[tuple[Case, Return]] = []
+        for case in cases:
+            match prepare(case, books[case.studio.studio], now):
+                case Ready() as ready:
+                    self._ready.append(ready)
+                case Return() as back:
+                    returns.append((case, back))
+        await messages.put_back(connection, [back for _, back in returns])
+        for case, back in returns:
+            _tell(case, back.state, back.reason, due_at=back.due_at)
+
+    async def _renew(self) -> None:
+        if self._ready and time.monotonic() - self._renewed > RENEW:
+            async with db.session(self._pool) as connection:
+                await messages.renew_leases(connection, self._owner, lease=LEASE)
+            self._renewed = time.monotonic()
+
+    # The point of no return, and after -------------------------------------------------------------------
+
+    async def _step(self) -> bool:
+        """Settle what was answered and let as many pass as there are free slots. Whether anything was done."""
+        answered = [(one, self._settlement(one)) for one in self._answered]
+        free = self._slots - len(self._flying) + len(answered)
+        ready = [self._ready.popleft() for _ in range(min(free, len(self._ready)))]
+        if not answered and not ready:
+            return False
+        try:
+            async with db.session(self._pool) as connection:
+                passed = await self._commit(connection, answered, ready)
+                stale = [one.case for one in ready if one.case.message_id not in passed]
+                if stale:
+                    await self._prepare(connection, stale)
+        except db.AWAY:
+            # Outcomes stay with us and are written again: doing so twice changes nothing. Marks are another matter.
+            self._in_doubt = bool(ready)
+            raise
+        for one in ready:
+            if one.case.message_id in passed:
+                self._flying[one.case.message_id] = asyncio.create_task(self._send(one))
+        return True
+
+    async def _commit(
+        self, connection: db.Connection, answered: Sequence[tuple[_Answered, Settlement]], ready: Sequence[Ready]
+    ) -> set[int]:
+        """Write outcomes and marks; free the slots of what is settled; let the account's breaker know."""
+        settled = [_settled(one, settlement) for one, settlement in answered]
+        passed = await messages.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
+        self._answered = self._answered[len(answered) :]
+        for one, settlement in answered:
+            self._flying.pop(one.ready.case.message_id, None)
+            _tell(one.ready.case, settlement.state, settlement.reason, due_at=settlement.due_at, key=one.ready.key)
+        blocked = [settlement.reason for _, settlement in answered if settlement.blocked]
+        if blocked:
+            self._strained = True
+            await breakers.failed(connection, self._account, blocked[-1], times=len(blocked))
+        elif self._strained and any(settlement.state is State.ACCEPTED for _, settlement in answered):
+            await breakers.succeeded(connection, self._account)
+            self._strained = False
+        return passed
+
+    async def _send(self, ready: Ready) -> None:
+        """Ask the provider. A call that we ourselves cut off may have arrived."""
+        outcome: Outcome
+        try:
+            outcome = await self._channel.submit(sheet(ready, self._clock()))
+        except asyncio.CancelledError:
+            outcome = Unknown("the worker was stopped while it was sending", Stage.SENT)
+        except Exception as error:
+            # A fault of ours after the point of no return must not be taken for "not sent".
+            log.exception("delivery.fault", message=f"m-{ready.case.message_id}")
+            outcome = Unknown(f"{type(error).__name__}: {error}", Stage.SENT)
+        # The slot is freed by the commit of this outcome, not by the answer.
+        self._answered.append(_Answered(ready, outcome, self._clock()))
+        self._came.set()
+
+    def _settlement(self, one: _Answered) -> Settlement:
+        case = one.ready.case
+        return settle(one.outcome, key=f"m-{case.message_id}", tries=case.tries, use_by=case.use_by, now=one.at)
+
+    async def _unmark(self) -> None:
+        """After a lost answer: what was marked is ours alone, and we know that we never sent it."""
+        async with db.session(self._pool) as connection:
+            await messages.unmark(connection, self._owner, started=list(self._flying))
+        self._in_doubt = False
+
+    # Stopping ---------------------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Give back what was not begun, wait for what was, and write down how it ended."""
+        self._ready.clear()
+        if self._flying:
+            pending = [task for task in self._flying.values() if not task.done()]
+            if pending:
+                _, late = await asyncio.wait(pending, timeout=DRAIN)
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
+        async with db.session(self._pool) as connection:
+            if self._in_doubt:
+                await messages.unmark(connection, self._owner, started=list(self._flying))
+            if self._answered:
+                await self._commit(connection, [(one, self._settlement(one)) for one in self._answered], [])
+            await messages.drop_claims(connection, self._owner)
+
+
+def _settled(one: _Answered, settlement: Settlement) -> Settled:
+    case, verb = one.ready.case, settlement.report
+    return Settled(
+        studio=case.studio.studio,
+        message_id=case.message_id,
+        token=case.token,
+        number=case.asked + 1,
+        address=case.address,
+        channel=case.channel,
+        settlement=settlement,
+        report=report(case, verb, settlement.state, settlement.reason) if verb else None,
+    )
+
+
+def _tell(case: Case, state: State, reason: str, *, due_at: datetime | None = None, key: str | None = None) -> None:
+    """Log what a message has come to, with every id that leads to its cause."""
+    log.info(
+        _EVENTS[state],
+        studio=case.studio.studio,
+        message=f"m-{case.message_id}",
+        action=f"a-{case.action_id}",
+        record=f"{case.record.kind}/{case.record.record_id}" if case.record else None,
+        event_id=case.event_id,
+        attempt=key,
+        reason=reason or None,
+        due_at=due_at.isoformat() if due_at else None,
+    )
+
+
+_EVENTS = {state: f"message.{state.value}" for state in State}

@@ -1,0 +1,1 @@
+"""Mail: one file a way of sending it, each with `submit(mail) -> Outcome`, `lookup(mail) -> Lookup` and `close()`."""

@@ -1,0 +1,67 @@
+"""Texts that go nowhere: the recipient's number decides what the sandbox pretends, a file keeps what it took."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from control_center.domain.outcome import CannotTell, Lookup, NotSent, Outcome, Text
+from control_center.domain.wire import sandbox
+
+SLOW = timedelta(seconds=10)
+
+
+class Sandbox:
+    """Owns a place in the outbox file that it shares with every other sandbox, in this process or another."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Path,
+        clock: Callable[[], datetime],
+        slow: timedelta = SLOW,
+        latency: timedelta = timedelta(),
+    ) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._slow = slow
+        self._latency = latency
+        self._closed = asyncio.Event()
+
+    async def submit(self, message: Text) -> Outcome:
+        verdict = sandbox.verdict(message.to, message.key)
+        wait = self._latency + (self._slow if verdict.slow else timedelta())
+        if wait and await self._is_closed_within(wait):
+            return NotSent("sandbox: closed")
+        if verdict.accepts:
+            try:
+                append(self._outbox, sandbox.outbox_line(message, self._clock()))
+            except OSError as error:
+                return NotSent(f"sandbox: {error.strerror}")
+        return verdict.outcome
+
+    async def lookup(self, message: Text, known: Collection[str] = ()) -> Lookup:  # noqa: ARG002 - as every channel
+        return CannotTell("sandbox: what is lost here stays lost")
+
+    async def close(self) -> None:
+        self._closed.set()
+
+    async def _is_closed_within(self, wait: timedelta) -> bool:
+        try:
+            await asyncio.wait_for(self._closed.wait(), wait.total_seconds())
+        except TimeoutError:
+            return False
+        return True
+
+
+def append(outbox: Path, line: bytes) -> None:
+    """One write to a file opened for appending: whole lines, however many processes write."""
+    outbox.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(outbox, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(handle, line)
+    finally:
+        os.close(handle)
