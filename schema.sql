@@ -253,7 +253,9 @@ create index messages_held on messages (account, message_id) where state = 'held
 -- serves store.receipts.FIND: our reference at a provider names a message, not its studio. A studio's list, newest
 -- first, is the primary key read backwards.
 create index messages_by_number on messages (message_id);
--- serves store.views.MESSAGES_OF_RECORD
+-- serves store.doubts.UNDECIDED: what may have been taken
+create index messages_unknown on messages (account, message_id) where state = 'unknown';
+-- serves store.views_messages.MESSAGES: what was written about a record
 create index messages_by_record on messages (studio_id, kind, record_id, message_id);
 
 alter table messages set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);

@@ -21,6 +21,7 @@ from control_center.store import db, migrate
 from workers.delivery import Channel, Delivery
 from workers.email.sandbox import Sandbox as MailSandbox
 from workers.email.smtp import Smtp
+from workers.inquiry import Inquiry
 from workers.sms.sandbox import Sandbox as TextSandbox
 from workers.sms.twilio import Twilio
 
@@ -94,6 +95,9 @@ def _start(life: Service, chosen: Settings, pool: db.Pool, name: str, account: A
     life.on_close(provider.close)
     delivery = Delivery(pool, provider, account=name, owner=uuid4(), clock=now, slots=account.slots)
     life.start(name, delivery.run(life.stop))
+    if name.startswith("sms/"):  # no relay can be asked what became of a mail
+        inquiry = Inquiry(pool, provider, account=name)
+        life.start(f"{name} inquiry", Loop(f"{name} inquiry", inquiry.run_once, life.stop, away=db.AWAY).run())
     if account.provider == "sandbox":
         life.start(f"{name} closes", _close_at(life.stop, provider))
     return delivery

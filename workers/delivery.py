@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -44,7 +44,7 @@ class Channel(Protocol):
 
     async def submit(self, message: Any, /) -> Outcome: ...
 
-    async def lookup(self, message: Any, /) -> Lookup: ...
+    async def lookup(self, message: Any, known: Collection[str] = (), /) -> Lookup: ...
 
     async def close(self) -> None: ...
 
@@ -87,7 +87,7 @@ class Delivery:
         self._since = BEGINNING
         self._look_at = self._swept = self._renewed = float("-inf")  # on the monotonic clock
         self._strained = False  # the account's breaker has something against us
-        self._in_doubt = False  # a step's answer was lost: what it marked must be unmarked before anything else
+        self._doubtful: list[Ready] = []  # a step's answer was lost: what it marked is unmarked before anything else
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`; then claim nothing more, let what was begun finish, and give the rest back."""
@@ -96,7 +96,7 @@ class Delivery:
             try:
                 busy = await self._round()
                 pause = 0.1
-            except db.AWAY as error:
+            except (*db.AWAY, *db.MET) as error:
                 log.warning("delivery.paused", account=self._account, reason=f"{type(error).__name__}: {error}")
                 await first_of(stop, wait=pause)
                 busy, pause = True, min(pause * 2, 5.0)
@@ -108,7 +108,7 @@ class Delivery:
     async def _round(self) -> bool:
         """One round: refill, settle what was answered, start what may go. Whether there is more to do at once."""
         self._came.clear()
-        if self._in_doubt:
+        if self._doubtful:
             await self._unmark()
         if len(self._ready) < self._slots and (self.wake.is_set() or time.monotonic() >= self._look_at):
             self.wake.clear()
@@ -181,9 +181,9 @@ class Delivery:
                 stale = [one.case for one in ready if one.case.message_id not in passed]
                 if stale:
                     await self._prepare(connection, stale)
-        except db.AWAY:
+        except (*db.AWAY, *db.MET):
             # Outcomes stay with us and are written again: doing so twice changes nothing. Marks are another matter.
-            self._in_doubt = bool(ready)
+            self._doubtful += ready
             raise
         for one in ready:
             if one.case.message_id in passed:
@@ -232,7 +232,8 @@ class Delivery:
         """After a lost answer: what was marked is ours alone, and we know that we never sent it."""
         async with db.session(self._pool) as connection:
             await messages.unmark(connection, self._owner, started=list(self._flying))
-        self._in_doubt = False
+            doubtful, self._doubtful = self._doubtful, []
+            await self._prepare(connection, [one.case for one in doubtful])
 
     # Stopping ---------------------------------------------------------------------------------------------
 
@@ -247,7 +248,7 @@ class Delivery:
                     task.cancel()
                 await asyncio.gather(*late, return_exceptions=True)
         async with db.session(self._pool) as connection:
-            if self._in_doubt:
+            if self._doubtful:
                 await messages.unmark(connection, self._owner, started=list(self._flying))
             if self._answered:
                 await self._commit(connection, [(one, self._settlement(one)) for one in self._answered], [])

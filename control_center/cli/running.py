@@ -15,7 +15,6 @@ from control_center.cli.tables import as_json
 from control_center.cli.verbs import verb
 
 if TYPE_CHECKING:
-    from control_center.daemon.place import Endpoints
     from control_center.settings import Settings
 
 
@@ -33,6 +32,7 @@ async def run(
 ) -> None:
     """Run the roles named, or all of them, until SIGTERM or Ctrl-C."""
     from control_center import daemon
+    from control_center.cli.looking import look
 
     unknown = [role for role in roles or () if role not in daemon.ROLES]
     if unknown:
@@ -101,23 +101,6 @@ def logged(aim: Aim, *, level: str = "") -> Settings:
         secrets=settings.secrets(),
     )
     return settings
-
-
-def look(settings: Settings, endpoints: Endpoints) -> None:
-    """Say where to look, once everything is up."""
-    from control_center.daemon import place, servers
-
-    lines = {
-        "console, API": endpoints.http,
-        "API token": endpoints.api_token_file if endpoints.http else "",
-        "database": servers.masked(endpoints.database_url),
-        "broker": servers.masked(endpoints.broker_url) or "none: events come over HTTP",
-        "sandbox": str(settings.data_dir / place.OUTBOX),
-    }
-    note(f"control center runs as process {endpoints.pid}; Ctrl-C stops it")
-    for name, value in lines.items():
-        if value:
-            note(f"  {name:<14}{value}")
 
 
 class until_told:  # noqa: N801 - reads as the words it is used with

@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 import structlog
@@ -16,6 +15,7 @@ from control_center.daemon import children, place, servers
 from control_center.daemon.duties import Duties
 from control_center.daemon.place import Endpoints
 from control_center.daemon.servers import Say
+from control_center.daemon.site import served
 from control_center.domain.studio import Studio
 from control_center.service import Service
 from control_center.settings import PREFIX, Settings
@@ -24,6 +24,7 @@ from control_center.store import db, studios
 log = structlog.get_logger(__name__)
 
 ROLES: Final = ("engine", "release", "sms", "email", "web")
+CHANNELS: Final = ("sms", "email")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,15 @@ async def run(
     `say` takes lines for people. `prepare` is called on the database before anything comes in, `beside` once all is
     up. Raises ConfigurationError where it cannot begin, and whatever ended a duty.
     """
-    async with _ground(settings, say) as (dsn, broker_url):
+    async with AsyncExitStack() as stack:
+        dsn, broker_url = await stack.enter_async_context(_ground(settings, say))
         life = Service()
-        pool = await db.open_pool(dsn, application="control-center run", size=16)
-        life.on_close(pool.close)
-        await first_studio(pool, settings)
+        pool = await stack.enter_async_context(_pool(dsn))
         if prepare is not None:
             await prepare(pool)
+        await first_studio(pool, settings)
         duties = Duties(life, pool, dsn, broker_url)
-        http = await _web(settings, duties) if "web" in roles else ""
+        http = await served(settings, duties) if "web" in roles else ""
         _start(settings, roles, duties)
         endpoints = Endpoints(http, str(settings.data_dir / place.TOKEN), dsn, broker_url, os.getpid())
         place.write_endpoints(settings.data_dir, endpoints)
@@ -73,8 +74,10 @@ def _start(settings: Settings, roles: Collection[str], duties: Duties) -> None:
         duties.release()
     if "engine" in roles:
         duties.engine()
+        if any(one.provider == "sandbox" for channel in CHANNELS for one in settings.carriers(channel).values()):
+            duties.carrier(settings.data_dir / "sandbox")
     environment = {f"{PREFIX}DATABASE_URL": duties.dsn, f"{PREFIX}DATA_DIR": str(settings.data_dir)}
-    for channel in ("sms", "email"):
+    for channel in CHANNELS:
         if channel in roles:
             duties.life.start(f"{channel} worker", children.tend(channel, environment, duties.life.stop))
 
@@ -93,6 +96,15 @@ async def _ground(settings: Settings, say: Say) -> AsyncIterator[tuple[str, str]
         yield dsn.result(), broker_url.result()
 
 
+@asynccontextmanager
+async def _pool(dsn: str) -> AsyncIterator[db.Pool]:
+    pool = await db.open_pool(dsn, application="control-center run", size=16)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
 async def first_studio(pool: db.Pool, settings: Settings) -> None:
     """Make the studio that the settings describe where there is none at all."""
     async with db.transaction(pool) as tx:
@@ -108,10 +120,3 @@ async def first_studio(pool: db.Pool, settings: Settings) -> None:
         )
         await studios.put(tx, studio)
     log.info("studio.created", studio=studio.studio, timezone=studio.timezone)
-
-
-async def _web(settings: Settings, duties: Duties) -> str:
-    """Serve console, API, hooks and health; returns the address."""
-    token = place.token(settings.data_dir, settings.api_token.get_secret_value())
-    sha256(token.encode()).hexdigest()
-    return ""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from control_center.crm.inbox import Dead, Inbox
 from control_center.crm.outbox import Outbox, Published, Unroutable
 from control_center.crm.outbox import Parcel as Letter
+from control_center.engine.carrier import Carrier
 from control_center.engine.intake import RELEASE_CHANNEL, Intake
 from control_center.engine.relay import Answer, Parcel, Relay, Verdict
 from control_center.engine.release import Release
+from control_center.engine.upkeep import Upkeep
 from control_center.loop import Loop
 from control_center.service import Service, now
 from control_center.store import db
@@ -80,7 +83,19 @@ class Duties:
         self._start(Loop("relay", relay.run_once, self.life.stop, away=db.AWAY))
 
     def _upkeep(self) -> None:
-        pass
+        upkeep = Upkeep(self.pool, now, uuid4())
+        self.life.on_close(upkeep.close)
+        self._start(Loop("upkeep", upkeep.run_once, self.life.stop, away=db.AWAY))
+
+    def carrier(self, folder: Path) -> None:
+        """Receipts for what the sandbox of this data folder took."""
+        self._start(Loop("carrier", Carrier(self.pool, folder, now).run_once, self.life.stop, away=db.AWAY))
+
+    async def consuming(self) -> str | None:
+        """What keeps events from coming in, for readiness; None where nothing does."""
+        if self.inbox is None or self.inbox.attached:
+            return None
+        return "no consumer is attached to the broker's queue"
 
     async def _take_in(self, bodies: Sequence[bytes]) -> list[Dead]:
         taken = await self.intake.take_in(bodies)

@@ -25,23 +25,29 @@ _ALWAYS = timedelta(days=11 * 366)  # as far as a calendar looks ahead, for days
 
 async def add(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout: Blackout) -> int:
     """Close a day or days; returns the blackout's id. What waits for a time on them gets its next one."""
-    async with db.transaction(pool) as tx:
+
+    async def work(tx: db.Connection) -> tuple[int, int]:
         await _bump(tx, studio)
         blackout_id = await blackouts.add(tx, studio, blackout)
-        moved = await _place_anew(tx, studio, blackout, clock())
+        return blackout_id, await _place_anew(tx, studio, blackout, clock())
+
+    blackout_id, moved = await db.retried(pool, work)
     log.info("blackout.added", studio=studio, blackout=blackout_id, days=str(blackout), moved=moved)
     return blackout_id
 
 
 async def remove(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int) -> None:
     """Open the days again. What waited because of them is due at once. Raises NotFound."""
-    async with db.transaction(pool) as tx:
+
+    async def work(tx: db.Connection) -> tuple[Blackout, int]:
         await _bump(tx, studio)
         removed = await blackouts.remove(tx, studio, blackout_id)
         if removed is None:
             raise NotFound(f"there is no blackout {blackout_id}")
-        moved = await _place_anew(tx, studio, removed.blackout, clock())
-    log.info("blackout.removed", studio=studio, blackout=blackout_id, days=str(removed.blackout), moved=moved)
+        return removed.blackout, await _place_anew(tx, studio, removed.blackout, clock())
+
+    removed, moved = await db.retried(pool, work)
+    log.info("blackout.removed", studio=studio, blackout=blackout_id, days=str(removed), moved=moved)
 
 
 async def _bump(tx: db.Connection, studio: str) -> None:

@@ -73,16 +73,40 @@ class Intake:
     async def take_in(self, bodies: Sequence[bytes], *, keep_dead: bool = True) -> Taken:
         """Commit a batch. With `keep_dead`, bodies not understood are stored in the same transaction.
 
-        Raises one of `db.AWAY` when the database is away; then nothing of the batch is stored.
+        A body on which we ourselves fail is set aside like one that is not understood, and the rest is taken in
+        without it. Raises one of `db.AWAY` when the database is away; then nothing of the batch is stored.
         """
         understood, dead = _decode(bodies)
+        try:
+            taken = await self._commit(understood, dead, keep_dead=keep_dead)
+        except (*db.AWAY, *db.MET):
+            raise
+        except Exception as error:
+            if len(bodies) > 1:
+                return await self._take_in_halves(bodies, keep_dead=keep_dead)
+            log.exception("event.fault")
+            dead = [Dead(bodies[0], "", f"our own fault: {type(error).__name__}: {error}")]
+            taken = await self._commit([], dead, keep_dead=keep_dead)
+        _tell(taken)
+        return taken
 
+    async def _take_in_halves(self, bodies: Sequence[bytes], *, keep_dead: bool) -> Taken:
+        """Find the body that we fail on: half by half, so that one in a thousand costs ten rounds."""
+        middle = len(bodies) // 2
+        taken = Taken()
+        for half in (bodies[:middle], bodies[middle:]):
+            part = await self.take_in(half, keep_dead=keep_dead)
+            taken.new += part.new
+            taken.duplicates += part.duplicates
+            taken.dead += part.dead
+            taken.due_now |= part.due_now
+        return taken
+
+    async def _commit(self, understood: list[Event], dead: list[Dead], *, keep_dead: bool) -> Taken:
         async def work(tx: db.Connection) -> Taken:
             return await self._apply(tx, understood, list(dead), keep_dead=keep_dead)
 
-        taken = await db.retried(self._pool, work)
-        _tell(taken)
-        return taken
+        return await db.retried(self._pool, work)
 
     async def _apply(self, tx: db.Connection, understood: list[Event], dead: list[Dead], *, keep_dead: bool) -> Taken:
         taken = Taken(dead=dead)
@@ -115,7 +139,9 @@ class Intake:
                 moved.add(event.key)
         changed = [one for one in seen.values() if one.changed]
         if changed:
-            await records.save(tx, [one.picture for one in changed if one.picture], before)
+            # In the order of their keys, so that two batches with the same new records wait and do not deadlock.
+            pictures = sorted((one.picture for one in changed if one.picture), key=lambda picture: picture.key)
+            await records.save(tx, pictures, before)
         verdicts = [
             (event, "loaded" if event.verb is Verb.SNAPSHOT else "superseded")
             for event in new

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from control_center.domain.action import PENDING, Action, Change, Plan, State
 from control_center.domain.errors import NotFound
-from control_center.engine.release import Release, tell
+from control_center.engine.release import Release, Released, tell
 from control_center.store import actions, db
 from control_center.store.rulebooks import Rulebooks
 
@@ -21,11 +21,13 @@ async def process(
     Returns the state and reason each has afterwards. Raises NotFound for an id that names none.
     """
     release = Release(pool, clock, Rulebooks())
-    async with db.transaction(pool) as tx:
+
+    async def work(tx: db.Connection) -> tuple[Released, list[actions.Due]]:
         due = await _picked(tx, studio, action_ids)
         pending = [one for one in due if one.action.state in PENDING]
-        done = await release.apply(tx, pending, by=by)
-        after = await _picked(tx, studio, action_ids)
+        return await release.apply(tx, pending, by=by), await _picked(tx, studio, action_ids)
+
+    done, after = await db.retried(pool, work)
     tell(done)
     return {one.action.action_id: (one.action.state, one.action.reason) for one in after}
 

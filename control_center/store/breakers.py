@@ -68,7 +68,8 @@ CLAIM_PROBE = """
 WITH probe AS (
      UPDATE breakers
         SET failures = failures + 1,
-            open_until = clock_timestamp() + least($2::interval * power(2, least(failures - $4::integer + 1, 20)), $3::interval)
+            open_until = clock_timestamp()
+                + least($2::interval * power(2, least(failures - $4::integer + 1, 20)), $3::interval)
       WHERE account = $1 AND open_until <= clock_timestamp()
         AND EXISTS (SELECT FROM messages
                      WHERE messages.account = $1 AND state = 'queued' AND due_at <= clock_timestamp())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from control_center.store.db import Connection
 
@@ -36,11 +35,3 @@ INSERT INTO idempotency_keys (studio_id, key, digest, answer) VALUES ($1, $2, $3
 
 async def remember(tx: Connection, studio: str, key: str, answer: Answered) -> None:
     await tx.execute(REMEMBER_ANSWER, studio, key, answer.digest, answer.answer)
-
-
-FORGET_ANSWERS = "DELETE FROM idempotency_keys WHERE created_at < clock_timestamp() - $1::interval"
-
-
-async def forget(tx: Connection, older: timedelta) -> int:
-    """Drop old answers; returns how many."""
-    return int((await tx.execute(FORGET_ANSWERS, older)).split()[1])

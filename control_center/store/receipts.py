@@ -161,8 +161,10 @@ TAKE_OUT = """
 WITH known AS MATERIALIZED (
      SELECT receipts.studio_id, receipt_id FROM receipts
       WHERE receipts.message_id IS NULL
-        AND EXISTS (SELECT FROM messages WHERE messages.account = receipts.account
-                       AND messages.provider_id = receipts.provider_id)
+        AND (EXISTS (SELECT FROM messages WHERE messages.account = receipts.account
+                        AND messages.provider_id = receipts.provider_id)
+             OR EXISTS (SELECT FROM messages WHERE messages.account = receipts.account
+                           AND messages.message_id = substring(receipts.key FROM '^m-([0-9]{1,18})[.]')::bigint))
       ORDER BY receipt_id LIMIT $1 FOR UPDATE SKIP LOCKED)
 DELETE FROM receipts USING known
  WHERE receipts.studio_id = known.studio_id AND receipts.receipt_id = known.receipt_id

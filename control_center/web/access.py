@@ -22,7 +22,6 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Server": "control-center",
 }
 
 
@@ -47,3 +46,4 @@ async def add_headers(_request: web.Request, answer: web.StreamResponse) -> None
     """What every answer carries; a page of the console may have said otherwise before."""
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
+    answer.headers["Server"] = "control-center"  # aiohttp has put its version there by now

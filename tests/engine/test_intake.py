@@ -109,6 +109,21 @@ async def test_a_poison_event_costs_its_neighbours_nothing(pool: db.Pool, intake
     assert dead[0]["body"] == b"not json"
 
 
+async def test_an_event_on_which_we_ourselves_fail_costs_its_neighbours_nothing(pool: db.Pool, intake: Intake) -> None:
+    await a_trigger(pool)
+    await pool.execute("""
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.record_id = '13' THEN RAISE EXCEPTION 'no' USING errcode = '22000'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER fail BEFORE INSERT ON records FOR EACH ROW EXECUTE FUNCTION fail()""")
+
+    taken = await intake.take_in([event(session(str(n))) for n in range(30)])
+
+    assert len(taken.new) == 29
+    assert len(await planned(pool)) == 29
+    (dead,) = await pool.fetch("SELECT reason FROM dead_events")
+    assert dead["reason"] == "our own fault: DataError: no"
+
+
 async def test_an_event_of_an_unknown_studio_is_set_aside(pool: db.Pool, intake: Intake) -> None:
     taken = await intake.take_in([event(session(), studio="elsewhere")])
 

@@ -248,7 +248,7 @@ async def _ran(relay: Relay, ears: Ears) -> bool:
 
 async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the fact stands in a database
             await asyncio.sleep(0.02)
 
 

@@ -48,7 +48,7 @@ async def messages_of(pool: db.Pool) -> list[tuple[str, str]]:
     return [tuple(row) for row in await pool.fetch("SELECT channel, address FROM messages ORDER BY channel, address")]
 
 
-TODAY = {"activate": {"on": "status_changed"}}
+TODAY: dict[str, Any] = {"activate": {"on": "status_changed"}}
 
 
 async def test_a_due_action_becomes_one_text_to_each_ticked_number(pool: db.Pool) -> None:

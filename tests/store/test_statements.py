@@ -17,12 +17,15 @@ from control_center.store import migrate
 OF_THE_INSTALLATION = {"schema_version", "dead_events", "breakers", "leases"}
 
 
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+
+
 def statements() -> Iterator[tuple[str, str]]:
-    """Every capital text constant of every module of the store; private ones are pieces of others."""
+    """Every capital constant of the store that is SQL; private ones are pieces of others."""
     for found in pkgutil.iter_modules(store.__path__):
         module = importlib.import_module(f"control_center.store.{found.name}")
         for name, value in vars(module).items():
-            if re.fullmatch(r"[A-Z][A-Z_]*", name) and isinstance(value, str):
+            if re.fullmatch(r"[A-Z][A-Z_]*", name) and isinstance(value, str) and SQL.match(value):
                 yield f"{found.name}.{name}", value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -73,9 +74,9 @@ def event(
 
 def snapshot(
     *,
-    records: list[dict[str, Any]] = [],
-    clients: list[dict[str, Any]] = [],
-    time: str = "2026-11-21T16:04:06Z",  # noqa: B006 - never changed
+    records: Sequence[dict[str, Any]] = (),
+    clients: Sequence[dict[str, Any]] = (),
+    time: str = "2026-11-21T16:04:06Z",
 ) -> bytes:
     """History to load."""
     return json.dumps(

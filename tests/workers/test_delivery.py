@@ -92,7 +92,7 @@ async def delivering(pool: db.Pool, *deliveries: Delivery, ends: tuple[str, ...]
     """Deliver until every message is in one of these states."""
 
     async def over() -> bool:
-        return await pool.fetchval("SELECT count(*) FROM messages WHERE state <> ALL ($1)", list(ends)) == 0
+        return not await pool.fetchval("SELECT count(*) FROM messages WHERE state <> ALL ($1)", list(ends))
 
     async with running(*deliveries):
         await until(over)
@@ -294,7 +294,7 @@ async def test_a_blackout_day_postpones_without_costing_an_attempt(pool: db.Pool
     provider = Scripted()
 
     async def postponed() -> bool:
-        return (await the_message(pool))["reason"] == "blackout day (Off)"
+        return str((await the_message(pool))["reason"]) == "blackout day (Off)"
 
     async with running(delivery(pool, provider)):
         await until(postponed)
@@ -385,7 +385,7 @@ async def test_what_was_marked_when_the_answer_of_the_database_was_lost_is_put_b
     marked = [one._ready.popleft() for _ in range(3)]
     async with db.session(pool) as connection:
         await messages.step(connection, [], marked, lease=timedelta(seconds=90), margin=timedelta(seconds=45))
-    one._in_doubt = True  # as after an exception in the middle of that statement
+    one._doubtful = marked  # as after an exception in the middle of that statement
 
     await delivering(pool, one, ends=("accepted",))
 

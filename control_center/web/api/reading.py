@@ -89,8 +89,8 @@ def _unstorable(value: Any, path: str) -> str | None:
 
 
 def _chosen(models: Sequence[type[Model]], values: Mapping[str, Any]) -> type[Model]:
-    """The model that has most of the given fields; the last one where none has any."""
-    return max(reversed(models), key=lambda model: len(_names(model) & values.keys()))
+    """The model that has most of the given fields, the first of several."""
+    return max(models, key=lambda model: len(_names(model) & values.keys()))
 
 
 def _names(model: type[Model]) -> set[str]:

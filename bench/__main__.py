@@ -1,0 +1,81 @@
+"""`./run bench`: measure, print the table, and with `--json` keep the numbers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from bench.context import Context
+from bench.provider import provider
+from bench.servers import servers
+from bench.table import Row, show
+
+TARGETS: Final = {
+    "P1": "p1_intake",
+    "P2": "p2_delivery",
+    "P3": "p3_latency",
+    "P4": "p4_release",
+    "P5": "p5_old_snapshot",
+    "P6": "p6_matching",
+    "P8": "p8_memory",
+    "P9": "p9_calendar",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("./run bench", description=__doc__)
+    parser.add_argument("--only", default=",".join(TARGETS), help="targets, such as P1,P2")
+    parser.add_argument("--quick", action="store_true", help="small counts: shows that it runs, measures nothing")
+    parser.add_argument("--rounds", type=int, default=0, help="runs of each contender (3; quick: 1)")
+    parser.add_argument("--no-peers", action="store_true", help="leave PgQueuer, dramatiq and Celery out")
+    parser.add_argument("--hour", action="store_true", help="P8 watches the memory for an hour")
+    parser.add_argument("--json", type=Path, help="also write all numbers to this file")
+    asked = parser.parse_args()
+    chosen = [name.strip().upper() for name in asked.only.split(",")]
+    if unknown := [name for name in chosen if name not in TARGETS]:
+        parser.error(f"{', '.join(unknown)}: allowed are {', '.join(TARGETS)}")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        rows = runner.run(_measure(chosen, asked))
+    show(rows)
+    if asked.json:
+        asked.json.write_text(json.dumps({"rows": [row.plain() for row in rows]}, indent=1))
+    return 0
+
+
+async def _measure(chosen: Sequence[str], asked: argparse.Namespace) -> list[Row]:
+    begun, rows = time.monotonic(), []
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - begun:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+    say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; starting the servers ...")
+    async with servers(broker=bool({"P1", "P2", "P3", "P8"} & set(chosen))) as both, provider(both.log) as stub:
+        context = Context(
+            servers=both,
+            provider=stub,
+            rounds=asked.rounds or (1 if asked.quick else 3),
+            quick=asked.quick,
+            peers=not asked.no_peers,
+            hour=asked.hour,
+            say=say,
+        )
+        for name in chosen:
+            say(f"{name} ...")
+            module: Any = importlib.import_module(f"bench.{TARGETS[name]}")
+            rows += await module.measure(context)
+    say("done")
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""What every target is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.provider import Provider
+from bench.servers import Servers
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The servers, the provider, and how much is to be done. `say` prints progress."""
+
+    servers: Servers
+    provider: Provider
+    rounds: int
+    quick: bool
+    peers: bool
+    hour: bool
+    say: Callable[[str], None]
+
+    def count(self, full: int, quick: int) -> int:
+        return quick if self.quick else full

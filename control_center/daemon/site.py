@@ -1,0 +1,63 @@
+"""The web application of this process: on the address of the settings, with the first API client's token."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+from control_center import web
+from control_center.daemon import place
+from control_center.daemon.duties import Duties
+from control_center.service import now
+from control_center.settings import Settings
+from control_center.store import db, tokens
+from control_center.store.tokens import EVERY_STUDIO, Token
+
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is listened on, and where we find it ourselves
+
+
+async def served(settings: Settings, duties: Duties) -> str:
+    """Begin to serve; returns the address once it is open. Raises ConfigurationError where it cannot be had."""
+    await _admit(settings, duties.pool)
+    host, port = settings.host_and_port
+    opened: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def listening(bound: str, port: int) -> None:
+        name = ANYWHERE.get(bound, f"[{bound}]" if ":" in bound else bound)
+        opened.set_result(f"http://{name}:{port}")
+
+    parts = web.Parts(
+        pool=duties.pool,
+        clock=now,
+        intake=duties.intake,
+        public_url=settings.public_url or f"http://{settings.listen}",
+        accounts=_accounts(settings),
+        readiness={"broker": duties.consuming} if duties.broker_url else {},
+    )
+
+    async def duty() -> None:
+        try:
+            await web.serve(parts, host=host, port=port, stop=duties.life.stop, listening=listening)
+        except Exception as error:
+            if opened.done():
+                raise
+            opened.set_exception(error)  # whoever waits for the address hears of it
+
+    duties.life.start("web", duty())
+    return await opened
+
+
+async def _admit(settings: Settings, pool: db.Pool) -> None:
+    """Let the first API client in: its token is kept in a file for people, as a digest for us."""
+    token = place.token(settings.data_dir, settings.api_token.get_secret_value())
+    async with db.transaction(pool) as tx:
+        await tokens.put(tx, Token(EVERY_STUDIO, sha256(token.encode()).hexdigest(), "first", "owner"))
+
+
+def _accounts(settings: Settings) -> tuple[web.Account, ...]:
+    """The provider accounts whose calls we take: those with a secret by which a call is known to be theirs."""
+    return tuple(
+        web.Account(f"sms/{name}", one.provider, one.account, (one.secret.get_secret_value(),))
+        for name, one in settings.carriers("sms").items()
+        if one.secret.get_secret_value()
+    )

@@ -1,0 +1,156 @@
+"""The OpenAPI 3.1 document, written from the routes that are served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from control_center.web.api import ids
+from control_center.web.api.routes import JSON, Route, StudioQuery
+from control_center.web.problems import ProblemDocument
+
+PROBLEM = "application/problem+json"
+_REFS = "#/components/schemas/{name}"
+
+_PATTERNS = {"actions": ids.ACTION, "messages": ids.MESSAGE, "blackouts": ids.BLACKOUT}
+
+# An event is understood by its own code and not by a schema: this says what every one has.
+_CLOUD_EVENT = {
+    "type": "object",
+    "description": "CloudEvents 1.0, structured. `data` holds the record and, where it changed, the client.",
+    "required": ["specversion", "id", "source", "type", "subject", "time", "studio", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1, "maxLength": 200},
+        "source": {"type": "string", "minLength": 1, "maxLength": 200},
+        "type": {"type": "string", "examples": ["crm.session.status_changed", "crm.snapshot"]},
+        "subject": {"type": "string", "examples": ["session/4711"]},
+        "time": {"type": "string", "format": "date-time"},
+        "studio": {"type": "string"},
+        "data": {"type": "object"},
+    },
+}
+
+
+def document(routes: Sequence[Route], *, server: str, prefix: str) -> dict[str, Any]:
+    """The document for these routes; `server` is our public address."""
+    asked = [model for route in routes for reads in route.reads.values() for model in _models(reads)]
+    answered = list(dict.fromkeys(route.answers for route in routes if route.answers is not None))
+    shapes, schemas = msgspec.json.schema_components([*answered, ProblemDocument], ref_template=_REFS)
+    of_answer = dict(zip(answered, shapes, strict=False))
+    _, described = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys(asked)], ref_template=_REFS.replace("{name}", "{model}")
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        operation = _operation(route, of_answer.get(route.answers))
+        paths.setdefault(prefix + route.path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Control Center",
+            "version": "1",
+            "summary": "What a studio sends, and why",
+        },
+        "servers": [{"url": server}],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": {**schemas, **described.get("$defs", {}), "CloudEvent": _CLOUD_EVENT},
+        },
+    }
+
+
+def _operation(route: Route, answer: Any) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "description": f"Needs the role {route.role} or a higher one.",
+        "parameters": [*_in_path(route), *_in_query(route.query), *_headers(route)],
+        "responses": _responses(route, answer),
+    }
+    if route.reads:
+        content = {media: {"schema": _read(reads)} for media, reads in route.reads.items()}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _in_path(route: Route) -> list[dict[str, Any]]:
+    pattern = _PATTERNS.get(route.path.split("/")[1], ".+")
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
+        for name in re.findall(r"\{(\w+)\}", route.path)
+    ]
+
+
+def _in_query(model: type[StudioQuery]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema()
+    required = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _without_null(one)}
+        for name, one in schema["properties"].items()
+    ]
+
+
+def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter that may be left out is never null: there is no null in an address."""
+    plain = {key: value for key, value in schema.items() if key not in {"anyOf", "default", "title"}}
+    for option in schema.get("anyOf", ()):
+        if option.get("type") != "null":
+            plain |= option
+    return plain if schema.get("default") is None else {**plain, "default": schema["default"]}
+
+
+def _headers(route: Route) -> list[dict[str, Any]]:
+    if route.method != "POST":
+        return []
+    schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"}
+    words = "The same key with the same request gets the first answer again, and nothing happens twice."
+    return [{"name": "Idempotency-Key", "in": "header", "required": False, "description": words, "schema": schema}]
+
+
+def _responses(route: Route, answer: Any) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
+    if answer is not None:
+        good["content"] = {JSON: {"schema": _list_of(answer) if route.listed else answer}}
+    failures = [HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND]
+    if route.method != "GET":
+        failures += [HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY]
+    if route.reads:
+        failures += [
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ]
+    content = {PROBLEM: {"schema": {"$ref": _REFS.format(name="ProblemDocument")}}}
+    answers = {str(one.value): {"description": one.phrase, "content": content} for one in failures}
+    unavailable = {"description": HTTPStatus.SERVICE_UNAVAILABLE.phrase, "content": content}
+    return {str(route.status): good, **answers, "503": unavailable}
+
+
+def _list_of(item: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["items", "next_cursor"],
+        "properties": {"items": {"type": "array", "items": item}, "next_cursor": {"type": ["string", "null"]}},
+    }
+
+
+def _models(reads: Any) -> tuple[type[BaseModel], ...]:
+    if isinstance(reads, dict):
+        return ()
+    return reads if isinstance(reads, tuple) else (reads,)
+
+
+def _read(reads: Any) -> Any:
+    if isinstance(reads, dict):
+        return reads
+    refs = [{"$ref": _REFS.format(name=model.__name__)} for model in _models(reads)]
+    return refs[0] if len(refs) == 1 else {"oneOf": refs}

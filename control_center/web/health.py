@@ -1,0 +1,186 @@
+"""For machines that watch: is the process alive, is it ready, and how does the work flow.
+
+`/healthz` and `/readyz` need no token and tell no secrets. `/metrics` needs none from this machine itself, unless
+a proxy passed the call on; from elsewhere it needs a token for every studio, since it tells of all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from control_center.store import commands, db, views_health
+from control_center.store.tokens import EVERY_STUDIO
+from control_center.web.api import bearer
+from control_center.web.parts import PARTS, Check, Parts
+from control_center.web.problems import Problem
+
+CHECK_SECONDS = 3.0  # a check that takes longer has failed
+BEAT = 0.5  # seconds between looks at how late the event loop is
+
+_TABLES = {
+    "events": "control_center_events_taken",
+    "dead_events": "control_center_events_dead",
+    "actions": "control_center_actions_planned",
+    "messages": "control_center_messages_made",
+    "attempts": "control_center_attempts",
+    "receipts": "control_center_receipts",
+    "commands": "control_center_commands_made",
+}
+
+
+class LoopLag:
+    """How late the event loop runs what was due: the worst of the looks since last asked."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+    async def watch(self, _app: web.Application) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        watching = asyncio.create_task(self._beat(stop))
+        yield
+        stop.set()
+        await watching
+
+    async def _beat(self, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        while not stop.is_set():
+            due = loop.time() + BEAT
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), BEAT)
+                return
+            self.worst = max(self.worst, loop.time() - due)
+
+    def taken(self) -> float:
+        worst, self.worst = self.worst, 0.0
+        return worst
+
+
+LAG = web.AppKey("loop_lag", LoopLag)
+
+
+def add_routes(app: web.Application) -> None:
+    """Health, readiness and metrics."""
+    lag = LoopLag()
+    app[LAG] = lag
+    app.cleanup_ctx.append(lag.watch)
+    app.router.add_get("/healthz", _healthz, name="healthz")
+    app.router.add_get("/readyz", _readyz, name="readyz")
+    app.router.add_get("/metrics", _metrics, name="metrics")
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    """200 where everything we need is there; else 503 naming what is not."""
+    parts = request.app[PARTS]
+
+    async def database() -> str | None:
+        async with db.session(parts.pool) as tx:
+            await views_health.alive(tx)
+        return None
+
+    checks: Mapping[str, Check] = {"database": database, **parts.readiness}
+    found = dict(zip(checks, await asyncio.gather(*(_checked(check) for check in checks.values())), strict=True))
+    ready = all(missing is None for missing in found.values())
+    body = {"ready": ready, "checks": {name: missing or "ok" for name, missing in found.items()}}
+    status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
+
+
+async def _checked(check: Check) -> str | None:
+    """What is missing, in words; None where nothing is."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_SECONDS:g} seconds"
+    except db.AWAY as error:
+        return f"away: {type(error).__name__}"
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    parts = request.app[PARTS]
+    if not _from_here(request):
+        held = await bearer.held(parts, request)
+        if not any(one.studio == EVERY_STUDIO for one in held):
+            raise Problem(HTTPStatus.FORBIDDEN, "metrics tell of every studio; this token is for one")
+    registry = CollectorRegistry()
+    lag = _gauge(registry, "control_center_loop_lag_seconds", "How late the event loop ran, at worst since last asked")
+    lag.set(request.app[LAG].taken())
+    await _measure(registry, parts)
+    # Not through `content_type`, which would lose the version that scrapers look at.
+    return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _from_here(request: web.Request) -> bool:
+    """Whether the caller is on this machine and nobody passed the call on."""
+    if "Forwarded" in request.headers or "X-Forwarded-For" in request.headers or request.remote is None:
+        return False
+    try:
+        return ipaddress.ip_address(request.remote).is_loopback
+    except ValueError:
+        return False
+
+
+async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
+    now = parts.clock()
+    async with db.session(parts.pool) as tx:
+        due = await views_health.oldest_due_action(tx, now)
+        lag = _gauge(registry, "control_center_release_lag_seconds", "How long the oldest due action has been due")
+        lag.set(_age(now, due))
+        waiting, oldest = await commands.unpublished(tx)
+        _gauge(registry, "control_center_commands_waiting", "Commands and reports not yet published").set(waiting)
+        _gauge(registry, "control_center_relay_lag_seconds", "Age of the oldest of them").set(oldest)
+        await _measure_messages(registry, tx, now)
+        for table, number in (await views_health.inserted(tx, list(_TABLES))).items():
+            words = f"Rows ever written to {table}, by PostgreSQL's own count"
+            Counter(_TABLES[table], words, registry=registry).inc(number)
+
+
+async def _measure_messages(registry: CollectorRegistry, tx: db.Connection, now: datetime) -> None:
+    labels = ("account",)
+    queued = _gauge(registry, "control_center_messages_queued", "Messages that a worker may take now", labels)
+    lag = _gauge(registry, "control_center_delivery_lag_seconds", "How long the oldest of them has waited", labels)
+    for account, number, oldest in await views_health.queued(tx):
+        queued.labels(account).set(number)
+        lag.labels(account).set(_age(now, oldest))
+    held = _gauge(registry, "control_center_messages_held", "Messages that a breaker, limit or fence holds", labels)
+    for account, number in await views_health.held(tx):
+        held.labels(account).set(number)
+    latest = _gauge(
+        registry, "control_center_latest_messages", "The newest messages of each studio", ("account", "state")
+    )
+    for account, state, number in await views_health.states(tx):
+        latest.labels(account, state).set(number)
+    await _measure_answers(registry, tx)
+
+
+async def _measure_answers(registry: CollectorRegistry, tx: db.Connection) -> None:
+    labels = ("account", "outcome")
+    asked = _gauge(registry, "control_center_latest_attempts", "How providers answered the newest messages", labels)
+    median = _gauge(registry, "control_center_provider_median_seconds", "How long they took to", labels)
+    slowest = _gauge(registry, "control_center_provider_slowest_seconds", "The longest they took to", labels)
+    for answers in await views_health.answers(tx):
+        asked.labels(answers.account, answers.outcome).set(answers.attempts)
+        median.labels(answers.account, answers.outcome).set(answers.median)
+        slowest.labels(answers.account, answers.outcome).set(answers.slowest)
+
+
+def _gauge(registry: CollectorRegistry, name: str, words: str, labels: tuple[str, ...] = ()) -> Gauge:
+    return Gauge(name, words, labels, registry=registry)
+
+
+def _age(now: datetime, since: datetime | None) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())

@@ -1,0 +1,1 @@
+"""What providers call: each call is verified by its provider's signature before anything in it is believed."""

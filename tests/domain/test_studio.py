@@ -1,0 +1,98 @@
+"""A studio as it is written, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from control_center.domain.errors import Malformed
+from control_center.domain.studio import parse
+from tests.support.values import a_studio
+
+FULL: dict[str, Any] = {
+    "id": "main",
+    "name": "Ada Park Photography",
+    "timezone": "America/Chicago",
+    "country": "CA",
+    "sms": {"account": "north", "numbers": ["+13125550100"]},
+    "email": {"account": "post", "from": "ada@studio.example", "reply_to": "desk@studio.example"},
+    "phone": "(312) 555-0100",
+    "address": "1 Lake Street",
+    "web": "https://studio.example",
+    "enabled": False,
+}
+
+
+def test_a_studio_says_from_where_it_sends() -> None:
+    studio = parse(FULL)
+
+    assert (studio.studio, studio.timezone, studio.country, studio.enabled) == ("main", "America/Chicago", "CA", False)
+    assert (studio.sms_account, studio.sms_sender) == ("north", "+13125550100")
+    assert (studio.email_account, studio.email_sender) == ("post", "ada@studio.example")
+    assert studio.reply_to == "desk@studio.example"
+
+
+def test_a_studio_needs_no_more_than_an_id_a_name_and_a_zone() -> None:
+    studio = parse({"id": "main", "name": "Ada", "timezone": "UTC"})
+
+    assert (studio.country, studio.enabled) == ("US", True)
+    assert (studio.sms_account, studio.email_account) == ("default", "default")
+    assert (studio.sms_sender, studio.email_sender, studio.reply_to) == ("", "", None)
+
+
+@pytest.mark.parametrize("written", [FULL, {"id": "main", "name": "Ada", "timezone": "UTC"}], ids=["full", "least"])
+def test_what_is_stored_of_a_studio_reads_back_as_the_same_studio(written: dict[str, Any]) -> None:
+    studio = parse(written)
+    columns = {"id": studio.studio, "name": studio.name, "timezone": studio.timezone, "country": studio.country}
+
+    assert parse({**columns, "enabled": studio.enabled, **studio.settings()}) == studio
+
+
+def test_templates_see_how_the_studio_is_reached() -> None:
+    assert parse(FULL).fields() == {
+        "name": "Ada Park Photography",
+        "country": "CA",
+        "phone": "(312) 555-0100",
+        "email": "ada@studio.example",
+        "address": "1 Lake Street",
+        "web": "https://studio.example",
+    }
+
+
+@pytest.mark.parametrize(
+    ("keys", "field", "reason"),
+    [
+        ({"id": ...}, "id", "is missing"),
+        ({"id": "Main"}, "id", "lower-case letters"),
+        ({"id": "a/b"}, "id", "lower-case letters"),
+        ({"id": "x" * 51}, "id", "at most 50"),
+        ({"id": 7}, "id", "a text"),
+        ({"name": ...}, "name", "is missing"),
+        ({"name": ""}, "name", "1 to 200"),
+        ({"timezone": ...}, "timezone", "is missing"),
+        ({"timezone": "America/Chicgo"}, "timezone", "America/Chicago"),
+        ({"timezone": "CST6"}, "timezone", "not a time zone"),
+        ({"country": "USA"}, "country", "two capital letters"),
+        ({"country": "us"}, "country", "two capital letters"),
+        ({"enabled": "yes"}, "enabled", "true, false"),
+        ({"sms": []}, "sms", "a table"),
+        ({"sms": {"numbers": "+13125550100"}}, "sms.numbers", "a list such as"),
+        ({"sms": {"numbers": [3125550100]}}, "sms.numbers", "a list such as"),
+        ({"sms": {"numbers": ["+1\x00"]}}, "sms.numbers", "a list such as"),
+        ({"sms": {"sender": "Ada"}}, "sms.sender", "not a known key"),
+        ({"email": {"form": "ada@studio.example"}}, "email.form", "did you mean 'from'?"),
+        ({"email": {"postal_address": "1 Lake Street"}}, "email.postal_address", "not built yet"),
+        ({"plan": {"texts_per_month": 500}}, "plan", "not built yet"),
+        ({"quiet_hours": {}}, "quiet_hours", "not built yet"),
+        ({"timezon": "UTC"}, "timezon", "did you mean 'timezone'?"),
+    ],
+)
+def test_a_wrong_studio_is_refused_by_field_with_what_is_allowed(
+    keys: dict[str, Any], field: str, reason: str
+) -> None:
+    with pytest.raises(Malformed) as refused:
+        a_studio(**keys)
+
+    assert refused.value.field == f"studio, {field}"
+    assert reason in refused.value.reason

@@ -1,0 +1,245 @@
+"""Settings: every source, their order, and mistakes told in one line without secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from control_center.domain.errors import ConfigurationError
+from control_center.settings import Settings, read
+from control_center.settings.model import SECRETS, Account
+
+SAMPLE = Path(__file__).resolve().parents[1] / "config" / "control_center.toml"
+
+
+@pytest.fixture(autouse=True)
+def _a_bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting from outside, and no file where one is looked for."""
+    for name in os.environ:
+        if name.startswith("CONTROL_CENTER_") or name in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+def a_file(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "some.toml"
+    file.write_text(text)
+    monkeypatch.setenv("CONTROL_CENTER_CONFIG", str(file))
+    return file
+
+
+def mistake() -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read()
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+# --- sources ---------------------------------------------------------------------------------------------------
+
+
+def test_without_any_settings_everything_has_a_default() -> None:
+    settings = read()
+    assert settings.listen == "127.0.0.1:8484"
+    assert settings.studio == "main"
+    assert settings.sms_provider == "sandbox"
+    assert settings.secrets() == []
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_file(tmp_path, 'listen = "127.0.0.1:1"\ncountry = "DE"', monkeypatch)
+    monkeypatch.setenv("CONTROL_CENTER_LISTEN", "127.0.0.1:2")
+    settings = read()
+    assert settings.host_and_port == ("127.0.0.1", 2)
+    assert settings.country == "DE"
+
+
+def test_the_file_of_the_folder_comes_before_that_of_the_user(tmp_path: Path) -> None:
+    user = tmp_path / "home" / "control-center" / "control_center.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text('country = "FR"')
+    assert read().country == "FR"
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "control_center.toml").write_text('country = "IT"')
+    assert read().country == "IT"
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_every_secret_may_lie_in_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheme = {"database_url": "postgresql://", "broker_url": "amqp://", "smtp_url": "smtp://"}.get(name, "")
+    (tmp_path / "secret").write_text(f"{scheme}canary@host\n")
+    monkeypatch.setenv(f"CONTROL_CENTER_{name.upper()}_FILE", str(tmp_path / "secret"))
+    assert getattr(read(), name).get_secret_value() == f"{scheme}canary@host"
+
+
+def test_systemd_hands_secrets_over_and_the_environment_overrides_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sms_secret").write_text("from-systemd\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read().sms_secret.get_secret_value() == "from-systemd"
+    monkeypatch.setenv("CONTROL_CENTER_SMS_SECRET", "from-environment")
+    assert read().sms_secret.get_secret_value() == "from-environment"
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROL_CENTER_API_TOKEN", "canary-one")
+    monkeypatch.setenv("CONTROL_CENTER_API_TOKEN_FILE", str(tmp_path / "token"))
+    assert "both set" in mistake()
+
+
+def test_the_file_may_name_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("beside")
+    a_file(tmp_path, 'sms_secret_file = "secret"', monkeypatch)
+    assert read().sms_secret.get_secret_value() == "beside"
+
+
+# --- accounts --------------------------------------------------------------------------------------------------
+
+
+def test_the_flat_settings_are_the_account_default_of_each_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROL_CENTER_SMS_PROVIDER", "twilio")
+    monkeypatch.setenv("CONTROL_CENTER_SMS_ACCOUNT", "AC1")
+    monkeypatch.setenv("CONTROL_CENTER_SMS_SECRET", "canary")
+    monkeypatch.setenv("CONTROL_CENTER_SMTP_URL", "smtp://u:p@host:25")
+    settings = read()
+    assert settings.carriers("sms")["default"].provider == "twilio"
+    assert settings.carriers("email")["default"].provider == "smtp"
+
+
+def test_an_account_belongs_to_the_channel_of_its_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("canary-token\n")
+    text = """
+    [accounts.spring]
+    provider = "twilio"
+    account = "AC2"
+    secret_file = "token"
+    from = "+13125550100"
+    slots = 4
+    [accounts.slow]
+    provider = "sandbox"
+    channel = "email"
+    latency = 2.5
+    """
+    a_file(tmp_path, text, monkeypatch)
+    settings = read()
+    assert list(settings.carriers("sms")) == ["default", "spring"]
+    assert list(settings.carriers("email")) == ["default", "slow"]
+    spring = settings.carriers("sms")["spring"]
+    assert (spring.secret.get_secret_value(), spring.sender, spring.slots) == ("canary-token", "+13125550100", 4)
+    assert "canary-token" in settings.secrets()
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ('provider = "twilio"\naccount = "AC1"', "accounts.x.secret is missing; twilio needs account and secret"),
+        ('provider = "sandbox"', 'accounts.x.channel: a sandbox needs one; allowed: "sms", "email"'),
+        ('provider = "smtp"\nurl = "smtp://h"\nchannel = "sms"', "smtp carries email only"),
+        ('provider = "smtp"\nurll = "smtp://h"', "accounts.x.urll is not a setting; did you mean url?"),
+        ('provider = "sandbox"\nchannel = "sms"\nslots = 0', "accounts.x.slots is 0; allowed: greater than or equal"),
+    ],
+)
+def test_a_wrong_account_is_told_by_its_key(
+    table: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = a_file(tmp_path, f"[accounts.x]\n{table}", monkeypatch)
+    assert told in mistake()
+    assert str(file) in mistake()
+
+
+def test_the_name_default_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_file(tmp_path, '[accounts.default]\nprovider = "sandbox"\nchannel = "sms"', monkeypatch)
+    assert "default" in mistake()
+
+
+# --- mistakes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LISTEN", "8484", "CONTROL_CENTER_LISTEN is '8484'; allowed: HOST:PORT, such as 127.0.0.1:8484"),
+        ("LISTEN", "127.0.0.1:99999", "allowed: HOST:PORT"),
+        ("SMS_PROVIDER", "twillio", "CONTROL_CENTER_SMS_PROVIDER is 'twillio'; allowed: 'sandbox' or 'twilio'"),
+        ("TIMEZONE", "America/Chicgo", "did you mean America/Chicago"),
+        ("COUNTRY", "usa", "allowed: two capital letters"),
+        ("STUDIO", "My Studio", "allowed: lower-case letters"),
+        ("LOG_PERSONAL_DATA", "maybe", "allowed: true, false"),
+        ("LOG_LEVEL", "loud", "allowed: 'debug', 'info', 'warning' or 'error'"),
+        ("LISTN", "127.0.0.1:1", "CONTROL_CENTER_LISTN is not a setting; did you mean CONTROL_CENTER_LISTEN?"),
+        ("CONFIG", "/nowhere.toml", "where no file is"),
+        ("SMS_SECRET_FILE", "/nowhere", "cannot be read"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"CONTROL_CENTER_{name}", value)
+    assert told in mistake()
+
+
+def test_a_key_of_the_file_that_does_not_exist_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_file(tmp_path, 'brokr_url = "none"', monkeypatch)
+    assert "brokr_url is not a setting; did you mean broker_url?" in mistake()
+
+
+def test_a_file_that_is_not_toml_is_told_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = a_file(tmp_path, "listen = [", monkeypatch)
+    assert mistake().startswith(str(file))
+
+
+def test_a_variable_of_somebody_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROL_CENTER_SERVICE_HOST", "10.0.0.1")
+    read()
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "BROKER_URL", "SMTP_URL"])
+def test_a_wrong_address_is_told_without_its_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"CONTROL_CENTER_{name}", "htp://user:canary-password@host/x")
+    line = mistake()
+    assert name in line
+    assert "allowed" in line
+    assert "canary" not in line
+
+
+def test_no_secret_shows_in_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROL_CENTER_DATABASE_URL", "postgresql://u:canary%21pass@h/d")
+    monkeypatch.setenv("CONTROL_CENTER_API_TOKEN", "canary-token")
+    settings = read()
+    assert "canary" not in repr(settings) + str(settings)
+    assert {"canary!pass", "canary%21pass", "canary-token"} <= set(settings.secrets())
+
+
+# --- the documented file ---------------------------------------------------------------------------------------
+
+
+def documented() -> str:
+    """The sample file with every setting taken out of its comment."""
+    return re.sub(r"^# (?=(?:[a-z_]+ = |\[accounts))", "", SAMPLE.read_text(), flags=re.MULTILINE)
+
+
+def test_the_sample_file_names_every_setting_with_its_default() -> None:
+    given = tomllib.loads(documented())
+    accounts = given.pop("accounts")["spring"]
+    assert set(given) == set(Settings.model_fields) - {"accounts"}
+    assert set(accounts) == {str(field.validation_alias or name) for name, field in Account.model_fields.items()}
+    of_this_machine = {"data_dir", "timezone"}
+    for name in given.keys() - of_this_machine:
+        default = Settings.model_fields[name].default
+        assert given[name] == (default.get_secret_value() if name in SECRETS else default), name
+    assert accounts["slots"] == Account.model_fields["slots"].default
+
+
+def test_the_sample_file_sets_nothing_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROL_CENTER_CONFIG", str(SAMPLE))
+    assert tomllib.loads(SAMPLE.read_text()) == {}
+    read()
+
+
+def test_there_are_few_settings() -> None:
+    assert len(Settings.model_fields) + len(Account.model_fields) < 30

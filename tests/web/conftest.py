@@ -1,0 +1,101 @@
+"""The application on a real port, over a real database, and a client that holds a token."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from control_center.engine.intake import Intake
+from control_center.store import db
+from control_center.web import Account, Limits, Parts, serve
+from tests.support.rows import a_studio
+
+NOW = datetime(2027, 6, 1, 15, 0, tzinfo=UTC)  # 10:00 in Chicago
+OWNER = "owner-token"
+SECRET = "a-secret-of-the-provider"
+PUBLIC_URL = "https://control.studio.example"
+
+
+@dataclass
+class Answer:
+    """A whole answer, read."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+@dataclass
+class Caller:
+    """Calls the application; as the owner unless told otherwise."""
+
+    base: str
+    session: aiohttp.ClientSession
+    pool: db.Pool
+    missing: dict[str, str | None] = field(default_factory=dict)  # what /readyz finds missing
+
+    async def call(self, method: str, path: str, *, token: str | None = OWNER, **options: Any) -> Answer:
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        headers |= options.pop("headers", {})
+        async with self.session.request(method, self.base + path, headers=headers, **options) as response:
+            return Answer(response.status, await response.read(), dict(response.headers))
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.call("GET", f"/api/v1{path}", **options)
+
+    async def post(self, path: str, **options: Any) -> Answer:
+        return await self.call("POST", f"/api/v1{path}", **options)
+
+
+async def a_token(pool: db.Pool, token: str, role: str, studio: str = "*") -> str:
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    await pool.execute("INSERT INTO tokens VALUES ($1, $2, $3, $4)", studio, digest, f"{role} {studio}", role)
+    return token
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[db.Pool]:
+    pool = await db.open_pool(database_url, application="test")
+    await a_studio(pool)
+    await a_token(pool, OWNER, "owner")
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def app(pool: db.Pool) -> AsyncIterator[Caller]:
+    missing: dict[str, str | None] = {}
+
+    async def broker() -> str | None:
+        return missing.get("broker")
+
+    parts = Parts(
+        pool=pool,
+        clock=lambda: NOW,
+        intake=Intake(pool, lambda: NOW),
+        public_url=PUBLIC_URL,
+        accounts=(Account("sms/default", "twilio", "AC1", ("an-old-secret", SECRET)),),
+        readiness={"broker": broker},
+        limits=Limits(body_seconds=1.0),
+    )
+    stop, opened = asyncio.Event(), asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve(parts, host="127.0.0.1", port=0, stop=stop, listening=lambda host, port: opened.set_result((host, port)))
+    )
+    host, port = await opened
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        yield Caller(f"http://{host}:{port}", session, pool, missing)
+    stop.set()
+    await serving

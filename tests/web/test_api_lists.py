@@ -1,0 +1,133 @@
+"""Lists lose nothing and repeat nothing, and show what the contract says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.rows import a_message, a_record, a_trigger, an_action
+from tests.web.conftest import NOW, Caller
+
+
+async def every_page(app: Caller, path: str, limit: int) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        answer = (await app.get(f"{path}limit={limit}{cursor}")).json
+        items += answer["items"]
+        assert len(answer["items"]) <= limit
+        if answer["next_cursor"] is None:
+            return items
+        cursor = f"&cursor={answer['next_cursor']}"
+
+
+async def test_pages_of_messages_lose_and_repeat_nothing_while_new_ones_come(app: Caller) -> None:
+    made = [await a_message(app.pool) for _ in range(11)]
+    first = (await app.get("/messages?limit=4")).json
+    await a_message(app.pool)  # newer than the first page, so not part of what follows
+    seen = [one["id"] for one in first["items"]]
+    while first["next_cursor"]:
+        first = (await app.get(f"/messages?limit=4&cursor={first['next_cursor']}")).json
+        seen += [one["id"] for one in first["items"]]
+    assert seen == [f"m-{number}" for number in reversed(made)]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 200])
+@pytest.mark.parametrize("order", ["newest", "due"])
+async def test_pages_of_actions_are_complete_in_both_orders(app: Caller, limit: int, order: str) -> None:
+    same = NOW + timedelta(days=1)
+    dues = [same, same, NOW, same, NOW + timedelta(days=2)]
+    made = [await an_action(app.pool, due_at=due) for due in dues]
+    expected = sorted(zip(dues, made, strict=True)) if order == "due" else [(None, n) for n in reversed(made)]
+    listed = await every_page(app, f"/actions?order={order}&", limit)
+    assert [one["id"] for one in listed] == [f"a-{number}" for _, number in expected]
+
+
+async def test_pages_of_events_are_complete_where_many_came_at_once(app: Caller) -> None:
+    for source in ("/a", "/b"):
+        for number in range(5):
+            await app.pool.execute(
+                "INSERT INTO events (studio_id, source, event_id, type, subject, time, received_at, body)"
+                " VALUES ('main', $1, $2, 'crm.session.created', 'session/1', $3, $3, '{}')",
+                source,
+                f"e-{number}",
+                NOW,
+            )
+    listed = await every_page(app, "/events?", 3)
+    assert len({(one["source"], one["id"]) for one in listed}) == len(listed) == 10
+
+
+async def test_a_message_shows_what_the_contract_names(app: Caller) -> None:
+    trigger = await a_trigger(app.pool, "Reminder")
+    number = await a_message(app.pool, state="accepted", trigger_id=trigger, provider_id="SM1")
+    [listed] = (await app.get("/messages")).json["items"]
+    names = "id direction channel state from to subject text trigger action record client created_at sent_at reason"
+    assert set(names.split()) <= listed.keys()
+    assert (listed["id"], listed["direction"], listed["from"], listed["to"]) == (
+        f"m-{number}",
+        "out",
+        "+13125550100",
+        "+13125550188",
+    )
+    assert (listed["trigger"], listed["record"], listed["client"]) == ("Reminder", "session/4711", "c-12")
+    one = (await app.get(f"/messages/m-{number}")).json
+    assert one["attempt_log"][0]["provider_id"] == "SM1"
+    assert one["receipts"] == []
+    assert {key: one[key] for key in listed} == listed
+
+
+async def test_an_action_shows_what_the_contract_names(app: Caller) -> None:
+    trigger = await a_trigger(app.pool, "Reminder")
+    number = await an_action(app.pool, trigger_id=trigger, reason="blackout day (Easter)")
+    [listed] = (await app.get("/actions")).json["items"]
+    assert {"id", "state", "trigger", "record", "occurrence", "due_at", "reason"} <= listed.keys()
+    assert listed == (await app.get(f"/actions/a-{number}")).json
+    assert (listed["trigger"], listed["state"], listed["reason"]) == ("Reminder", "planned", "blackout day (Easter)")
+
+
+async def test_messages_are_filtered_by_what_is_asked(app: Caller) -> None:
+    trigger = await a_trigger(app.pool, "Reminder")
+    text = await a_message(app.pool, trigger_id=trigger, state="accepted", body="See you at 100% Lakeside_")
+    mail = await a_message(app.pool, channel="email", record="invoice/9", client_id="c-9", state="held")
+
+    async def found(query: str) -> list[str]:
+        return [one["id"] for one in (await app.get(f"/messages?{query}")).json["items"]]
+
+    for query in ("state=accepted", "channel=sms", "record=session/4711", "client=c-12", "trigger=Reminder"):
+        assert await found(query) == [f"m-{text}"], query
+    for query in ("search=lakeside", "search=%25", "search=_", "search=5550188"):
+        assert await found(query) == [f"m-{text}"], query
+    assert await found("record=invoice/9") == [f"m-{mail}"]
+    assert await found("state=accepted,held") == [f"m-{mail}", f"m-{text}"]
+    assert await found("search=nowhere") == []
+    action = (await app.get(f"/messages/m-{mail}")).json["action"]
+    assert await found(f"action={action}") == [f"m-{mail}"]
+
+
+async def test_actions_are_filtered_by_what_is_asked(app: Caller) -> None:
+    trigger = await a_trigger(app.pool, "Reminder")
+    early = await an_action(app.pool, trigger_id=trigger, due_at=datetime(2027, 6, 1, tzinfo=UTC))
+    late = await an_action(app.pool, record="invoice/9", state="review", due_at=datetime(2027, 6, 2, tzinfo=UTC))
+
+    async def found(query: str) -> list[str]:
+        return [one["id"] for one in (await app.get(f"/actions?{query}")).json["items"]]
+
+    for query in ("state=planned", "trigger=Reminder", "record=session/4711", "due_before=2027-06-02T00:00:00Z"):
+        assert await found(query) == [f"a-{early}"], query
+    for query in ("state=review,held", "record=invoice/9", "due_from=2027-06-02T00:00:00Z"):
+        assert await found(query) == [f"a-{late}"], query
+    assert (await app.get("/actions?due_from=2027-06-02")).status == 400
+
+
+async def test_incoming_texts_are_shown_from_the_client_to_us(app: Caller) -> None:
+    await a_message(app.pool, state="received")
+    [listed] = (await app.get("/messages")).json["items"]
+    assert (listed["direction"], listed["from"], listed["to"]) == ("in", "+13125550188", "+13125550100")
+
+
+async def test_the_message_of_a_deleted_trigger_is_still_listed(app: Caller) -> None:
+    await a_record(app.pool)
+    await a_message(app.pool, trigger_id=99)
+    assert (await app.get("/messages")).json["items"][0]["trigger"] is None

@@ -1,0 +1,60 @@
+"""Machines can tell whether the process is alive, ready, and keeping up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.support.rows import a_message, a_studio, an_action
+from tests.web.conftest import NOW, Caller, a_token
+
+
+async def test_alive_needs_nothing_but_the_process(app: Caller) -> None:
+    await app.pool.close()
+    assert (await app.call("GET", "/healthz", token=None)).status == 200
+
+
+async def test_ready_names_what_is_missing(app: Caller) -> None:
+    ready = await app.call("GET", "/readyz", token=None)
+    assert (ready.status, ready.json) == (200, {"ready": True, "checks": {"database": "ok", "broker": "ok"}})
+
+    app.missing["broker"] = "the consumer is not attached"
+    missing = await app.call("GET", "/readyz", token=None)
+    assert missing.status == 503
+    assert missing.json["checks"] == {"database": "ok", "broker": "the consumer is not attached"}
+
+    await app.pool.close()
+    away = await app.call("GET", "/readyz", token=None)
+    assert away.status == 503
+    assert away.json["checks"]["database"].startswith("away")
+
+
+async def test_metrics_tell_the_lag_of_each_stage(app: Caller) -> None:
+    await an_action(app.pool, due_at=NOW - timedelta(seconds=90))
+    await a_studio(app.pool, "closed", enabled=False)
+    await an_action(app.pool, studio="closed", due_at=NOW - timedelta(days=9))
+    await a_message(app.pool, state="queued")
+    await a_message(app.pool, state="held")
+    await a_message(app.pool, state="accepted")
+    answer = await app.call("GET", "/metrics", token=None)
+    assert answer.status == 200
+    assert "text/plain" in answer.headers["Content-Type"]
+    text = answer.body.decode()
+    for line in (
+        "control_center_release_lag_seconds 90.0",
+        'control_center_messages_queued{account="sms/default"} 1.0',
+        'control_center_messages_held{account="sms/default"} 1.0',
+        'control_center_latest_messages{account="sms/default",state="accepted"} 1.0',
+        'control_center_latest_attempts{account="sms/default",outcome="accepted"} 1.0',
+        "control_center_commands_waiting 0.0",
+    ):
+        assert line in text, line
+    for name in ("control_center_loop_lag_seconds", "control_center_events_taken_total", "provider_median_seconds"):
+        assert name in text
+
+
+async def test_metrics_through_a_proxy_need_a_token_for_every_studio(app: Caller) -> None:
+    await a_token(app.pool, "t", "owner", "main")
+    proxied = {"X-Forwarded-For": "203.0.113.7"}
+    assert (await app.call("GET", "/metrics", token=None, headers=proxied)).status == 401
+    assert (await app.call("GET", "/metrics", token="t", headers=proxied)).status == 403
+    assert (await app.call("GET", "/metrics", headers=proxied)).status == 200
