@@ -1,6 +1,6 @@
-"""What a CRM says on a busy day: sessions, invoices and appointments that are created, change and move. About 1 KiB each.
+"""What a CRM says on a busy day: sessions, invoices and appointments that are created, change and move.
 
-And the sixty triggers of the studio that it is said to.
+About 1 KiB each. And the sixty triggers of the studio that it is said to.
 """
 
 from __future__ import annotations

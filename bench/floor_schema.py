@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 SCHEMA = """
-CREATE TABLE inbox (id text NOT NULL PRIMARY KEY, body text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE inbox (id text NOT NULL PRIMARY KEY, body text NOT NULL, at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE jobs (
     id     bigint      NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     state  text        NOT NULL DEFAULT 'waiting',

@@ -42,10 +42,8 @@ async def measure(context: Context) -> list[Row]:
                 events, actions, records, changed = await connection.fetchrow(WROTE)
                 await connection.close()
                 assert events == count, f"{events} of {count} events were stored"
-                wrote[:] = [
-                    f"each event of ours is one of {count:,}, wrote {actions / count:.2f} actions "
-                    f"({changed / count:.2f} more moved or ended), {records / count:.2f} new records and clients"
-                ]
+                each = f"{actions / count:.2f} actions, {changed / count:.2f} of them ended since"
+                wrote[:] = [f"{count:,} events; each of ours wrote {each}, {records / count:.2f} records and clients"]
             return found
 
     series = await in_turn(
@@ -54,6 +52,7 @@ async def measure(context: Context) -> list[Row]:
             "consume, dedupe, insert": lambda: run("bench.floor_intake", floor),
             "crm.Inbox + engine.Intake": lambda: run("bench.p1_intake", ours),
         },
+        context.say,
     )
     await servers.remove(queues)
     await servers.drop(ours)

@@ -31,7 +31,7 @@ async def measure(context: Context) -> list[Row]:
     most: dict[str, int] = {}
 
     def product(slots: int, processes: int) -> Arm:
-        return lambda: _ours(context, ours, count, slots, processes, most)
+        return lambda: _ours(context, ours, count, most, slots=slots, processes=processes)
 
     arms: dict[str, Arm] = {
         "claim 100, POST, mark": lambda: _floor(context, floor, count),
@@ -40,7 +40,7 @@ async def measure(context: Context) -> list[Row]:
         "32 slots in two workers": product(16, 2),
     }
     arms |= await _peers(context, count)
-    series = await in_turn(context.rounds, arms)
+    series = await in_turn(context.rounds, arms, context.say)
     await servers.drop(ours)
     await servers.drop(floor)
     return _rows(series, most, await context.provider.limit())
@@ -49,7 +49,7 @@ async def measure(context: Context) -> list[Row]:
 async def _peers(context: Context, count: int) -> dict[str, Arm]:
     if not context.peers:
         return {}
-    python = await ready_to_run(context.say)
+    python = await ready_to_run(context.say, context.servers.log)
     return {peer.name: partial(_peer, context, peer, python, count) for peer in PEERS}
 
 
@@ -65,7 +65,7 @@ async def _floor(context: Context, template: str, count: int) -> Run:
 
 
 async def _ours(
-    context: Context, template: str, count: int, slots: int, processes: int, most: dict[str, int]
+    context: Context, template: str, count: int, most: dict[str, int], *, slots: int, processes: int
 ) -> Run:
     await context.provider.forget()
     async with context.servers.clone(template) as dsn:
@@ -101,9 +101,8 @@ async def _settled(database: asyncpg.Connection, count: int) -> None:
 
 async def _peer(context: Context, peer: Peer, python: str, count: int) -> Run:
     await context.provider.forget()
-    async with peer.loaded(context, python, count) as start:
-        async with start() as pids:
-            return await until_seen(context, count, pids)
+    async with peer.loaded(context, python, count) as start, start() as pids:
+        return await until_seen(context, count, pids)
 
 
 def _rows(series: dict[str, Series], most: dict[str, int], limit: float) -> list[Row]:
@@ -130,5 +129,3 @@ def _rows(series: dict[str, Series], most: dict[str, int], limit: float) -> list
             f"the floor {counts}: it reaches {ratio:.2f} x {queuer.name}, needed 0.8 x {TABLE:.2f} = {0.8 * TABLE:.2f}"
         )
     return rows
-
-

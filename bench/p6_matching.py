@@ -35,7 +35,7 @@ async def measure(context: Context) -> list[Row]:
         "10 triggers": lambda: _run(context, few, count),
         f"{crowd:,} triggers": lambda: _run(context, lots, count),
     }
-    small, large = (await in_turn(context.rounds, arms)).values()
+    small, large = (await in_turn(context.rounds, arms, context.say)).values()
     await servers.drop(few)
     await servers.drop(lots)
     row = Row("P6", f"an event under {crowd:,} triggers against 10", "µs", large, Goal(1.2, at_least=False), small)

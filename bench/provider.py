@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import aiohttp
 
@@ -48,8 +48,7 @@ class _Connection(asyncio.Protocol):
         self._heard = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own only behaves like one
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
@@ -74,9 +73,7 @@ class _Connection(asyncio.Protocol):
 async def contend(options: dict[str, Any]) -> dict[str, Any]:
     """Serve on `port` until ended."""
     ledger = _Ledger()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(ledger), "127.0.0.1", options["port"]
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(ledger), "127.0.0.1", options["port"])
     await child.ready()
     await server.serve_forever()
     return {}

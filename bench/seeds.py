@@ -124,5 +124,5 @@ INSERT INTO messages (studio_id, action_id, channel, address, account, sender, r
                       trigger_id, trigger_version, state, due_at, use_by)
 SELECT studio_id, action_id, 'sms', '+1312' || record_id, $1::text, '+13125550100',
        '{"role":"client","first_name":"Jo","last_name":"Park"}', kind, record_id, 'c-' || record_id, trigger_id, 1,
-       'queued', statement_timestamp() - make_interval(secs => ($3::integer - row_number() OVER (ORDER BY action_id)) / $2::float8), use_by
+       'queued', statement_timestamp() - make_interval(secs => ($3::integer - action_id) / $2::float8), use_by
   FROM actions ORDER BY action_id"""

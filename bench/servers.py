@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -114,7 +115,7 @@ def persistent(body: bytes, name: str) -> aio_pika.Message:
 async def servers(*, broker: bool) -> AsyncIterator[Servers]:
     """Start what is needed, in a folder that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="control-center-bench-"))
-    folder.chmod(0o711)  # for the accounts that servers started by root run as
+    os.chmod(folder, 0o711)  # noqa: PTH101 - for the accounts that servers started by root run as
     postgres = Postgres(folder / "postgres", durable=True)
     rabbitmq = Rabbitmq(folder / "rabbitmq") if broker and await ensure_rabbitmq(print) else None
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -99,12 +99,14 @@ class Row:
         }
 
 
-async def in_turn(rounds: int, arms: dict[str, Arm]) -> dict[str, Series]:
+async def in_turn(rounds: int, arms: Mapping[str, Arm], say: Callable[[str], None]) -> dict[str, Series]:
     """Run all contenders once, then all again, so that a machine that slows down slows all of them."""
     series = {name: Series(name) for name in arms}
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         for name, arm in arms.items():
-            series[name].runs.append(await arm())
+            run = await arm()
+            series[name].runs.append(run)
+            say(f"   round {number}: {name}: {_number(run.figure)}")
     return series
 
 
@@ -119,7 +121,7 @@ def show(rows: Sequence[Row]) -> None:
         verdict = {True: "met", False: "NOT MET", None: ""}[row.met]
         print(
             f"{row.target:4} {row.what + ', ' + row.unit:44} {_range(row.floor.figures) if row.floor else '-':>24} "
-            f"{_range(row.ours.figures):>24} {ratio:>18}  {str(row.goal or ''):<10} {verdict}"
+            f"{_range(row.ours.figures):>24} {ratio:>18}  {_goal(row):<10} {verdict}"
         )
     print("\nwhere the time went: CPU microseconds for each piece of work, and cores of everything else on the machine")
     for row in rows:
@@ -139,6 +141,10 @@ def _spent(series: Series) -> str:
     load = statistics.median(run.usage.load for run in series.runs)
     spent = "  ".join(f"{name} {micro:,.0f}" for name, micro in each.items())
     return f"{spent}  | others {others:.2f} cores, load {load:.1f}"
+
+
+def _goal(row: Row) -> str:
+    return str(row.goal) if row.goal else ""
 
 
 def _range(figures: Sequence[float]) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
-from sys import executable
 
 from bench import child
 from bench.context import Context
@@ -38,9 +37,7 @@ async def workers(context: Context, dsn: str, *, slots: int, processes: int = 1)
         log_format="json",
     )
     async with contextlib.AsyncExitStack() as stack:
-        log = stack.enter_context(Path(folder / "worker.log").open("wb"))
-        words = (executable, "-m", "workers", "sms")
-        found = [
-            await stack.enter_async_context(child.program(words, log, environment)) for _ in range(processes)
-        ]
+        log = context.servers.log
+        words = (sys.executable, "-m", "workers", "sms")
+        found = [await stack.enter_async_context(child.program(words, log, environment)) for _ in range(processes)]
         yield [process.pid for process in found]

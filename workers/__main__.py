@@ -109,7 +109,7 @@ def _channel(chosen: Settings, name: str, account: Account) -> Channel:
     url = account.url.get_secret_value()
     match account.provider:
         case "twilio":
-            back = f"{chosen.public_url.rstrip('/')}/hooks/sms/twilio/{short}/status?key={{key}}"
+            back = f"{chosen.public_url.rstrip('/')}/hooks/sms/twilio/{short}/status?ref={{key}}"
             return Twilio(
                 account=account.account,
                 secret=account.secret.get_secret_value(),

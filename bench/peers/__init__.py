@@ -1,17 +1,16 @@
-"""Other people's queues at the same work. They live in an environment of their own; nothing of them is imported here."""
+"""Other people's queues at the same work, in an environment of their own: nothing of them is imported here."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import venv
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias
 
 from bench import child
 from bench.context import Context
@@ -19,7 +18,6 @@ from bench.context import Context
 HERE: Final = Path(__file__).resolve().parent
 LOCK: Final = HERE.parent / "peers.lock"
 PLACE: Final = HERE.parents[1] / ".build" / "bench-peers"
-QUEUE: Final = "bench_peers"
 
 Start: TypeAlias = Callable[[], Any]
 
@@ -69,26 +67,39 @@ PEERS: Final = (
     Peer(
         "Celery, 2 processes",
         "tasks",
-        ("{bin}/celery", "--app", "tasks", "--workdir", "{here}", "worker", "--concurrency", "2", "--loglevel", "ERROR"),
+        (
+            "{bin}/celery",
+            "--app",
+            "tasks",
+            "--workdir",
+            "{here}",
+            "worker",
+            "--concurrency",
+            "2",
+            "--loglevel",
+            "ERROR",
+        ),
     ),
 )
 
 
-async def ready_to_run(say: Callable[[str], None]) -> str:
+async def ready_to_run(say: Callable[[str], None], log: BinaryIO) -> str:
     """The Python of the peers' environment, made from its lock where it is not there yet."""
     python = PLACE / "bin" / "python"
     stamp = PLACE / "made-from"
     if not stamp.exists() or stamp.read_text() != LOCK.read_text():
         say(f"installing the peers into {PLACE.relative_to(HERE.parents[1])} ...")
-        await asyncio.to_thread(_install, python)
+        await asyncio.to_thread(_install, python, log)
         stamp.write_text(LOCK.read_text())
     return str(python)
 
 
-def _install(python: Path) -> None:
+def _install(python: Path, log: BinaryIO) -> None:
     venv.EnvBuilder(clear=True, with_pip=True).create(PLACE)
     pip = (str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "-q")
-    subprocess.run((*pip, "--require-hashes", "-r", str(LOCK)), check=True, env=_plain_environment())
+    subprocess.run(
+        (*pip, "--require-hashes", "-r", str(LOCK)), check=True, env=_plain_environment(), stdout=log, stderr=log
+    )
 
 
 def _plain_environment() -> dict[str, str]:
@@ -97,9 +108,6 @@ def _plain_environment() -> dict[str, str]:
 
 async def _run(words: tuple[str, ...], environment: dict[str, str], context: Context) -> None:
     log = context.servers.log
-    async with AsyncExitStack():
-        process = await asyncio.create_subprocess_exec(
-            *words, env={**os.environ, **environment}, stdout=log, stderr=log
-        )
-        if await process.wait():
-            raise RuntimeError(f"{json.dumps(words)} ended with exit {process.returncode}")
+    process = await asyncio.create_subprocess_exec(*words, env={**os.environ, **environment}, stdout=log, stderr=log)
+    if await process.wait():
+        raise RuntimeError(f"{' '.join(words)} ended with exit {process.returncode}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from control_center.cli.aim import Aim, Database, person
-from control_center.cli.tables import as_json, columns, pairs
+from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import Malformed, NotFound
 
@@ -46,6 +46,7 @@ async def list_(
     wanted = filter_of(state, trigger, record)
     read = views_actions.by_due if by_due else views_actions.actions
     async with aim.database() as here, db.session(here.pool) as connection:
+        zone = await here.zone()
         page = await read(connection, here.studio, wanted, cursor=cursor or None, limit=limit)
     if aim.json:
         as_json({"items": page.items, "next_cursor": page.next_cursor})
@@ -55,7 +56,7 @@ async def list_(
             {
                 "id": one.id,
                 "state": one.state,
-                "due": one.due_at,
+                "due": local(zone, one.due_at),
                 "record": one.record,
                 "trigger": one.trigger,
                 "reason": one.reason,

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from control_center.domain.errors import ConfigurationError
+from control_center.domain.errors import ConfigurationError, NotFound
 
 if TYPE_CHECKING:
     from control_center.daemon.place import Endpoints
+    from control_center.domain.zones import Zone
     from control_center.settings import Settings
     from control_center.store import db
 
@@ -57,13 +58,13 @@ class Aim:
         return settings.read()
 
     def quiet(self) -> Settings:
-        """The settings, with logs that only warn: a verb prints what it did itself."""
+        """The settings, with a log of errors only: a verb prints what it did itself."""
         from control_center import logs
 
         found = self.settings()
         logs.configure(
             style=found.log_format,
-            level="debug" if found.log_level == "debug" else "warning",
+            level="debug" if found.log_level == "debug" else "error",
             personal=found.log_personal_data,
             secrets=found.secrets(),
         )
@@ -113,6 +114,17 @@ class Database:
     pool: db.Pool
     dsn: str
     studio: str
+
+    async def zone(self) -> Zone:
+        """The studio's zone, in which people are shown times. Raises NotFound where there is no such studio."""
+        from control_center.domain import zones
+        from control_center.store import db, studios
+
+        async with db.session(self.pool) as connection:
+            found = (await studios.get(connection, [self.studio])).get(self.studio)
+        if found is None:
+            raise NotFound(f"there is no studio {self.studio!r}")
+        return zones.zone(found.timezone)
 
 
 def of_the_demo() -> None:

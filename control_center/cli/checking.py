@@ -12,6 +12,7 @@ from control_center.cli.aim import Aim, Database
 from control_center.domain.errors import ConfigurationError, ControlCenterError, Malformed
 
 if TYPE_CHECKING:
+    from control_center.daemon.place import Endpoints
     from control_center.settings import Settings
 
 SKEW: Final = 5.0  # seconds that our clock and the database's may differ
@@ -32,7 +33,10 @@ async def everything(aim: Aim) -> list[Finding]:
     except ControlCenterError as error:
         return [Finding("settings", ok=False, says=str(error), hint="every setting: config/control_center.toml")]
     findings = [_settings(settings)]
-    findings.append(await _asked("broker", lambda: _broker(settings), "set CONTROL_CENTER_BROKER_URL, or none"))
+    running = aim.endpoints(settings)
+    findings.append(
+        await _asked("broker", lambda: _broker(settings, running), "set CONTROL_CENTER_BROKER_URL, or none")
+    )
     try:
         async with aim.database() as here:
             findings.append(await _asked("database", lambda: _database(here), ""))
@@ -65,12 +69,12 @@ def _settings(settings: Settings) -> Finding:
     return Finding("settings", ok=True, says=f"{config_file() or 'defaults'}; {', '.join(carriers)}", hint=hint)
 
 
-async def _broker(settings: Settings) -> str:
+async def _broker(settings: Settings, running: Endpoints | None) -> str:
     from control_center.crm.connection import connect, hang_up
     from control_center.daemon.servers import masked
     from control_center.embedded import find_rabbitmq
 
-    url = settings.broker_url.get_secret_value()
+    url = (running and running.broker_url) or settings.broker_url.get_secret_value()
     if url == "none":
         return "switched off: events come over HTTP"
     if not url:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 DAY: Final = 90.0  # seconds that the day takes
@@ -36,6 +36,7 @@ class Crm:
     studio: str
     run: str
     began: datetime
+    today: date  # at the studio
     versions: dict[str, int] = field(default_factory=dict)
     entries: dict[str, tuple[str, str]] = field(default_factory=dict)
     events: int = 0
@@ -123,7 +124,7 @@ class Crm:
         }
 
     def _days(self, ahead: int) -> str:
-        return (self.began + timedelta(days=ahead)).date().isoformat()
+        return (self.today + timedelta(days=ahead)).isoformat()
 
 
 STAFF: Final = {

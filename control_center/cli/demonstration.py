@@ -14,6 +14,7 @@ from control_center.cli.crm import Crm
 from control_center.cli.looking import look
 from control_center.cli.studios import read_file
 from control_center.cli.templates import read_files
+from control_center.crm import tap
 from control_center.daemon import Running, place
 from control_center.domain import zones
 from control_center.domain.action import State
@@ -47,6 +48,9 @@ async def run(settings: Settings, *, machine: bool) -> None:
     def beside(running: Running) -> None:
         _announce(settings, running, machine=machine)
         running.life.start("the CRM", _live_a_day(running, house, machine=machine))
+        if running.endpoints.broker_url:
+            heard = _hear if not machine else lambda _: None
+            running.life.start("the CRM's ear", tap.listen(running.endpoints.broker_url, running.life.stop, heard))
         if not machine:
             watch = _Watch(running.pool, house, settings.data_dir / place.OUTBOX)
             running.life.start("watch", Loop("watch", watch.look, running.life.stop, away=db.AWAY).run())
@@ -96,7 +100,8 @@ def _announce(settings: Settings, running: Running, *, machine: bool) -> None:
 async def _live_a_day(running: Running, house: Studio, *, machine: bool) -> None:
     """Emit the day's events as they happen, then wait for the end."""
     began = now()
-    crm = Crm(house.studio, f"{began:%d%H%M%S}", began)
+    today = zones.local_date(zones.zone(house.timezone), began)
+    crm = Crm(house.studio, f"{began:%d%H%M%S}", began, today)
     stop, http = running.life.stop, running.endpoints.http
     token = Path(running.endpoints.api_token_file).read_text("utf-8").strip() if http else ""  # noqa: ASYNC240 - 43 bytes
     for at, said, body in crm.day():
@@ -115,6 +120,14 @@ async def _live_a_day(running: Running, house: Studio, *, machine: bool) -> None
             show(f"  ./run {line}")
         show("Ctrl-C stops everything.\n")
     await stop.wait()
+
+
+def _hear(body: bytes) -> None:
+    """Say what the CRM is asked to do; that something was sent shows anyway."""
+    event = msgspec.json.decode(body)
+    verb = str(event["type"]).removeprefix("control_center.command.")
+    if verb != event["type"]:
+        show(f"  CRM    is asked to {verb.replace('_', ' ')} for {event['subject']}")
 
 
 class _Watch:

@@ -32,6 +32,8 @@ async def emit(
     """Send CloudEvents from an NDJSON file through the broker, or over HTTP where there is none."""
     settings = aim.quiet()
     bodies = _read(file)
+    for line, body in enumerate(bodies, start=1):
+        routing_key(body, line)  # the first that is no event at all, before any is sent
     broker_url, http, token = _way(aim, settings)
     sent = 0
     for first in range(0, len(bodies), AT_ONCE):
@@ -67,16 +69,18 @@ def _way(aim: Aim, settings: Settings) -> tuple[str, str, str]:
     )
 
 
-def routing_key(body: bytes, line: int) -> str:
-    """`<studio>.<kind>.<verb>`, as the event says of itself."""
+def routing_key(body: bytes, line: int = 0) -> str:
+    """`<studio>.<kind>.<verb>`, as the event says of itself; the engine judges what it says. Raises Malformed."""
     import msgspec
 
     try:
         event: Any = msgspec.json.decode(body)
-        kind, _, verb_of = str(event["type"]).removeprefix("crm.").partition(".")
-        return f"{event['studio']}.{kind}.{verb_of or 'all'}"
-    except (msgspec.DecodeError, KeyError, TypeError):
-        raise Malformed(f"line {line}", "is no CloudEvent: a JSON object with type and studio is needed") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        event = None
+    if not isinstance(event, dict):
+        raise Malformed(f"line {line}", "is no CloudEvent: a JSON object is needed")
+    kind, _, happened = str(event.get("type", "unknown")).removeprefix("crm.").partition(".")
+    return f"{event.get('studio', 'unknown')}.{kind}.{happened or 'all'}"[:255]
 
 
 async def publish(url: str, bodies: Sequence[bytes], first: int = 0) -> int:

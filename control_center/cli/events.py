@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from control_center.cli.aim import Aim, show
-from control_center.cli.tables import as_json, columns, pairs
+from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import NotFound
 
@@ -33,6 +33,7 @@ async def list_(
     from control_center.store import db, views_events
 
     async with aim.database() as here, db.session(here.pool) as connection:
+        zone = await here.zone()
         page = await views_events.events(
             connection, here.studio, subject=record or None, cursor=cursor or None, limit=limit
         )
@@ -41,7 +42,13 @@ async def list_(
         return
     columns(
         [
-            {"received": one.received_at, "type": one.type, "record": one.subject, "verdict": one.verdict, "id": one.id}
+            {
+                "received": local(zone, one.received_at),
+                "type": one.type,
+                "record": one.subject,
+                "verdict": one.verdict,
+                "id": one.id,
+            }
             for one in page.items
         ],
         none="no event has come in",

@@ -10,7 +10,7 @@ import typer
 
 from control_center.cli.actions import number_of, record_of
 from control_center.cli.aim import Aim, show
-from control_center.cli.tables import as_json, columns, pairs
+from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import Malformed, NotFound
 
@@ -50,6 +50,7 @@ async def list_(
         text=text or None,
     )
     async with aim.database() as here, db.session(here.pool) as connection:
+        zone = await here.zone()
         page = await views_messages.messages(connection, here.studio, wanted, cursor=cursor or None, limit=limit)
     if aim.json:
         as_json({"items": page.items, "next_cursor": page.next_cursor})
@@ -63,7 +64,7 @@ async def list_(
                 "to": one.to,
                 "record": one.record,
                 "trigger": one.trigger,
-                "sent": one.sent_at,
+                "sent": local(zone, one.sent_at),
                 "reason": one.reason,
             }
             for one in page.items

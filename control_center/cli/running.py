@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,8 @@ async def demo(aim: Aim) -> None:
 
     of_the_demo()
     aim.apply()
-    settings = logged(aim, level="warning")
+    os.environ.setdefault("CONTROL_CENTER_LOG_LEVEL", "warning")  # for the workers as well
+    settings = logged(aim)
     with until_told():
         await demonstration.run(settings, machine=aim.json)
 
@@ -88,15 +90,14 @@ async def check(aim: Aim) -> int:
     return 0 if all(one.ok for one in findings) else 1
 
 
-def logged(aim: Aim, *, level: str = "") -> Settings:
-    """The settings, and this process' logs as they say. `level` is the least that is said unless they say more."""
+def logged(aim: Aim) -> Settings:
+    """The settings, and this process' logs as they say."""
     from control_center import logs
 
     settings = aim.settings()
-    chosen = settings.log_level if "log_level" in settings.model_fields_set or not level else level
     logs.configure(
         style=settings.log_format,
-        level=chosen,
+        level=settings.log_level,
         personal=settings.log_personal_data,
         secrets=settings.secrets(),
     )

@@ -37,8 +37,8 @@ Work = Callable[..., Coroutine[Any, Any, int | None]]
 
 def group(app: typer.Typer, name: str, purpose: str) -> typer.Typer:
     """A noun with verbs of its own."""
-    noun = typer.Typer(help=purpose, rich_markup_mode=None, no_args_is_help=True)
-    app.add_typer(noun, name=name)
+    noun = typer.Typer(name=name, help=purpose, rich_markup_mode=None, no_args_is_help=True)
+    app.add_typer(noun)
     return noun
 
 
@@ -47,6 +47,7 @@ def verb(app: typer.Typer, name: str, *, example: str, but: tuple[str, ...] = ()
 
     `but` names options of all verbs that this one has not. What it returns is the exit code, None for 0.
     """
+    full = f"{app.info.name} {name}" if isinstance(app.info.name, str) else name
 
     def add(work: Work) -> Work:
         own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
@@ -54,7 +55,7 @@ def verb(app: typer.Typer, name: str, *, example: str, but: tuple[str, ...] = ()
 
         def run(**given: Any) -> None:
             aim = Aim(**{key: given.pop(key) for key in common})
-            raise typer.Exit(_carry_out(f"{name}", lambda: work(aim, **given), aim))
+            raise typer.Exit(_carry_out(full, lambda: work(aim, **given), aim))
 
         parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
         parameters += [

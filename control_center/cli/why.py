@@ -25,11 +25,9 @@ async def explain(
     record: Annotated[str, typer.Option(help="A record, such as session/4711.")] = "",
 ) -> None:
     """Say why a message, action or event did what it did, or why a trigger sent nothing about a record."""
-    from control_center.domain import zones
     from control_center.engine.explain import explain as of_id
     from control_center.engine.explain import explain_pair
     from control_center.service import now
-    from control_center.store import db, studios
 
     if bool(wanted) == bool(trigger or record) or bool(trigger) != bool(record):
         raise typer.BadParameter("give an ID, or --trigger and --record")
@@ -38,8 +36,7 @@ async def explain(
             told = await of_id(here.pool, now, here.studio, wanted)
         else:
             told = await explain_pair(here.pool, now, here.studio, trigger, record)
-        async with db.session(here.pool) as connection:
-            zone = zones.zone((await studios.get(connection, [here.studio]))[here.studio].timezone)
+        zone = await here.zone()
     if aim.json:
         as_json(told)
         return

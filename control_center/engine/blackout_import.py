@@ -9,7 +9,7 @@ import structlog
 
 from control_center.domain.blackouts import Blackout
 from control_center.domain.errors import NotFound
-from control_center.engine.blackouts import _bump, _place_anew
+from control_center.engine.blackouts import bump, place_anew
 from control_center.store import blackout_changes, blackouts, db
 from control_center.store.blackouts import Stored
 
@@ -20,13 +20,16 @@ async def change(
     pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int, blackout: Blackout
 ) -> Stored:
     """Replace what a blackout says, under the same id. Raises NotFound."""
-    async with db.transaction(pool) as tx:
-        await _bump(tx, studio)
+
+    async def work(tx: db.Connection) -> int:
+        await bump(tx, studio)
         earlier = await blackout_changes.change(tx, studio, blackout_id, blackout)
         if earlier is None:
             raise NotFound(f"there is no blackout {blackout_id}")
         now = clock()
-        moved = sum([await _place_anew(tx, studio, days, now) for days in (earlier, blackout)])
+        return sum([await place_anew(tx, studio, days, now) for days in (earlier, blackout)])
+
+    moved = await db.retried(pool, work)
     log.info("blackout.changed", studio=studio, blackout=blackout_id, days=str(blackout), moved=moved)
     return Stored(blackout_id, blackout)
 
@@ -35,20 +38,20 @@ async def add_all(
     pool: db.Pool, clock: Callable[[], datetime], studio: str, wanted: Sequence[Blackout]
 ) -> list[Stored]:
     """Add all of them or none; one that is there already, with the same name and days, is not added again."""
-    async with db.transaction(pool) as tx:
-        await _bump(tx, studio)
+
+    async def work(tx: db.Connection) -> tuple[list[Stored], int]:
+        await bump(tx, studio)
         have = {stored.blackout: stored for stored in await blackouts.of_studio(tx, studio)}
-        added, moved = 0, 0
-        for blackout in wanted:
-            if blackout not in have:
-                have[blackout] = Stored(await blackouts.add(tx, studio, blackout), blackout)
-                added += 1
+        missing = [blackout for blackout in dict.fromkeys(wanted) if blackout not in have]
+        for blackout in missing:
+            have[blackout] = Stored(await blackouts.add(tx, studio, blackout), blackout)
         now = clock()
-        if added:
-            for days in _spans(wanted):
-                moved += await _place_anew(tx, studio, days, now)
-    log.info("blackout.imported", studio=studio, added=added, moved=moved)
-    return [have[blackout] for blackout in dict.fromkeys(wanted)]
+        moved = sum([await place_anew(tx, studio, days, now) for days in _spans(missing)])
+        return [have[blackout] for blackout in dict.fromkeys(wanted)], moved
+
+    stored, moved = await db.retried(pool, work)
+    log.info("blackout.imported", studio=studio, days=len(stored), moved=moved)
+    return stored
 
 
 def _spans(wanted: Sequence[Blackout]) -> list[Blackout]:

@@ -27,9 +27,9 @@ async def add(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackou
     """Close a day or days; returns the blackout's id. What waits for a time on them gets its next one."""
 
     async def work(tx: db.Connection) -> tuple[int, int]:
-        await _bump(tx, studio)
+        await bump(tx, studio)
         blackout_id = await blackouts.add(tx, studio, blackout)
-        return blackout_id, await _place_anew(tx, studio, blackout, clock())
+        return blackout_id, await place_anew(tx, studio, blackout, clock())
 
     blackout_id, moved = await db.retried(pool, work)
     log.info("blackout.added", studio=studio, blackout=blackout_id, days=str(blackout), moved=moved)
@@ -40,22 +40,22 @@ async def remove(pool: db.Pool, clock: Callable[[], datetime], studio: str, blac
     """Open the days again. What waited because of them is due at once. Raises NotFound."""
 
     async def work(tx: db.Connection) -> tuple[Blackout, int]:
-        await _bump(tx, studio)
+        await bump(tx, studio)
         removed = await blackouts.remove(tx, studio, blackout_id)
         if removed is None:
             raise NotFound(f"there is no blackout {blackout_id}")
-        return removed.blackout, await _place_anew(tx, studio, removed.blackout, clock())
+        return removed.blackout, await place_anew(tx, studio, removed.blackout, clock())
 
     removed, moved = await db.retried(pool, work)
     log.info("blackout.removed", studio=studio, blackout=blackout_id, days=str(removed), moved=moved)
 
 
-async def _bump(tx: db.Connection, studio: str) -> None:
+async def bump(tx: db.Connection, studio: str) -> None:
     if await studios.bump(tx, studio) is None:
         raise NotFound(f"there is no studio {studio!r}")
 
 
-async def _place_anew(tx: db.Connection, studio: str, blackout: Blackout, now: datetime) -> int:
+async def place_anew(tx: db.Connection, studio: str, blackout: Blackout, now: datetime) -> int:
     """Give what waits on or across these days the time that the calendar gives it now; returns how many moved.
 
     The check at the moment of sending is the authority; this keeps the times that people are shown true, and

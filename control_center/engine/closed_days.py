@@ -65,7 +65,7 @@ async def read(ics: bytes, *, today: date, seconds: float = SECONDS) -> list[Bla
     found = [(name, date.fromisoformat(day)) for name, day in msgspec.json.decode(answer, type=list[tuple[str, str]])]
     if not found:
         raise Malformed(_FIELD, f"holds no whole-day event from {today} to {until}")
-    return list(runs(found))
+    return sorted(runs(found), key=lambda run: (run.first, run.name))
 
 
 def runs(days: Iterable[tuple[str, date]]) -> Iterator[Blackout]:

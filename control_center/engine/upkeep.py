@@ -161,7 +161,7 @@ class Upkeep:
         ended = await db.retried(self._pool, work)
         for one in ended:
             log.info("message.expired", studio=one.studio, message=f"m-{one.message_id}", reason=one.reason)
-        return len(ended) == self._batch
+        return len(ended) >= self._batch
 
     async def expire_actions(self) -> bool:
         """End actions whose use-by passed while they waited for a person, or for a studio that is switched off."""

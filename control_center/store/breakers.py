@@ -70,9 +70,9 @@ WITH probe AS (
         SET failures = failures + 1,
             open_until = clock_timestamp()
                 + least($2::interval * power(2, least(failures - $4::integer + 1, 20)), $3::interval)
-      WHERE account = $1 AND open_until <= clock_timestamp()
+      WHERE account = $1 AND open_until <= statement_timestamp()
         AND EXISTS (SELECT FROM messages
-                     WHERE messages.account = $1 AND state = 'queued' AND due_at <= clock_timestamp())
+                     WHERE messages.account = $1 AND state = 'queued' AND due_at <= statement_timestamp())
   RETURNING account)
 SELECT CASE WHEN EXISTS (SELECT FROM probe) THEN 1
             WHEN EXISTS (SELECT FROM breakers WHERE account = $1 AND open_until IS NOT NULL) THEN 0 END"""
@@ -115,14 +115,18 @@ due AS MATERIALIZED (
      SELECT first.studio_id, first.message_id
        FROM accounts LEFT JOIN breakers USING (account) CROSS JOIN LATERAL (
             SELECT studio_id, message_id FROM messages
-             WHERE messages.account = accounts.account AND state = 'held' AND reason LIKE 'breaker:%'
-             ORDER BY message_id
+             -- Between, not equal: then only the index of what is held has them in this order.
+             WHERE messages.account BETWEEN accounts.account AND accounts.account
+               AND state = 'held' AND reason LIKE 'breaker:%'
+             ORDER BY messages.account, message_id
              LIMIT CASE WHEN breakers.open_until IS NULL THEN $1::integer
-                        WHEN breakers.open_until > clock_timestamp() THEN 0
-                        WHEN EXISTS (SELECT FROM messages AS ready WHERE ready.account = accounts.account
-                                        AND ready.state = 'queued' AND ready.due_at <= clock_timestamp()) THEN 0
+                        WHEN breakers.open_until > statement_timestamp() THEN 0
+                        WHEN EXISTS (SELECT FROM messages AS ready
+                                      WHERE ready.account = accounts.account AND ready.state = 'queued'
+                                        AND ready.due_at <= statement_timestamp()) THEN 0
                         ELSE 1 END
-               FOR UPDATE SKIP LOCKED) AS first)
+               FOR UPDATE SKIP LOCKED) AS first
+      LIMIT $1)
 UPDATE messages SET state = 'queued', due_at = clock_timestamp(), reason = 'waited for its provider account'
   FROM due
  WHERE messages.studio_id = due.studio_id AND messages.message_id = due.message_id AND state = 'held'
@@ -130,5 +134,5 @@ RETURNING messages.studio_id, messages.message_id"""
 
 
 async def return_held(tx: Connection, *, limit: int) -> list[tuple[str, int]]:
-    """Queue what waited for a breaker; returns each message with its studio. `limit` is for each account."""
+    """Queue what waited for a breaker, at most `limit`; returns each message with its studio."""
     return [(row[0], row[1]) for row in await tx.fetch(RETURN_HELD, limit)]

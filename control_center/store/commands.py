@@ -50,7 +50,8 @@ _COLUMNS = "studio_id, command_id, subject, verb, data, sequence, created_at, st
 # Bucket by bucket along the index, so that neither what was published nor what nobody listens for is walked. One
 # instant for the whole statement: with a clock that runs on between two rows, the later could be due and the earlier
 # not. A command that waits holds back the later ones of its record, reports and commands each for themselves, since
-# they go to different exchanges; one that nobody listens for does so only for a while.
+# they go to different exchanges. One that nobody listens for does so only while it is young: long enough for a queue
+# that is taken down and put up again, short enough not to stop its record for ever.
 NEXT = f"""
 SELECT waiting.* FROM unnest($1::smallint[]) AS held (bucket)
  CROSS JOIN LATERAL (
@@ -62,20 +63,14 @@ SELECT waiting.* FROM unnest($1::smallint[]) AS held (bucket)
                  AND earlier.sequence < commands.sequence AND earlier.state <> 'published' AND earlier.tries > 0
                  AND (earlier.verb LIKE '%.%') = (commands.verb LIKE '%.%')
                  AND CASE earlier.state WHEN 'new' THEN earlier.due_at > statement_timestamp()
-                     ELSE earlier.created_at > statement_timestamp() - $3::interval END)
+                     ELSE earlier.created_at > statement_timestamp() - interval '10 minutes' END)
         ORDER BY sequence LIMIT $2) AS waiting
  ORDER BY sequence LIMIT $2"""
 
 
-async def next_batch(
-    tx: Connection, buckets: Sequence[int], *, limit: int, patience: timedelta = timedelta(minutes=10)
-) -> list[Stored]:
-    """What may be published now, in order.
-
-    `patience` is the age up to which a command that nobody listens for holds back the later ones of its record:
-    long enough for a queue that is taken down and put up again, short enough not to stop a record for ever.
-    """
-    return [_stored(row) for row in await tx.fetch(NEXT, list(buckets), limit, patience)]
+async def next_batch(tx: Connection, buckets: Sequence[int], *, limit: int) -> list[Stored]:
+    """What may be published now, in order."""
+    return [_stored(row) for row in await tx.fetch(NEXT, list(buckets), limit)]
 
 
 PUBLISHED = """
@@ -102,11 +97,12 @@ async def postpone(tx: Connection, failed: Sequence[tuple[Command, timedelta]], 
     await tx.execute(POSTPONE, studios, ids, state, [wait for _, wait in failed])
 
 
-# Only so many at a time: where nobody ever listens they become many, and must not crowd out the rest.
+# Only so many at a time: where nobody ever listens they become many, and must not crowd out the rest. An index can
+# be searched for the time of the statement, not for a clock that runs on.
 RETRY = """
 WITH due AS MATERIALIZED (
      SELECT studio_id, command_id FROM commands
-      WHERE state = 'unroutable' AND due_at <= clock_timestamp() AND bucket = ANY ($1::smallint[])
+      WHERE state = 'unroutable' AND due_at <= statement_timestamp() AND bucket = ANY ($1::smallint[])
       ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 UPDATE commands SET state = 'new' FROM due
  WHERE commands.studio_id = due.studio_id AND commands.command_id = due.command_id AND state = 'unroutable'"""

@@ -17,12 +17,18 @@ class Ended:
     reason: str
 
 
-# A claimed one is its worker's, who looks at the use-by too; a submitting one is past recall.
+# A claimed one is its worker's, who looks at the use-by too; a submitting one is past recall. Each state in the order
+# of its own index, so that what was sent long ago is not read.
 EXPIRE_MESSAGES = """
-WITH late AS MATERIALIZED (
+WITH queued AS MATERIALIZED (
      SELECT studio_id, message_id FROM messages
-      WHERE state IN ('queued', 'held') AND use_by <= $1
-      LIMIT $2 FOR UPDATE SKIP LOCKED)
+      WHERE state = 'queued' AND use_by <= $1
+      ORDER BY account, due_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+held AS MATERIALIZED (
+     SELECT studio_id, message_id FROM messages
+      WHERE state = 'held' AND use_by <= $1
+      ORDER BY account, message_id LIMIT $2 FOR UPDATE SKIP LOCKED),
+late AS (SELECT * FROM queued UNION ALL SELECT * FROM held)
 UPDATE messages
    SET state = 'expired', ended_at = clock_timestamp(),
        reason = 'use-by: it was of use until ' || to_char(use_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')
@@ -52,16 +58,19 @@ class Lapsed:
 
 
 # A planned one is release's as soon as it is due; it is only taken here when release has left it, because its
-# studio is switched off for instance.
+# studio is switched off for instance. Studio by studio, for the index of what waits begins with it.
 EXPIRE_ACTIONS = """
-WITH late AS MATERIALIZED (
-     (SELECT studio_id, action_id FROM actions
-       WHERE state IN ('review', 'held') AND use_by <= $1
-       LIMIT $3 FOR UPDATE SKIP LOCKED)
-      UNION ALL
-     (SELECT studio_id, action_id FROM actions
-       WHERE state = 'planned' AND due_at <= $2 AND use_by <= $1
-       LIMIT $3 FOR UPDATE SKIP LOCKED))
+WITH unseen AS MATERIALIZED (
+     SELECT late.* FROM studios CROSS JOIN LATERAL (
+            SELECT studio_id, action_id FROM actions
+             WHERE actions.studio_id = studios.studio_id AND state IN ('review', 'held') AND use_by <= $1
+             LIMIT $3 FOR UPDATE SKIP LOCKED) AS late
+      LIMIT $3),
+left_over AS MATERIALIZED (
+     SELECT studio_id, action_id FROM actions
+      WHERE state = 'planned' AND due_at <= $2 AND use_by <= $1
+      LIMIT $3 FOR UPDATE SKIP LOCKED),
+late AS (SELECT * FROM unseen UNION ALL SELECT * FROM left_over)
 UPDATE actions
    SET state = 'expired',
        reason = 'use-by: it was of use until ' || to_char(use_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')

@@ -11,7 +11,7 @@ EVENTS = """
 WITH old AS MATERIALIZED (
      SELECT oldest.* FROM studios CROSS JOIN LATERAL (
             SELECT studio_id, source, event_id FROM events
-             WHERE events.studio_id = studios.studio_id AND received_at < clock_timestamp() - $1::interval
+             WHERE events.studio_id = studios.studio_id AND received_at < statement_timestamp() - $1::interval
              ORDER BY received_at LIMIT $2) AS oldest
       LIMIT $2)
 DELETE FROM events USING old
@@ -26,7 +26,7 @@ async def events(tx: Connection, *, older_than: timedelta, limit: int) -> int:
 COMMANDS = """
 WITH old AS MATERIALIZED (
      SELECT studio_id, command_id FROM commands
-      WHERE state = 'published' AND published_at < clock_timestamp() - $1::interval
+      WHERE state = 'published' AND published_at < statement_timestamp() - $1::interval
       ORDER BY published_at LIMIT $2)
 DELETE FROM commands USING old
  WHERE commands.studio_id = old.studio_id AND commands.command_id = old.command_id AND state = 'published'"""
@@ -40,7 +40,7 @@ async def commands(tx: Connection, *, older_than: timedelta, limit: int) -> int:
 REPORTS = """
 WITH old AS MATERIALIZED (
      SELECT studio_id, command_id FROM commands
-      WHERE state = 'unroutable' AND created_at < clock_timestamp() - $1::interval AND verb LIKE '%.%'
+      WHERE state = 'unroutable' AND created_at < statement_timestamp() - $1::interval AND verb LIKE '%.%'
       LIMIT $2 FOR UPDATE SKIP LOCKED)
 DELETE FROM commands USING old
  WHERE commands.studio_id = old.studio_id AND commands.command_id = old.command_id AND state = 'unroutable'"""
@@ -54,7 +54,7 @@ async def unheard_reports(tx: Connection, *, older_than: timedelta, limit: int) 
 RECEIPTS = """
 WITH old AS MATERIALIZED (
      SELECT studio_id, receipt_id FROM receipts
-      WHERE message_id IS NULL AND received_at < clock_timestamp() - $1::interval
+      WHERE message_id IS NULL AND received_at < statement_timestamp() - $1::interval
       LIMIT $2 FOR UPDATE SKIP LOCKED)
 DELETE FROM receipts USING old
  WHERE receipts.studio_id = old.studio_id AND receipts.receipt_id = old.receipt_id AND message_id IS NULL"""
@@ -68,7 +68,7 @@ async def unmatched_receipts(tx: Connection, *, older_than: timedelta, limit: in
 IDEMPOTENCY_KEYS = """
 WITH old AS MATERIALIZED (
      SELECT studio_id, key FROM idempotency_keys
-      WHERE created_at < clock_timestamp() - $1::interval
+      WHERE created_at < statement_timestamp() - $1::interval
       LIMIT $2 FOR UPDATE SKIP LOCKED)
 DELETE FROM idempotency_keys USING old
  WHERE idempotency_keys.studio_id = old.studio_id AND idempotency_keys.key = old.key"""

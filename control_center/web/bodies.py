@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
-from aiohttp import ContentTypeError, web
-from aiohttp.http_exceptions import ContentEncodingError
-from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
+from aiohttp import web
 
 from control_center.web.problems import Problem
 
@@ -27,10 +25,8 @@ async def read(request: web.Request, *, limit: int, seconds: float) -> bytes:
                 chunks.append(chunk)
     except TimeoutError:
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {seconds:g} seconds") from None
-    except HTTPRequestEntityTooLarge:
-        raise _too_large(limit) from None
-    except (ContentEncodingError, ContentTypeError):
-        raise Problem(HTTPStatus.BAD_REQUEST, "the body is not encoded as Content-Encoding says") from None
+    except web.RequestPayloadError:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body ended early, or is not encoded as it says") from None
     return b"".join(chunks)
 
 

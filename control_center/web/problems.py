@@ -93,7 +93,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     except web.HTTPException as error:
         return response(_of_http(request, error))
     except ControlCenterError as error:
-        return response(_of_domain(error))
+        return response(_of_domain(request, error))
     except db.AWAY as error:
         log.warning("http.database_away", reason=f"{type(error).__name__}: {error}")
         return response(AWAY)
@@ -102,8 +102,10 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is our fault; the log says more"))
 
 
-def _of_domain(error: ControlCenterError) -> Problem:
+def _of_domain(request: web.Request, error: ControlCenterError) -> Problem:
     match error:
+        case Malformed(field=field, reason=reason) if request.method == "GET":
+            return wrong(field, reason, HTTPStatus.BAD_REQUEST)  # only its query can have been wrong
         case Malformed(field=field, reason=reason):
             return wrong(field, reason)
         case NotFound():

@@ -303,6 +303,23 @@ async def test_a_relay_that_lost_its_lease_midway_repeats_nothing_more_and_the_o
     assert await states(pool) == ["published"] * 4
 
 
+async def test_three_relays_at_once_publish_every_command_once_and_in_order(pool: db.Pool) -> None:
+    made = await enqueue(pool, *(a_command(str(number), record=f"session/{number % 40}") for number in range(200)))
+    ears = Ears()
+    relays = [relay_of(pool, ears, batch=20) for _ in range(3)]
+
+    async def published_all() -> bool:
+        await asyncio.gather(*(relay.run_once() for relay in relays))
+        return set(await states(pool)) == {"published"}
+
+    await until(published_all)
+
+    assert sorted(ears.heard) == sorted(made)
+    for record in range(40):
+        of_record = made[record::40]
+        assert [heard for heard in ears.heard if heard in of_record] == of_record
+
+
 VERDICTS = st.sampled_from([PUBLISHED, PUBLISHED, UNCONFIRMED, UNROUTABLE])
 
 
@@ -352,9 +369,7 @@ async def test_the_next_batch_does_not_grow_with_what_was_published(pool: db.Poo
     await pool.execute(SOME_WAITING)
     await pool.execute("ANALYZE commands")
 
-    plan = await pool.fetchval(
-        f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {commands.NEXT}", list(range(8)), 200, timedelta(minutes=10)
-    )
+    plan = await pool.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {commands.NEXT}", list(range(8)), 200)
 
     top = msgspec.json.decode(plan)[0]["Plan"]
     nodes = list(_nodes(top))
@@ -393,7 +408,8 @@ def through(line: Outbox) -> Callable[[Sequence[Parcel]], Awaitable[Sequence[Ans
 async def listen(url: str, *verbs: str) -> None:
     async with await connect(url, "crm") as connection, connection.channel() as channel:
         await declare(connection, Topology())
-        queue = await channel.declare_queue(LISTENERS, durable=True, arguments={"x-queue-type": "quorum"})
+        # Classic: a quorum queue made in the seconds before its node is killed does not always come back.
+        queue = await channel.declare_queue(LISTENERS, durable=True)
         for verb in verbs:
             await queue.bind("crm.commands", f"*.{verb}")
 

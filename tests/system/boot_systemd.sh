@@ -106,8 +106,8 @@ inside() { # COMMAND
     first=$(cat "/proc/$(cat "$folder/boot.pid")/task/"*/children 2>/dev/null) || first=
     [ -n "$first" ] || { echo "boot_systemd: $machine is not booted" >&2; exit 69; }
     # shellcheck disable=SC2086 # a blank stands behind the number
-    exec nsenter --target ${first% } --mount --pid --uts --ipc --net --cgroup --root --wd=/root \
-        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8 sh -euc "$1"
+    exec nsenter --target ${first% } --mount --pid --uts --ipc --net --cgroup --root \
+        env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8 sh -euc "cd /root; $1"
 }
 
 case $verb in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -110,7 +111,7 @@ async def test_the_studio_is_chosen_by_the_query_and_must_exist(app: Caller) -> 
 )
 async def test_a_wrong_parameter_is_named(app: Caller, query: str, field: str) -> None:
     answer = await app.get(f"/messages?{query}")
-    assert answer.status in {400, 422}
+    assert answer.status == 400
     assert problem(answer)["field"] == field
 
 
@@ -185,10 +186,8 @@ async def test_a_body_beyond_the_limit_is_not_read(app: Caller) -> None:
     headers = {"Content-Type": "application/json"}
     declared = await app.post("/commands/ack", data=io.BytesIO(b" " * (8 * 1024 * 1024 + 1)), headers=headers)
     assert declared.status == 413
-    try:
+    with contextlib.suppress(OSError):  # where the connection is closed on us while we still talk
         assert (await app.post("/commands/ack", data=endless(), headers=headers)).status == 413
-    except OSError:
-        pass  # the connection was closed on us while we were still talking: refused as well
 
 
 async def test_a_body_that_does_not_arrive_is_given_up(app: Caller) -> None:

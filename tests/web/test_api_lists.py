@@ -90,7 +90,7 @@ async def test_an_action_shows_what_the_contract_names(app: Caller) -> None:
 async def test_messages_are_filtered_by_what_is_asked(app: Caller) -> None:
     trigger = await a_trigger(app.pool, "Reminder")
     text = await a_message(app.pool, trigger_id=trigger, state="accepted", body="See you at 100% Lakeside_")
-    mail = await a_message(app.pool, channel="email", record="invoice/9", client_id="c-9", state="held")
+    mail = await a_message(app.pool, channel="email", record="invoice/9", client_id="c-9", state="held", trigger_id=99)
 
     async def found(query: str) -> list[str]:
         return [one["id"] for one in (await app.get(f"/messages?{query}")).json["items"]]
@@ -109,7 +109,9 @@ async def test_messages_are_filtered_by_what_is_asked(app: Caller) -> None:
 async def test_actions_are_filtered_by_what_is_asked(app: Caller) -> None:
     trigger = await a_trigger(app.pool, "Reminder")
     early = await an_action(app.pool, trigger_id=trigger, due_at=datetime(2027, 6, 1, tzinfo=UTC))
-    late = await an_action(app.pool, record="invoice/9", state="review", due_at=datetime(2027, 6, 2, tzinfo=UTC))
+    late = await an_action(
+        app.pool, record="invoice/9", state="review", due_at=datetime(2027, 6, 2, tzinfo=UTC), trigger_id=99
+    )
 
     async def found(query: str) -> list[str]:
         return [one["id"] for one in (await app.get(f"/actions?{query}")).json["items"]]

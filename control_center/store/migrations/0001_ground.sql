@@ -71,9 +71,9 @@ create table events (
 );
 comment on table events is 'Every event understood, once. The key absorbs copies for as long as the row is kept (30 days at least).';
 
--- serves store.events.PRUNE and store.views.EVENTS: by age, newest first
+-- serves store.pruning.EVENTS and store.views_events.EVENTS: by age, newest first
 create index events_by_age on events (studio_id, received_at, source, event_id);
--- serves store.views.EVENTS_OF_RECORD: what do we know of this record?
+-- serves store.views_events.EVENTS: what do we know of this record?
 create index events_by_subject on events (studio_id, subject, received_at);
 
 create table dead_events (
@@ -107,8 +107,6 @@ create table records (
 );
 comment on table records is 'The newest version of every record and client. Changes only by events.';
 
--- serves store.records.OF_CLIENT: whose records does a client''s change touch?
-create index records_by_client on records (studio_id, client_id, kind, record_id) where client_id is not null;
 
 
 -- Triggers -------------------------------------------------------------------------------------------------
@@ -302,7 +300,7 @@ comment on table receipts is 'What providers said afterwards. Stored first, then
 
 -- serves store.receipts.TAKE_OUT: receipts that came before we knew the provider''s id
 create index receipts_unmatched on receipts (account, provider_id) where message_id is null;
--- serves store.views.RECEIPTS_OF_MESSAGE
+-- serves store.views_messages.RECEIPTS_OF_MESSAGE
 create index receipts_by_message on receipts (studio_id, message_id) where message_id is not null;
 
 create table consents (

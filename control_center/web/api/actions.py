@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from pydantic import AwareDatetime, Field
 
-from control_center.domain.action import State
+from control_center.domain.action import PENDING, State
 from control_center.engine import review
 from control_center.store import db, views_actions
 from control_center.store.views_actions import Action, Filter
@@ -22,6 +22,8 @@ STATES = "|".join(state.value for state in State)
 
 _States = Annotated[str, Field(pattern=f"^({STATES})(,({STATES}))*$", description="one or more, by commas")]
 
+_Order = Annotated[Literal["newest", "due"], Field(description="newest first, or what waits, soonest due first")]
+
 
 class ActionsQuery(ListQuery):
     state: _States | None = None
@@ -29,7 +31,9 @@ class ActionsQuery(ListQuery):
     record: ids.RecordId | None = None
     due_from: Annotated[AwareDatetime, Field(description="due at this instant or later")] | None = None
     due_before: Annotated[AwareDatetime, Field(description="due before this instant")] | None = None
-    order: Annotated[Literal["newest", "due"], Field(description="newest first, or soonest due first")] = "newest"
+    order: Annotated[Literal["newest", "due"], Field(description="newest first, or what waits, soonest due first")] = (
+        "newest"
+    )
 
 
 class ActionIds(Model):
@@ -45,9 +49,11 @@ class Done(msgspec.Struct, frozen=True):
 
 
 async def _list(call: Call[ActionsQuery, None]) -> Answer:
+    """By due time only what waits is listed, unless states are named: what is over was due at some time, too."""
     query = call.query
+    waiting = sorted(PENDING) if query.order == "due" else None
     wanted = Filter(
-        states=[State(one) for one in query.state.split(",")] if query.state else None,
+        states=[State(one) for one in query.state.split(",")] if query.state else waiting,
         trigger=query.trigger,
         record=ids.record(query.record),
         due_from=query.due_from,

@@ -14,14 +14,18 @@ from control_center.domain.event import Event as Understood
 from control_center.engine.intake import Taken
 from control_center.store import db, views_events
 from control_center.store.views_events import DeadEvent, Event
+from control_center.web.api import ids
 from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, Route, StudioQuery
 from control_center.web.problems import Problem, wrong
 
 MOST = 10_000  # events of one call
 
 
+_Subject = Annotated[str, Field(min_length=1, max_length=250, pattern=ids.TEXT, description="such as session/4711")]
+
+
 class EventsQuery(ListQuery):
-    subject: Annotated[str, Field(min_length=1, max_length=250, description="such as session/4711")] | None = None
+    subject: _Subject | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,7 +13,7 @@ from control_center.web.api import ids
 from control_center.web.api.routes import Answer, Call, Route, StudioQuery
 from control_center.web.problems import wrong
 
-_Id = Annotated[str, Field(min_length=1, max_length=410)]
+_Id = Annotated[str, Field(min_length=1, max_length=410, pattern=ids.TEXT)]
 _Message = Annotated[str, Field(pattern=ids.MESSAGE, description="such as m-12")]
 
 

@@ -14,10 +14,11 @@ _NUMBER = "[1-9][0-9]{0,17}"
 ACTION = f"^a-{_NUMBER}$"
 MESSAGE = f"^m-{_NUMBER}$"
 BLACKOUT = f"^{_NUMBER}$"
-RECORD = r"^[a-z_]{1,40}/.{1,200}$"
+RECORD = r"^[a-z_]{1,40}/[^\x00]{1,200}$"
+TEXT = r"^[^\x00]+$"  # what PostgreSQL can store
 
 ActionId = Annotated[str, Field(pattern=ACTION, description="such as a-12")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT)]
 RecordId = Annotated[str, Field(pattern=RECORD, description="kind and id, such as session/4711")]
 
 

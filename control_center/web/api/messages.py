@@ -16,7 +16,10 @@ STATES = "|".join(state.value for state in State)
 
 
 _States = Annotated[str, Field(pattern=f"^({STATES})(,({STATES}))*$", description="one or more, by commas")]
-_Words = Annotated[str, Field(min_length=1, max_length=200, description="in words, subject, address and recipient")]
+_Words = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=ids.TEXT, description="in words, subject, address and recipient"),
+]
 
 
 class MessagesQuery(ListQuery):

@@ -24,11 +24,11 @@ class Model(BaseModel):
 class StudioQuery(Model):
     """The studio that a call is about; may be left out where there is only one."""
 
-    studio: Annotated[str, Field(min_length=1, max_length=50, description="id of the studio")] | None = None
+    studio: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,49}$", description="id of the studio")] | None = None
 
 
 _Limit = Annotated[int, Field(ge=1, le=LONGEST, description="rows of one page")]
-_Cursor = Annotated[str, Field(min_length=1, max_length=2000, description="next_cursor of the page before")]
+_Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{2,3000}$", description="next_cursor of the page before")]
 
 
 class ListQuery(StudioQuery):

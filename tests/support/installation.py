@@ -1,0 +1,227 @@
+"""An installation as an administrator has it: a data folder, a settings file, and the processes he started.
+
+Everything here goes through commands, HTTP, log lines, SQL and the sandbox's file; nothing of the product is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import aiohttp
+import asyncpg
+
+from tests.support.broker import publish
+from tests.support.programs import ROOT, Done, Program, carry_out, eventually, still_running
+from tests.support.programs import family as family_of
+
+PASSED_ON: Final = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "CONTROL_CENTER_POSTGRES_BIN")
+
+STUDIO: Final = """\
+id = "{studio}"
+name = "Lakeside Portraits"
+timezone = "{timezone}"
+country = "US"
+
+[sms]
+account = "{account}"
+numbers = ["+13125550100"]
+
+[email]
+from = "hello@lakeside.example"
+"""
+TRIGGER: Final = """\
+[[trigger]]
+name = "{name}"
+purpose = "transactional"
+record = "session"
+status = "Booked"
+activate = {{ on = "status_changed" }}
+action = "{action}"
+text = "Hi {{{{ client.first_name }}}}, see you on {{{{ session.date }}}} for your {{{{ session.type }}}} session."
+enabled = true
+
+[trigger.processing]
+mode = "automatic"
+{processing}
+"""
+UNFINISHED: Final = """
+SELECT (SELECT count(*) FROM actions WHERE state = 'planned' AND due_at <= clock_timestamp())
+     + (SELECT count(*) FROM messages WHERE state IN ('queued', 'claimed', 'submitting', 'accepted'))"""
+# As if the time of their leases had gone by; only of those that a worker which is no more has left.
+RUN_OUT: Final = "UPDATE messages SET lease_until = clock_timestamp() - interval '1 second' WHERE lease_until IS NOT NULL"
+
+
+class Installation:
+    """Owns a data folder and every process started on it; leaving it kills what still runs."""
+
+    def __init__(self, folder: Path, *, database_url: str = "", broker_url: str = "", settings: str = "") -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.database_url = database_url
+        self.broker_url = broker_url
+        self.programs: list[Program] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        self.write("control_center.toml", settings)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for program in self.programs:
+            members = family_of(program.pid) if program.code is None else {}
+            if program.code is None:
+                await program.kill()
+            await _gone(members)
+
+    def write(self, name: str, text: str) -> Path:
+        file = self.folder / name
+        file.write_text(text, "utf-8")
+        return file
+
+    # Commands and processes -------------------------------------------------------------------------------
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """What its processes are told; `settings` are names without the prefix, in lower case."""
+        told = {
+            "config": str(self.folder / "control_center.toml"),
+            "data_dir": str(self.data_dir),
+            "database_url": self.database_url,
+            "broker_url": self.broker_url,
+            "listen": "127.0.0.1:0",
+            "timezone": "America/Chicago",
+            **settings,
+        }
+        kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        ours = {f"CONTROL_CENTER_{name.upper()}": value for name, value in told.items() if value}
+        return {**kept, **ours, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(self.folder)}
+
+    async def cli(self, *words: str, stdin: bytes = b"", within: float = 60.0, **settings: str) -> Done:
+        """Carry out `control-center WORDS`."""
+        return await carry_out(
+            [sys.executable, "-m", "control_center", *words],
+            env=self.environment(**settings),
+            cwd=self.folder,
+            stdin=stdin,
+            within=within,
+        )
+
+    async def done(self, *words: str, **options: Any) -> Done:
+        """Carry out a command that must succeed."""
+        done = await self.cli(*words, **options)
+        assert done.code == 0, f"control-center {' '.join(words)}: {done.code}\n{done.out}{done.err}"
+        return done
+
+    async def json(self, *words: str, **options: Any) -> Any:
+        return (await self.done(*words, "--json", **options)).json
+
+    async def start(self, *words: str, **settings: str) -> Program:
+        """Start `python -m WORDS` and return at once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        program = await Program.start(
+            [sys.executable, "-m", *words], env=self.environment(**settings), cwd=self.folder
+        )
+        self.programs.append(program)
+        return program
+
+    async def run(self, *roles: str, **settings: str) -> Program:
+        """Start `control-center run ROLES` and wait until it is up, and has its consumer where it takes events in."""
+        program = await self.start("control_center", "run", *roles, **settings)
+        await program.wait_for_words("control center runs as process", within=90)
+        if self.broker_url and (not roles or "engine" in roles):
+            await program.wait_for("inbox.attached", within=60)
+        return program
+
+    async def work(self, channel: str = "sms") -> Program:
+        """Start a worker by itself; it needs no waiting for, as it takes what it finds."""
+        return await self.start("workers", channel)
+
+    # What it is told --------------------------------------------------------------------------------------
+
+    async def furnish(
+        self, *, studio: str = "main", account: str = "default", timezone: str = "America/Chicago", triggers: str = ""
+    ) -> None:
+        """A studio with its triggers; without any, one that texts whoever books."""
+        words = STUDIO.format(studio=studio, timezone=timezone, account=account)
+        await self.done("studios", "put", str(self.write(f"{studio}.toml", words)))
+        rules = self.write(f"{studio}-triggers.toml", triggers or trigger())
+        await self.done("triggers", "apply", str(rules), "--yes", "--studio", studio)
+
+    async def publish(self, bodies: Sequence[bytes], **options: Any) -> None:
+        await publish(self.broker_url, bodies, **options)
+
+    # What it shows ----------------------------------------------------------------------------------------
+
+    def outbox(self) -> list[dict[str, Any]]:
+        """Everything the sandbox providers took, in that order."""
+        file = self.data_dir / "sandbox" / "outbox.ndjson"
+        if not file.exists():
+            return []
+        return [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
+
+    async def sent(self, number: int, *, within: float = 60.0) -> list[dict[str, Any]]:
+        """What the sandbox took, once it is at least so many."""
+
+        async def enough() -> list[dict[str, Any]]:
+            return lines if len(lines := self.outbox()) >= number else []
+
+        return await eventually(enough, within=within, what=f"{number} messages in the outbox")
+
+    async def sql(self, statement: str, *values: Any) -> list[Any]:
+        connection = await asyncpg.connect(self.database_url, timeout=20)
+        try:
+            return list(await connection.fetch(statement, *values))
+        finally:
+            await connection.close()
+
+    async def value(self, statement: str, *values: Any) -> Any:
+        return (await self.sql(statement, *values))[0][0]
+
+    async def holds(self, statement: str, *values: Any, within: float = 60.0) -> Any:
+        """Wait until the statement's one value is true, or not zero."""
+
+        async def fact() -> Any:
+            return await self.value(statement, *values)
+
+        return await eventually(fact, within=within, what=statement)
+
+    async def taken_in(self, number: int, *, within: float = 60.0) -> None:
+        await self.holds("SELECT count(*) >= $1 FROM events", number, within=within)
+
+    async def calm(self, *, within: float = 90.0) -> None:
+        """Wait until nothing is due, under way, or waits for its receipt."""
+        await self.holds(f"SELECT ({UNFINISHED}) = 0", within=within)
+
+    async def api(self, method: str, path: str, *, studio: str = "main", body: Any = None) -> Any:
+        """Call the API as its first client; answers with the JSON. Fails where it is refused."""
+        endpoints = json.loads((self.data_dir / "endpoints.json").read_text("utf-8"))
+        token = Path(endpoints["api_token_file"]).read_text("utf-8").strip()  # noqa: ASYNC240 - 43 bytes
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+            session.request(
+                method, f"{endpoints['http']}/api/v1{path}", params={"studio": studio}, json=body
+            ) as answer,
+        ):
+            said = await answer.read()
+            assert answer.status < 300, f"{method} {path}: {answer.status} {said.decode()}"
+            return json.loads(said) if said else None
+
+
+def trigger(name: str = "Booked", *, action: str = "sms", processing: str = "blackouts = false") -> str:
+    """A trigger file that writes to whoever has a session booked."""
+    return TRIGGER.format(name=name, action=action, processing=processing)
+
+
+async def _gone(members: dict[int, str]) -> None:
+    """Children end with their parent: the kernel tells them. Wait, so that the next test finds a quiet machine."""
+
+    async def fact() -> bool:
+        return not still_running(members)
+
+    await eventually(fact, within=60, what="the children have ended")
+    await asyncio.sleep(0)

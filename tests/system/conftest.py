@@ -1,0 +1,180 @@
+"""Databases ready to run on, servers that may be killed, and installations on both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+
+from control_center.embedded import Postgres, Rabbitmq, find_rabbitmq
+from tests.support import broker as crm
+from tests.support.installation import Installation
+
+Install: TypeAlias = Callable[..., Awaitable[Installation]]
+
+# RabbitMQ 3.10 writes down lazily what exists: a quorum queue made less than about two seconds before a kill never
+# finds its leader again. So it is told to, before anybody kills.
+WRITE_DOWN = """
+    ok = dets:sync(maps:get(directory_rev, maps:get(names, ra_system:fetch(quorum_queues)))),
+    dumped = mnesia:dump_log().
+"""
+_numbers = count(1)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short, because a unix socket may have to fit; and open to the account that root's servers run as."""
+    made = Path(tempfile.mkdtemp(prefix="cc-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+# --- a database of each installation ---------------------------------------------------------------------------
+
+
+async def _administer(server: Postgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.dsn("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _migrated(server: Postgres, folder: Path) -> str:
+    """A database as `migrate` makes it, with the studio `main` and a trigger that texts whoever books."""
+    await _administer(server, "CREATE DATABASE template_for_system")
+    here = Installation(folder, database_url=server.dsn("template_for_system"))
+    await here.done("migrate")
+    await here.furnish()
+    return "template_for_system"
+
+
+@pytest.fixture(scope="session")
+async def _furnished(postgres: Postgres, _servers: Path) -> str:
+    return await _migrated(postgres, _servers / "furnished")
+
+
+@pytest.fixture
+async def install(
+    folder: Path, postgres: Postgres, _furnished: str, broker_url: str
+) -> AsyncIterator[Install]:
+    """`await install()` is one more installation on the session's servers, furnished, with nothing running yet."""
+    made: list[str] = []
+    async with AsyncExitStack() as stack:
+
+        async def one(settings: str = "", *, broker_url: str = broker_url, furnished: bool = True) -> Installation:
+            name = f"system_{next(_numbers)}"
+            template = f"TEMPLATE {_furnished} STRATEGY FILE_COPY" if furnished else ""
+            await _administer(postgres, f"CREATE DATABASE {name} {template}")
+            made.append(name)
+            here = Installation(
+                folder / name, database_url=postgres.dsn(name), broker_url=broker_url, settings=settings
+            )
+            return await stack.enter_async_context(here)
+
+        yield one
+    for name in made:
+        await _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def installation(install: Install) -> Installation:
+    return await install()
+
+
+# --- servers to kill -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+async def _postgres_to_kill(_servers: Path) -> AsyncIterator[Postgres]:
+    server = Postgres(_servers / "postgres-to-kill")
+    await server.start()
+    await _migrated(server, _servers / "furnished-to-kill")
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def postgres_to_kill(_postgres_to_kill: Postgres) -> AsyncIterator[Postgres]:
+    """Running, and keeping its promises: what is committed is on the disk."""
+    if _postgres_to_kill.pid is None:
+        await _postgres_to_kill.start()
+    yield _postgres_to_kill
+    if _postgres_to_kill.pid is None:
+        await _postgres_to_kill.start()
+
+
+@pytest.fixture
+async def database_to_kill(postgres_to_kill: Postgres) -> AsyncIterator[str]:
+    name = f"system_{next(_numbers)}"
+    await _administer(postgres_to_kill, f"CREATE DATABASE {name} TEMPLATE template_for_system STRATEGY FILE_COPY")
+    yield postgres_to_kill.dsn(name)
+    await _administer(postgres_to_kill, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+async def _broker_to_kill(broker: Rabbitmq, _servers: Path, _furnished: str, postgres: Postgres) -> AsyncIterator[Rabbitmq]:
+    server = Rabbitmq(_servers / "rabbitmq-to-kill")
+    await server.start()
+    await _administer(postgres, f"CREATE DATABASE for_declaring TEMPLATE {_furnished}")
+    dsn = postgres.dsn("for_declaring")
+    async with Installation(_servers / "declaring", database_url=dsn, broker_url=server.url) as here:
+        await (await here.run("engine")).stop()
+    await write_down(server)
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def broker_to_kill(_broker_to_kill: Rabbitmq) -> Rabbitmq:
+    """Running, with the topology that an engine declares, and empty."""
+    if _broker_to_kill.pid is None:
+        await _broker_to_kill.start()
+    await crm.empty(_broker_to_kill.url)
+    return _broker_to_kill
+
+
+@pytest.fixture
+async def to_kill(
+    folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq
+) -> AsyncIterator[Installation]:
+    """On servers of its own that may be killed; its studio's texts take a provider that is slow."""
+    settings = '[accounts.slow]\nchannel = "sms"\nprovider = "sandbox"\nslots = 8\nlatency = 0.2\n'
+    async with Installation(
+        folder / "one", database_url=database_to_kill, broker_url=broker_to_kill.url, settings=settings
+    ) as here:
+        await here.furnish(account="slow")
+        yield here
+
+
+async def write_down(server: Rabbitmq) -> None:
+    """Make the node write down now which queues it has. Run with the environment and the account of the node."""
+    binaries = find_rabbitmq()
+    assert binaries is not None
+    assert server.pid is not None
+    node = Path(f"/proc/{server.pid}")
+    told = node.joinpath("environ").read_text("utf-8").split("\0")
+    owner = node.stat()
+    account: dict[str, Any] = (
+        {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(binaries.sbin / "rabbitmqctl", "-q", "eval", WRITE_DOWN),
+        env=dict(entry.split("=", 1) for entry in told if "=" in entry),
+        cwd="/",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        **account,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
