@@ -1,7 +1,7 @@
 """Writes those parts of docs/reference/ that follow from the code, so that they cannot say anything else.
 
-    python docs/generate.py            # write them anew
-    python docs/generate.py --check    # exit 1, naming the pages that are not as the code is
+    python -m docs.generate            # write them anew
+    python -m docs.generate --check    # exit 1, naming the pages that are not as the code is
 
 A page is written by hand but for the lines between `<!-- generated: NAME -->` and `<!-- end -->`.
 """

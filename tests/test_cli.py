@@ -406,7 +406,7 @@ async def test_the_demo_says_in_one_line_of_json_that_it_is_ready(bare: Installa
     demo = await bare.start("control_center", "demo", "--json")
     ready = json.loads(await demo.wait_for_words('"ready"', within=60))
     assert ready["pid"] == demo.pid
-    assert Path(ready["api_token_file"]).exists()
+    assert await asyncio.to_thread(Path(ready["api_token_file"]).exists)
     await bare.sent(1)
     await stopped(demo)
     assert [line for line in demo.said if line.startswith("{")] == [json.dumps(ready, separators=(",", ":"))]

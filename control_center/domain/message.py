@@ -42,39 +42,23 @@ class State(str, Enum):
     RECEIVED = "received"
 
 
+# What a receipt can prove of any message that a provider was ever asked to take.
+_PROVEN = frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED})
+_DROPPED = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
+
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.CLAIMED, State.HELD, State.CANCELLED, State.SUPPRESSED, State.EXPIRED}),
-    State.HELD: frozenset({State.QUEUED, State.CANCELLED, State.SUPPRESSED, State.EXPIRED}),
-    State.CLAIMED: frozenset(
-        {
-            State.SUBMITTING,
-            State.QUEUED,
-            State.HELD,
-            State.FAILED,
-            State.CANCELLED,
-            State.SUPPRESSED,
-            State.EXPIRED,
-        }
-    ),
-    State.SUBMITTING: frozenset(
-        {
-            State.ACCEPTED,
-            State.QUEUED,
-            State.HELD,
-            State.FAILED,
-            State.UNKNOWN,
-            State.DELIVERED,  # a receipt may be here before the answer
-            State.UNDELIVERED,
-        }
-    ),
-    State.UNKNOWN: frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.FAILED}),
+    State.QUEUED: _PROVEN | _DROPPED | {State.CLAIMED, State.HELD},
+    State.HELD: _PROVEN | _DROPPED | {State.QUEUED},
+    State.CLAIMED: _PROVEN | _DROPPED | {State.SUBMITTING, State.QUEUED, State.HELD, State.FAILED},
+    State.SUBMITTING: _PROVEN | {State.QUEUED, State.HELD, State.FAILED, State.UNKNOWN},
+    State.UNKNOWN: _PROVEN | {State.FAILED},
     State.ACCEPTED: frozenset({State.DELIVERED, State.UNDELIVERED}),
     State.UNDELIVERED: frozenset({State.DELIVERED}),
-    State.FAILED: frozenset({State.DELIVERED, State.UNDELIVERED}),
-    State.CANCELLED: frozenset({State.DELIVERED, State.UNDELIVERED}),
-    State.SUPPRESSED: frozenset({State.DELIVERED, State.UNDELIVERED}),
-    State.EXPIRED: frozenset({State.DELIVERED, State.UNDELIVERED}),
     State.DELIVERED: frozenset(),
+    State.FAILED: _PROVEN,
+    State.CANCELLED: _PROVEN,
+    State.SUPPRESSED: _PROVEN,
+    State.EXPIRED: _PROVEN,
     State.SHADOW: frozenset(),
     State.RECEIVED: frozenset(),
 }
@@ -140,18 +124,18 @@ def settle(outcome: Outcome, *, key: str, tries: int, use_by: datetime, now: dat
 def fold(state: State, fate: Fate) -> State | None:
     """What a receipt makes of a message in `state`; None where it changes nothing.
 
-    Facts are folded by a fixed rank, so that order and repetition do not matter: delivered outranks undelivered,
-    both outrank accepted. A receipt also settles an unknown message, and proves wrong one that ended otherwise.
+    Whoever has a receipt was asked, so any receipt proves that the message was taken, whatever we believed: also of
+    one that waits to be tried again, which then must not be sent a second time. Facts are folded by their rank, so
+    that neither order nor repetition matters: delivered outranks undelivered, and both outrank accepted.
     """
-    if state in (State.QUEUED, State.HELD, State.CLAIMED):
-        return None
     reached = _FATES[fate]
-    if fate is Fate.SENT and state not in (State.SUBMITTING, State.UNKNOWN):
+    if state in (State.SHADOW, State.RECEIVED) or _RANKS.get(state, 0) >= _RANKS[reached]:
         return None
-    return reached if reached in TRANSITIONS[state] else None
+    return reached
 
 
 _FATES = {Fate.SENT: State.ACCEPTED, Fate.DELIVERED: State.DELIVERED, Fate.UNDELIVERED: State.UNDELIVERED}
+_RANKS = {State.ACCEPTED: 1, State.UNDELIVERED: 2, State.DELIVERED: 3}
 
 
 def key_of(message_id: int, number: int) -> str:

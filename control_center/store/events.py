@@ -95,15 +95,3 @@ async def raise_dead(tx: Connection, dead_id: int) -> None:
     """A replay of this body was understood."""
     await tx.execute(RAISE_DEAD, dead_id)
 
-
-FORGET = """
-DELETE FROM events
- WHERE (studio_id, source, event_id) IN (
-       SELECT studio_id, source, event_id FROM events WHERE studio_id = $1 AND received_at < $2
-        ORDER BY received_at LIMIT $3)"""
-
-
-async def forget(tx: Connection, studio: str, before: datetime, limit: int) -> int:
-    """Drop the oldest events of a studio, in bounded steps; returns how many."""
-    status = await tx.execute(FORGET, studio, before, limit)
-    return int(status.split()[1])

@@ -187,21 +187,26 @@ class Settled:
 
 # One statement, one transaction: outcomes are written, and in the slots they free the next messages pass the point
 # of no return. A message passes only if everything its decision read is still so: the lease, the studio's revision
-# (zone, window, blackout days, trigger, template), the record, the client, consent, and the time itself.
+# (zone, window, blackout days, trigger, template), the record, the client, consent, and the time itself. A message that
+# a receipt has settled in the meantime keeps what the receipt proved; only the provider's id may still be learned.
 STEP = """
 WITH settled AS (
      UPDATE messages
-        SET state = done.state, reason = done.reason, due_at = coalesce(done.due_at, messages.due_at),
+        SET state = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.state ELSE messages.state END,
+            reason = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.reason ELSE messages.reason END,
+            due_at = coalesce(done.due_at, messages.due_at),
             tries = tries + done.counts, claims = 0, lease_owner = NULL, lease_until = NULL,
             provider_id = coalesce(done.provider_id, messages.provider_id),
-            sent_at = CASE WHEN done.state = 'accepted' THEN clock_timestamp() ELSE sent_at END,
-            ended_at = CASE WHEN done.state = 'failed' THEN clock_timestamp() END
+            sent_at = CASE WHEN done.state = 'accepted' THEN coalesce(sent_at, clock_timestamp()) ELSE sent_at END,
+            ended_at = CASE WHEN done.state = 'failed' THEN clock_timestamp() ELSE ended_at END
        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[],
                    $7::integer[], $8::text[])
             AS done (studio_id, message_id, token, state, reason, due_at, counts, provider_id)
       WHERE messages.studio_id = done.studio_id AND messages.message_id = done.message_id
         AND (messages.state = 'submitting' AND messages.lease_token = done.token
-             OR done.state = 'accepted' AND messages.state IN ('submitting', 'unknown'))
+             OR done.state = 'accepted' AND messages.state IN ('submitting', 'unknown')
+             OR done.provider_id IS NOT NULL AND messages.provider_id IS NULL
+                AND messages.state IN ('accepted', 'delivered', 'undelivered'))
   RETURNING messages.studio_id, messages.message_id),
 facts AS (
      UPDATE attempts
@@ -210,7 +215,8 @@ facts AS (
        FROM unnest($1::text[], $2::bigint[], $9::integer[], $10::text[], $11::text[], $5::text[], $8::text[])
             AS done (studio_id, message_id, number, outcome, code, reason, provider_id)
       WHERE attempts.studio_id = done.studio_id AND attempts.message_id = done.message_id
-        AND attempts.number = done.number),
+        AND attempts.number = done.number
+        AND (attempts.outcome IS DISTINCT FROM 'accepted' OR done.outcome = 'accepted')),
 told AS (
      INSERT INTO commands (studio_id, command_id, subject, verb, bucket, data)
      SELECT report.studio_id, command_id, subject, verb, bucket, data

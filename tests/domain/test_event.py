@@ -185,7 +185,11 @@ def test_a_snapshot_shows_clients_and_records_and_may_be_one_of_many() -> None:
     event = a_snapshot(clients=[a_client()], records=[a_record(), a_record("invoice", id="9")], last=False)
 
     assert event.verb is Verb.SNAPSHOT
-    assert [(one.kind, one.record_id) for one in event.seen] == [("client", "c-12"), ("session", "4711"), ("invoice", "9")]
+    assert [(one.kind, one.record_id) for one in event.seen] == [
+        ("client", "c-12"),
+        ("session", "4711"),
+        ("invoice", "9"),
+    ]
     assert all(one.first_facts is not None for one in event.seen)
 
 

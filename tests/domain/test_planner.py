@@ -791,7 +791,9 @@ def test_a_switched_off_trigger_and_an_unknown_record_send_nothing() -> None:
 def test_a_record_that_no_longer_matches_lapses_with_the_reason(change: dict[str, Any], reason: str) -> None:
     rule = a_rule(status="Booked", type="Wedding")
 
-    assert decide(rule, a_picture(version=2, **change), "2027-06-12T14:00:00", local("2027-06-05 10:00")) == Lapse(reason)
+    assert decide(rule, a_picture(version=2, **change), "2027-06-12T14:00:00", local("2027-06-05 10:00")) == Lapse(
+        reason
+    )
 
 
 @pytest.mark.parametrize("flag", ["on_hold", "confirmed", "canceled"])
@@ -811,7 +813,9 @@ def test_on_its_date_an_activation_is_not_past(when: str) -> None:
 
 
 def test_once_its_date_is_over_an_activation_is_past() -> None:
-    assert at("2027-06-06 00:00", exclude={"past_date": True}) == Lapse("past date: its activation, 2027-06-05, is over")
+    assert at("2027-06-06 00:00", exclude={"past_date": True}) == Lapse(
+        "past date: its activation, 2027-06-05, is over"
+    )
 
 
 def test_an_excluded_weekday_and_the_past_date_exclusion_together_lose_the_message() -> None:
@@ -887,7 +891,9 @@ def test_reasons_are_given_in_the_order_filters_exclusions_use_by_person_calenda
     manual: dict[str, Any] = {"processing": {"mode": "manual"}, "blackouts": away}
     late = "2027-06-13 10:00"
 
-    wrong = decide(a_rule(status="X", exclude=every, **manual), a_picture(flags=held), "2027-06-12T14:00:00", local(late))
+    wrong = decide(
+        a_rule(status="X", exclude=every, **manual), a_picture(flags=held), "2027-06-12T14:00:00", local(late)
+    )
     assert isinstance(wrong, Lapse)
     assert wrong.reason.startswith("status")
     for name in ("on_hold", "confirmed", "canceled", "past_date"):

@@ -30,7 +30,16 @@ MINUTE = timedelta(minutes=1)
 # some activations are past when we first hear of them, some at the time of reading, and some lie ahead.
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DATES = st.sampled_from(
-    [None, "2026-11-10", "2026-11-21T14:00", "2026-11-22", "2026-11-27T14:00", "2026-12-01", "2026-12-01T14:00", "2027-06-12"]
+    [
+        None,
+        "2026-11-10",
+        "2026-11-21T14:00",
+        "2026-11-22",
+        "2026-11-27T14:00",
+        "2026-12-01",
+        "2026-12-01T14:00",
+        "2027-06-12",
+    ]
 )
 STATUSES = st.sampled_from([None, "Booked", "Delivered"])
 
@@ -331,14 +340,15 @@ def cases_around(name: str, change: datetime) -> Iterator[Case]:
                 yield Case(rule, picture, change + offset * MINUTE, by_hand=False)
 
 
-def check_zone(name: str, which: Sequence[datetime]) -> None:
-    for change in which:
-        for case in cases_around(name, change):
-            follow(case)
-
-
 # Changes by an hour at two, at midnight, by half an hour, by two hours, backwards for a month.
-SAMPLES = ("America/Chicago", "America/Santiago", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe", "Antarctica/Troll")
+SAMPLES = (
+    "America/Chicago",
+    "America/Santiago",
+    "Africa/Cairo",
+    "Asia/Beirut",
+    "Australia/Lord_Howe",
+    "Antarctica/Troll",
+)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -350,9 +360,13 @@ def test_around_a_change_of_the_clock_it_goes_at_the_first_open_moment(name: str
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", sorted(names()))
-def test_around_every_change_of_every_clock_it_goes_at_the_first_open_moment(name: str) -> None:
-    check_zone(name, changes(name))
+def test_around_every_change_of_every_clock_it_goes_at_the_first_open_moment() -> None:
+    # Many names are of one clock: each clock is followed once.
+    clocks = {(changes(name), zone(name).offset(LAST.timestamp())): name for name in sorted(names())}
+    for name in clocks.values():
+        for change in changes(name):
+            for case in cases_around(name, change):
+                follow(case)
 
 
 def check_start_of_day(name: str) -> None:

@@ -52,7 +52,9 @@ def test_the_day_of_an_instant_is_the_one_in_the_studio() -> None:
 
 
 @LAW
-@given(st.text(max_size=30) | st.from_regex(r"[0-9]{4}-?W?[0-9]{2}-?[0-9]{1,2}([T ][0-9:.,Z+-]{0,14})?", fullmatch=True))
+@given(
+    st.text(max_size=30) | st.from_regex(r"[0-9]{4}-?W?[0-9]{2}-?[0-9]{1,2}([T ][0-9:.,Z+-]{0,14})?", fullmatch=True)
+)
 def test_a_date_that_is_taken_can_be_read_in_any_zone(text: str) -> None:
     try:
         check_moment("f", text)
@@ -88,7 +90,9 @@ def test_what_a_record_leaves_out_is_absent_false_or_empty() -> None:
         st.none() | st.text(max_size=5),
         st.none() | st.text(max_size=5),
         st.none() | st.text(max_size=5),
-        st.dictionaries(st.text(max_size=4), st.none() | st.text(max_size=4)).map(lambda keys: tuple(sorted(keys.items()))),
+        st.dictionaries(st.text(max_size=4), st.none() | st.text(max_size=4)).map(
+            lambda keys: tuple(sorted(keys.items()))
+        ),
     )
 )
 def test_facts_are_stored_and_read_back_unchanged(facts: Facts) -> None:

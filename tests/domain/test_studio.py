@@ -88,9 +88,7 @@ def test_templates_see_how_the_studio_is_reached() -> None:
         ({"timezon": "UTC"}, "timezon", "did you mean 'timezone'?"),
     ],
 )
-def test_a_wrong_studio_is_refused_by_field_with_what_is_allowed(
-    keys: dict[str, Any], field: str, reason: str
-) -> None:
+def test_a_wrong_studio_is_refused_by_field_with_what_is_allowed(keys: dict[str, Any], field: str, reason: str) -> None:
     with pytest.raises(Malformed) as refused:
         a_studio(**keys)
 

@@ -86,9 +86,7 @@ def test_a_trigger_that_says_little_starts_disabled_manual_marketing_and_exclude
     assert (trigger.status, trigger.type, trigger.send_to) == (None, None, ("client",))
     assert (trigger.activate.days, trigger.late, trigger.moved) == (0, "send", "remind")
     assert (trigger.use_by, trigger.ceiling) == (None, None)
-    assert trigger.processing == Processing(
-        automatic=False, window=None, closed_weekdays=frozenset(), blackouts=True
-    )
+    assert trigger.processing == Processing(automatic=False, window=None, closed_weekdays=frozenset(), blackouts=True)
     assert trigger.exclude == Exclusions()
 
 
@@ -260,7 +258,9 @@ VALUES = st.recursive(
     | st.integers(-4000, 4000)
     | st.floats(allow_nan=True)
     | st.text(max_size=8)
-    | st.sampled_from(["session", "sms", "call", "automatic", "09:00-18:00", "25:00-26:00", "3d", "client", "sat", "a\x00"]),
+    | st.sampled_from(
+        ["session", "sms", "call", "automatic", "09:00-18:00", "25:00-26:00", "3d", "client", "sat", "a\x00"]
+    ),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner, max_size=2),
     max_leaves=4,
 )

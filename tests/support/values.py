@@ -116,7 +116,9 @@ def as_read(written: dict[str, Any]) -> Record:
     return read(msgspec.json.encode(written).decode())
 
 
-def a_picture(kind: str = "session", *, verb: str = "created", time: str = "2026-11-21T16:04:05Z", **keys: Any) -> Picture:
+def a_picture(
+    kind: str = "session", *, verb: str = "created", time: str = "2026-11-21T16:04:05Z", **keys: Any
+) -> Picture:
     """The picture of one record of which we have seen one version; by default we saw it being created."""
     written = a_client(**keys) if kind == "client" else a_record(kind, **keys)
     event = a_decoded(f"crm.{kind}.{verb}", {"client" if kind == "client" else "record": written}, time=time)
@@ -205,9 +207,7 @@ class Shelf:
 
     def release(self, occurrence: str | None = None, at: datetime = NOW) -> None:
         """Send the planned action of this occurrence, or the only one there is."""
-        (action,) = (
-            one for one in self.actions if one.state is State.PLANNED and occurrence in (None, one.occurrence)
-        )
+        (action,) = (one for one in self.actions if one.state is State.PLANNED and occurrence in (None, one.occurrence))
         self._put(replace(action, state=State.RELEASED, released_at=at))
 
     def end(self, state: State, reason: str = "") -> None:

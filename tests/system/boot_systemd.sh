@@ -98,7 +98,7 @@ umount -l /old
 cd /
 mount --make-rshared / # else LoadCredential= hands over an empty folder
 exec env -i container=control-center PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    /lib/systemd/systemd --log-target=console --log-level=notice --unit=multi-user.target >/run/console.log 2>&1
+    /lib/systemd/systemd --log-target=journal --log-level=notice --unit=multi-user.target >/run/console.log 2>&1
 INNER
 }
 
