@@ -27,6 +27,9 @@ from workers.sms.twilio import Twilio
 
 CHANNELS: Final = ("sms", "email")
 WORK_CHANNEL: Final = "control_center_work"  # where release says that there are messages; `engine` is not ours to see
+# How long a call may take before a worker counts as lost: a relay may think for ten minutes about the last dot.
+LONGEST_MAIL: Final = timedelta(minutes=12)
+LONGEST_TEXT: Final = timedelta(seconds=30)
 TEND: Final = 15.0  # seconds between looks at the connection that wakes us
 
 HELP: Final = """\
@@ -93,7 +96,15 @@ def _start(life: Service, chosen: Settings, pool: db.Pool, name: str, account: A
 
     provider = _channel(chosen, name, account)
     life.on_close(provider.close)
-    delivery = Delivery(pool, provider, account=name, owner=uuid4(), clock=now, slots=account.slots)
+    delivery = Delivery(
+        pool,
+        provider,
+        account=name,
+        owner=uuid4(),
+        clock=now,
+        slots=account.slots,
+        longest=LONGEST_MAIL if account.provider == "smtp" else LONGEST_TEXT,
+    )
     life.start(name, delivery.run(life.stop))
     if name.startswith("sms/"):  # no relay can be asked what became of a mail
         inquiry = Inquiry(pool, provider, account=name)

@@ -312,13 +312,19 @@ def _find_nul(value: Any, path: str) -> str | None:
     return None
 
 
-# Numbers that may be larger than any reader takes: very long ones, and those with an exponent of three digits.
-_HUGE = re.compile(rb"[0-9]{200}|[0-9][eE]\+?[0-9]{3}")
+# Every digit becomes a 0: then numbers too large for any reader show as a few fixed sequences, found at memory speed.
+_ONE_DIGIT = bytes.maketrans(b"123456789E", b"000000000e")
+_HUGE = (b"0" * 200, b"0e000", b"0e+000")
+
+
+def _may_hold_a_huge_number(raw: bytes) -> bool:
+    flat = raw.translate(_ONE_DIGIT)
+    return any(sequence in flat for sequence in _HUGE)
 
 
 def _check_readable(raw: bytes, field: str) -> None:
-    """Refuse what decoding passes over and the templates could not read later. The quick look finds nearly none."""
-    if raw.count(b"{") + raw.count(b"[") <= _NESTING and not _HUGE.search(raw):
+    """Refuse what typed reading passes over and nobody could read later. The quick look clears nearly every body."""
+    if raw.count(b"{") + raw.count(b"[") <= _NESTING and not _may_hold_a_huge_number(raw):
         return
     level, depth = [_decode(_ANYTHING, raw, field)], 0
     while level:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from control_center.domain import sms, zones
 from control_center.domain.record import Picture, as_mapping
 from control_center.domain.studio import Studio
@@ -41,10 +43,18 @@ def fields(
 ) -> Mapping[str, Any]:
     """What a template sees: the record as it is now, its client, the studio, and whom it is written to."""
     zone = zones.zone(studio.timezone)
-    body = as_mapping(record.body)
-    about = body if record.kind == "client" else as_mapping(client.body) if client else None
+    body = _read(record)
+    about = body if record.kind == "client" else _read(client) if client else None
     today = zones.local_date(zone, now)
     return context(body, about, studio.fields(), recipient, kind=record.kind, today=today, zone=zone)
+
+
+def _read(picture: Picture) -> Mapping[str, Any]:
+    """The whole body of a record. Deciding reads only what it needs, so that a part of it may be beyond reading."""
+    try:
+        return as_mapping(picture.body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Unrenderable("", f"the {picture.kind} cannot be read: {error}") from None
 
 
 def text_message(parts: Source, seen: Mapping[str, Any]) -> Words:

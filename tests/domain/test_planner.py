@@ -76,7 +76,7 @@ def on(day: str) -> dict[str, str]:
         ("booked", ..., False),
     ],
 )
-def test_a_filter_left_out_means_all_and_one_given_means_that_one(status: Any, type_: Any, matches: bool) -> None:
+def test_a_filter_left_out_means_all_and_one_given_means_that_one(status: Any, type_: Any, *, matches: bool) -> None:
     shelf = a_shelf(status=status, type=type_)
 
     shelf.take(a_picture())
@@ -523,9 +523,9 @@ def test_a_lapsed_action_that_is_due_returns_only_once_nothing_excludes_it() -> 
     when = local("2027-06-06 10:00")
 
     shelf.take(a_picture(version=3, flags={"on_hold": True}), when)
-    assert shelf.only.state is State.LAPSED
+    assert planned(shelf) == []
     shelf.take(a_picture(version=4), when)
-    assert shelf.only.state is State.PLANNED
+    assert planned(shelf) == ["2027-06-12T14:00:00"]
 
 
 def test_a_lapsed_action_that_is_not_yet_due_returns_whatever_excludes_it_now() -> None:
@@ -595,6 +595,19 @@ def test_history_that_turns_out_to_be_news_is_planned() -> None:
     shelf.take(a_picture(verb="created", version=2))
 
     assert shelf.only.state is State.PLANNED
+
+
+def test_news_that_turns_out_to_be_history_is_set_aside() -> None:
+    # Moved to July and back before we heard of it: as long as the older version is missing, June looks new.
+    shelf = a_shelf(activate={"on": "session", "days": -300})
+    back = a_picture(version=6, verb="updated", time="2026-11-24T06:00:00Z")
+    away = a_picture(version=5, verb="updated", time="2026-11-24T05:00:00Z", dates=on("2027-07-10T14:00"))
+    shelf.take(seen_after(away, back))
+    assert planned(shelf) == ["2027-06-12T14:00:00"]
+
+    shelf.take(seen_after(a_picture(version=4, verb="updated", time="2026-11-24T04:00:00Z"), back))
+
+    assert (shelf.only.state, shelf.only.reason) == (State.BASELINED, BEFORE_US)
 
 
 def test_a_due_date_moved_back_into_the_past_is_not_history_because_its_status_was() -> None:
@@ -702,6 +715,29 @@ def test_a_due_date_moved_into_the_past_is_late_and_may_be_put_right_again() -> 
     )
     shelf.take(a_picture(version=3, status_due_date="2026-12-21"))
     assert (shelf.only.state, shelf.only.due_at) == (State.PLANNED, local("2026-12-21 00:00"))
+
+
+@pytest.mark.xfail(strict=True, reason="late is judged anew whenever the record changes, not only at booking")
+def test_what_was_planned_in_time_and_qualifies_again_is_not_late() -> None:
+    shelf = a_shelf(late="skip", status="Booked")
+    shelf.take(a_picture(dates=on("2026-12-02T14:00")))
+    shelf.take(a_picture(version=2, status="On ice", dates=on("2026-12-02T14:00")))
+
+    shelf.take(a_picture(version=3, dates=on("2026-12-02T14:00")), now=NOW + DAY)
+
+    assert planned(shelf) == ["2026-12-02T14:00:00"]
+
+
+@pytest.mark.xfail(strict=True, reason="what was too late when it was first planned has expired, which is final")
+def test_a_due_date_that_was_past_at_first_and_is_put_right_is_planned_whatever_came_first() -> None:
+    wrong, right = a_picture(status_due_date="2026-11-20"), a_picture(version=2, status_due_date="2026-12-20")
+    in_order, swapped = a_shelf(late="skip", **BY_DUE_DATE), a_shelf(late="skip", **BY_DUE_DATE)
+
+    for picture in (wrong, right):
+        in_order.take(picture)
+    swapped.take(right)
+
+    assert planned(in_order) == planned(swapped)
 
 
 # When it is due -------------------------------------------------------------------------------------------
@@ -819,7 +855,7 @@ def test_once_its_date_is_over_an_activation_is_past() -> None:
 
 
 def test_an_excluded_weekday_and_the_past_date_exclusion_together_lose_the_message() -> None:
-    keys = {"processing": {**AUTOMATIC, "not_on": ["sat"]}, "exclude": {"past_date": True}}
+    keys: dict[str, Any] = {"processing": {**AUTOMATIC, "not_on": ["sat"]}, "exclude": {"past_date": True}}
 
     assert at("2027-06-05 10:00", **keys) == Wait(local("2027-06-06 00:00"), "excluded weekday (Saturday)")
     assert isinstance(at("2027-06-06 00:00", **keys), Lapse)
@@ -918,7 +954,7 @@ def test_a_manual_action_waits_for_a_person_once_it_is_due() -> None:
 
 @pytest.mark.parametrize("mode", ["automatic", "manual"])
 def test_processed_by_hand_it_ignores_window_and_weekdays(mode: str) -> None:
-    keys = {"processing": {**MANUAL["processing"], "mode": mode}}
+    keys: dict[str, Any] = {"processing": {**MANUAL["processing"], "mode": mode}}
 
     assert at("2027-06-05 03:00", by_hand=True, **keys) == Send(local("2027-06-12 14:00"))
 

@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 
 from control_center.domain.action import BEFORE_TRIGGER, IN_SNAPSHOT, State
 from control_center.domain.blackouts import Blackout
-from control_center.domain.planner import Decision, Expire, Lapse, Review, Rule, Rules, Send, Wait, activation, decide
+from control_center.domain.planner import (
+    Activation,
+    Decision,
+    Expire,
+    Lapse,
+    Review,
+    Rule,
+    Rules,
+    Send,
+    Wait,
+    activation,
+    decide,
+)
 from control_center.domain.record import Picture, project
 from control_center.domain.zones import names, zone
 from tests.support import brute_force_calendar as slow
@@ -190,7 +202,7 @@ class Case:
         return self.active.occurrence
 
     @property
-    def active(self) -> Any:
+    def active(self) -> Activation:
         found = activation(self.rule, self.picture.record)
         assert found is not None
         return found

@@ -30,9 +30,9 @@ def routed(
         return address in stopped
 
     writes = action not in ("call", "change_status")
-    more = {"send_to": list(send_to)} if writes else {"text": ..., "change_status": {"to": "Active"}}
-    if action == "call":
-        more = {"text": ...}
+    more: dict[str, Any] = {"send_to": list(send_to)} if writes else {"text": ...}
+    if action == "change_status":
+        more["change_status"] = {"to": "Active"}
     trigger = a_trigger(action=action, **more)
     about = as_read(a_record(**record))
     person = None if unlinked else as_read(a_client(**(client or {})))

@@ -53,6 +53,7 @@ mode = "automatic"
 UNFINISHED: Final = """
 SELECT (SELECT count(*) FROM actions WHERE state = 'planned' AND due_at <= clock_timestamp())
      + (SELECT count(*) FROM messages WHERE state IN ('queued', 'claimed', 'submitting', 'accepted'))"""
+LISTENING: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
 # As if the time of their leases had gone by; only of those that a worker which is no more has left.
 RUN_OUT: Final = "UPDATE messages SET lease_until = clock_timestamp() - interval '1 second' WHERE lease_until IS NOT NULL"
 
@@ -78,6 +79,7 @@ class Installation:
             if program.code is None:
                 await program.kill()
             await _gone(members)
+            print(f"--- {program.name} ({program.code})\n{program.tail()}")  # noqa: T201 - shown where a test fails
 
     def write(self, name: str, text: str) -> Path:
         file = self.folder / name
@@ -138,8 +140,12 @@ class Installation:
         return program
 
     async def work(self, channel: str = "sms") -> Program:
-        """Start a worker by itself; it needs no waiting for, as it takes what it finds."""
-        return await self.start("workers", channel)
+        """Start a worker by itself and wait until it listens."""
+        listens = f"control-center {channel} worker wakes"
+        before = await self.value(LISTENING, listens)
+        program = await self.start("workers", channel)
+        await self.holds(f"SELECT ({LISTENING}) > $2", listens, before)
+        return program
 
     # What it is told --------------------------------------------------------------------------------------
 
