@@ -61,25 +61,36 @@ def code(words: Iterable[str]) -> str:
 
 
 def settings() -> str:
-    """Every setting in the order of the settings file, which says what each is for."""
-    meant = _sentences((ROOT / "config" / "control_center.toml").read_text("utf-8"))
+    """Every setting, by the headings and in the order of the settings file, which says what each is for."""
+    parts = _parts((ROOT / "config" / "control_center.toml").read_text("utf-8"))
     fields = {name: field for name, field in Settings.model_fields.items() if name != "accounts"}
-    if missing := fields.keys() ^ meant.keys():
-        raise SystemExit(f"config/control_center.toml and the settings differ in: {', '.join(sorted(missing))}")
-    rows = [
-        (f"`{PREFIX}{name.upper()}`", f"`{name}`", _default(fields[name]), sentence) for name, sentence in meant.items()
-    ]
-    return table(("in the environment", "in the file", "default", "what it is"), rows)
+    if differ := fields.keys() ^ {name for part in parts.values() for name in part}:
+        raise SystemExit(f"config/control_center.toml and the settings differ in: {', '.join(sorted(differ))}")
+    head = ("in the environment", "in the file", "default", "what it is")
+    return "\n".join(
+        f"### {heading.capitalize()}\n\n"
+        + table(
+            head,
+            (
+                (f"`{PREFIX}{name.upper()}`", f"`{name}`", _default(fields[name]), sentence)
+                for name, sentence in part.items()
+            ),
+        )
+        for heading, part in parts.items()
+    )
 
 
-def _sentences(text: str) -> dict[str, str]:
-    """The comment above each `# name = value` of the settings file."""
-    found: dict[str, str] = {}
+def _parts(text: str) -> dict[str, dict[str, str]]:
+    """The comment above each `# name = value` of the settings file, by the heading it stands under."""
+    found: dict[str, dict[str, str]] = {}
     said: list[str] = []
+    part: dict[str, str] = {}
     for line in text.partition("# --- more provider accounts")[0].splitlines():
-        if setting := re.fullmatch(r"# ([a-z_]+) = .*", line):
-            found[setting[1]] = " ".join(said)
-        said = [*said, line.removeprefix("# ")] if line.startswith("# ") and not setting else []
+        if heading := re.fullmatch(r"# --- (.*?) -+", line):
+            part = found.setdefault(heading[1], {})
+        elif setting := re.fullmatch(r"# ([a-z_]+) = .*", line):
+            part[setting[1]] = " ".join(said)
+        said = [*said, line.removeprefix("# ")] if line.startswith("# ") and not (heading or setting) else []
     return found
 
 

@@ -90,7 +90,8 @@ class Aim:
 
     @asynccontextmanager
     async def _dsn(self, found: Settings) -> AsyncIterator[str]:
-        from control_center.daemon import first_studio, place, servers
+        from control_center.daemon import place, servers
+        from control_center.daemon.studio import first_studio
         from control_center.store import db, migrate
 
         running = self.endpoints(found)

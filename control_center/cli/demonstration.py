@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from control_center import daemon
 from control_center.cli import emitting
 from control_center.cli.aim import note, sample, show
 from control_center.cli.crm import Crm
@@ -15,7 +14,8 @@ from control_center.cli.looking import look
 from control_center.cli.studios import read_file
 from control_center.cli.templates import read_files
 from control_center.crm import tap
-from control_center.daemon import Running, place
+from control_center.daemon import place, running
+from control_center.daemon.running import Running
 from control_center.domain import zones
 from control_center.domain.action import State
 from control_center.domain.blackouts import Blackout
@@ -45,17 +45,17 @@ async def run(settings: Settings, *, machine: bool) -> None:
     async def prepare(pool: db.Pool) -> None:
         await _furnish(pool, house)
 
-    def beside(running: Running) -> None:
-        _announce(settings, running, machine=machine)
-        running.life.start("the CRM", _live_a_day(running, house, machine=machine))
-        if running.endpoints.broker_url:
+    def beside(here: Running) -> None:
+        _announce(settings, here, machine=machine)
+        here.life.start("the CRM", _live_a_day(here, house, machine=machine))
+        if here.endpoints.broker_url:
             heard = _hear if not machine else lambda _: None
-            running.life.start("the CRM's ear", tap.listen(running.endpoints.broker_url, running.life.stop, heard))
+            here.life.start("the CRM's ear", tap.listen(here.endpoints.broker_url, here.life.stop, heard))
         if not machine:
-            watch = _Watch(running.pool, house, settings.data_dir / place.OUTBOX)
-            running.life.start("watch", Loop("watch", watch.look, running.life.stop, away=db.AWAY).run())
+            watch = _Watch(here.pool, house, settings.data_dir / place.OUTBOX)
+            here.life.start("watch", Loop("watch", watch.look, here.life.stop, away=db.AWAY).run())
 
-    await daemon.run(settings, say=say, prepare=prepare, beside=beside)
+    await running.run(settings, say=say, prepare=prepare, beside=beside)
     if not machine:
         show("stopped; the data stays in " + str(settings.data_dir))
 

@@ -32,15 +32,17 @@ async def run(
     roles: Annotated[list[str] | None, typer.Argument(metavar="ROLE", help="engine, release, sms, email, web")] = None,
 ) -> None:
     """Run the roles named, or all of them, until SIGTERM or Ctrl-C."""
-    from control_center import daemon
     from control_center.cli.looking import look
+    from control_center.daemon import running
 
-    unknown = [role for role in roles or () if role not in daemon.ROLES]
+    unknown = [role for role in roles or () if role not in running.ROLES]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r}; allowed: {', '.join(daemon.ROLES)}")
+        raise typer.BadParameter(f"{unknown[0]!r}; allowed: {', '.join(running.ROLES)}")
     settings = logged(aim)
     with until_told():
-        await daemon.run(settings, roles or daemon.ROLES, say=note, beside=lambda here: look(settings, here.endpoints))
+        await running.run(
+            settings, roles or running.ROLES, say=note, beside=lambda here: look(settings, here.endpoints)
+        )
 
 
 async def demo(aim: Aim) -> None:

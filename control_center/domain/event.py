@@ -284,7 +284,12 @@ def _check_record(record: Record, field: str) -> None:
             check_moment(f"{field}.{name}", value)
     for name, value in record.dates.items():
         if value is not None:
-            check_moment(f"{field}.dates.{name}", value)
+            check_moment(f"{field}.dates.{_in_a_line(name)}", value)
+
+
+def _in_a_line(name: str) -> str:
+    """A name that somebody else chose, fit for a line that a person reads."""
+    return repr(name[:_NAME_LIMIT])[1:-1]
 
 
 def _refuse_nul(body: bytes) -> None:
@@ -296,7 +301,7 @@ def _refuse_nul(body: bytes) -> None:
     except RecursionError:
         raise Malformed("", "nested too deeply") from None
     if field is not None:
-        raise Malformed(field[:_NAME_LIMIT], "holds a NUL character, which cannot be stored")
+        raise Malformed(_in_a_line(field), "holds a NUL character, which cannot be stored")
 
 
 def _find_nul(value: Any, path: str) -> str | None:

@@ -22,14 +22,28 @@ from control_center.domain.command import (
 from tests.support.values import NOW
 
 CAUSE = Cause("Reminder", 3, "a-7", "e-1")
-VERBS = (
-    "create_call create_task create_letter create_web_form change_status add_note assign_referral confirm_record "
-    "record_nps create_client"
-).split()
-REPORTS = (
-    "message.sent message.delivered message.failed message.unknown message.received action.lapsed action.held "
-    "consent.changed"
-).split()
+VERBS = [
+    "create_call",
+    "create_task",
+    "create_letter",
+    "create_web_form",
+    "change_status",
+    "add_note",
+    "assign_referral",
+    "confirm_record",
+    "record_nps",
+    "create_client",
+]
+REPORTS = [
+    "message.sent",
+    "message.delivered",
+    "message.failed",
+    "message.unknown",
+    "message.received",
+    "action.lapsed",
+    "action.held",
+    "consent.changed",
+]
 
 
 def a_command(verb: str = "create_call", **keys: Any) -> Command:

@@ -38,7 +38,7 @@ EVERYTHING: Rules = the_rules(
         )
     )
 )
-LAW = settings(deadline=None, max_examples=60)
+LAW = settings(deadline=None, max_examples=40)
 
 JSON = st.recursive(
     st.none()
@@ -61,8 +61,7 @@ def usable(body: bytes) -> Event | None:
     try:
         event = decode(body)
     except Malformed as refused:
-        assert "\n" not in refused.field
-        assert len(str(refused)) < 700, "one line that a person reads"
+        check_line(str(refused))
         return None
     for picture in event.seen:
         assert isinstance(as_mapping(picture.body), dict)
@@ -72,6 +71,11 @@ def usable(body: bytes) -> Event | None:
         text = picture.record_id + (picture.client_id or "") + (picture.record.status or "")
         assert "\x00" not in text, "PostgreSQL stores no NUL"
     return event
+
+
+def check_line(message: str) -> None:
+    assert message.isprintable(), "one line that a person reads"
+    assert len(message) < 500
 
 
 def refused(body: bytes | dict[str, Any]) -> Malformed:
@@ -115,7 +119,16 @@ def test_an_event_about_a_client_has_no_record() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    "appointment session invoice production_order preproduction_order task web_form loyalty_reward".split(),
+    [
+        "appointment",
+        "session",
+        "invoice",
+        "production_order",
+        "preproduction_order",
+        "task",
+        "web_form",
+        "loyalty_reward",
+    ],
 )
 def test_records_of_every_kind_are_understood(kind: str) -> None:
     (record,) = a_decoded(f"crm.{kind}.updated", {"record": a_record(kind)}).seen
@@ -285,6 +298,7 @@ def test_a_wrong_envelope_is_refused_by_field(change: dict[str, Any], field: str
         ({"status_due_date": "next week"}, "status_due_date", "not a date such as"),
         ({"dates": {"session": "2026-11-21T25:00"}}, "dates.session", "not a date such as"),
         ({"dates": {"session": ""}}, "dates.session", "not a date such as"),
+        ({"dates": {"a\nb": "soon"}}, "dates.a\\nb", "not a date such as"),
         ({"dates": {"session": "0001-01-01"}}, "dates.session", "outside the years 1900 to 9000"),
         ({"dates": {"session": "9999-12-31"}}, "dates.session", "outside the years 1900 to 9000"),
         ({"dates": {"session": 5}}, "dates", "got `int`"),
@@ -301,7 +315,7 @@ def test_a_wrong_record_is_refused_by_field(change: dict[str, Any], field: str, 
     found = refused(an_event(data={"record": a_record(**change)}, subject="session/4711"))
 
     assert (found.field, reason in found.reason) == (f"data.record.{field}", True), str(found)
-    assert len(str(found)) < 300
+    check_line(str(found))
 
 
 @pytest.mark.parametrize(
@@ -454,7 +468,7 @@ def test_the_event_that_is_spoilt_below_is_good() -> None:
     assert usable(msgspec.json.encode(WHOLE)) is not None
 
 
-@settings(LAW, max_examples=250)
+@settings(LAW, max_examples=100)
 @given(st.sampled_from(list(places(WHOLE))), JSON)
 def test_a_good_event_with_any_one_value_changed_is_an_event_or_malformed(path: tuple[Any, ...], value: Any) -> None:
     usable(msgspec.json.encode(put(WHOLE, path, value)))

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from control_center.embedded import Postgres
-from control_center.store import actions, commands, messages, records
+from control_center.store import actions, commands, db, messages, records
 
 WAITING = 1_000_000
 
@@ -53,13 +53,23 @@ async def crowded(postgres: Postgres, _template: str) -> AsyncIterator[asyncpg.C
 
 
 async def plan(connection: asyncpg.Connection[Any], statement: str, *arguments: Any) -> dict[str, Any]:
-    """What PostgreSQL did for a statement, run and rolled back: its nodes with the rows each touched."""
+    """What PostgreSQL did for a statement, run under the plan that is kept, and rolled back."""
     transaction = connection.transaction()
     await transaction.start()
-    found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments)
+    types = [parameter.name for parameter in (await connection.prepare(statement)).get_parameters()]
+    await connection.execute(f"PREPARE tested ({', '.join(types)}) AS {statement}")
+    values = ", ".join(literal(value) for value in arguments)
+    found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE tested ({values})")
+    await connection.execute("DEALLOCATE tested")
     await transaction.rollback()
     root: dict[str, Any] = json.loads(found)[0]["Plan"]
     return root
+
+
+def literal(value: Any) -> str:
+    if isinstance(value, list):
+        return f"'{{{','.join(map(str, value))}}}'"
+    return str(value) if isinstance(value, int) else f"'{value}'"
 
 
 def nodes(node: dict[str, Any]) -> list[dict[str, Any]]:

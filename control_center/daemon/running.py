@@ -1,0 +1,101 @@
+"""The composition root of `control-center run`: servers, the engine's duties, the web, and workers as children."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from control_center.daemon import children, place, servers
+from control_center.daemon.duties import Duties
+from control_center.daemon.place import Endpoints
+from control_center.daemon.servers import Say
+from control_center.daemon.site import served
+from control_center.daemon.studio import first_studio
+from control_center.service import Service
+from control_center.settings import PREFIX, Settings
+from control_center.store import db
+
+ROLES: Final = ("engine", "release", "sms", "email", "web")
+CHANNELS: Final = ("sms", "email")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `beside` may work with: the installation as it runs."""
+
+    life: Service
+    pool: db.Pool
+    endpoints: Endpoints
+
+
+async def run(
+    settings: Settings,
+    roles: Collection[str] = ROLES,
+    *,
+    say: Say,
+    prepare: Callable[[db.Pool], Awaitable[None]] | None = None,
+    beside: Callable[[Running], None] | None = None,
+) -> None:
+    """Run these roles until SIGTERM or SIGINT.
+
+    `say` takes lines for people. `prepare` is called on the database before anything comes in, `beside` once all is
+    up. Raises ConfigurationError where it cannot begin, and whatever ended a duty.
+    """
+    async with AsyncExitStack() as stack:
+        dsn, broker_url = await stack.enter_async_context(_ground(settings, say))
+        life = Service()
+        pool = await stack.enter_async_context(_pool(dsn))
+        if prepare is not None:
+            await prepare(pool)
+        await first_studio(pool, settings)
+        duties = Duties(life, pool, dsn, broker_url)
+        http = await served(settings, duties) if "web" in roles else ""
+        _start(settings, roles, duties)
+        endpoints = Endpoints(http, str(settings.data_dir / place.TOKEN), dsn, broker_url, os.getpid())
+        place.write_endpoints(settings.data_dir, endpoints)
+        try:
+            if beside is not None:
+                beside(Running(life, pool, endpoints))
+            await life.run(ready=f"running {', '.join(roles)}")
+        finally:
+            place.remove_endpoints(settings.data_dir)
+
+
+def _start(settings: Settings, roles: Collection[str], duties: Duties) -> None:
+    if "release" in roles:
+        duties.release()
+    if "engine" in roles:
+        duties.engine()
+        if any(one.provider == "sandbox" for channel in CHANNELS for one in settings.carriers(channel).values()):
+            duties.carrier(settings.data_dir / "sandbox")
+    environment = {f"{PREFIX}DATABASE_URL": duties.dsn, f"{PREFIX}DATA_DIR": str(settings.data_dir)}
+    for channel in CHANNELS:
+        if channel in roles:
+            duties.life.start(f"{channel} worker", children.tend(channel, environment, duties.life.stop))
+
+
+@asynccontextmanager
+async def _ground(settings: Settings, say: Say) -> AsyncIterator[tuple[str, str]]:
+    """The data folder, the database and the broker: the last two start side by side."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(place.occupied(settings.data_dir))
+        try:
+            async with asyncio.TaskGroup() as starting:
+                dsn = starting.create_task(stack.enter_async_context(servers.database(settings, say)))
+                broker_url = starting.create_task(stack.enter_async_context(servers.broker(settings, say)))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # the other one was only cancelled because of it
+        yield dsn.result(), broker_url.result()
+
+
+@asynccontextmanager
+async def _pool(dsn: str) -> AsyncIterator[db.Pool]:
+    pool = await db.open_pool(dsn, application="control-center run", size=16)
+    try:
+        yield pool
+    finally:
+        await pool.close()

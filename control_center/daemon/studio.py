@@ -1,0 +1,28 @@
+"""The studio of the settings, made where there is none at all."""
+
+from __future__ import annotations
+
+import structlog
+
+from control_center.domain.studio import Studio
+from control_center.settings import Settings
+from control_center.store import db, studios
+
+log = structlog.get_logger(__name__)
+
+
+async def first_studio(pool: db.Pool, settings: Settings) -> None:
+    """Make the studio that the settings describe where there is none at all."""
+    async with db.transaction(pool) as tx:
+        if await studios.every(tx):
+            return
+        studio = Studio(
+            settings.studio,
+            settings.studio.replace("-", " ").title(),
+            settings.timezone,
+            settings.country,
+            sms_sender=settings.sms_from,
+            email_sender=settings.email_from,
+        )
+        await studios.put(tx, studio)
+    log.info("studio.created", studio=studio.studio, timezone=studio.timezone)
