@@ -13,8 +13,9 @@ from bench.events import Crm, triggers
 from bench.table import Goal, Row, Run, Series
 from control_center.domain.blackouts import Blackout, Blackouts
 from control_center.domain.event import decode
-from control_center.domain.planner import Rule, Rules, decide, plan
+from control_center.domain.planner import decide, plan
 from control_center.domain.record import Picture
+from control_center.domain.rules import Rule, Rules
 from control_center.domain.trigger import parse
 from control_center.domain.zones import zone
 

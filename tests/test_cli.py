@@ -339,11 +339,20 @@ async def test_a_worker_that_dies_is_started_again_and_all_end_with_their_parent
 
 
 @pytest.mark.process
+async def test_workers_read_a_secret_where_their_parent_did(here: Installation) -> None:
+    secret = here.write("database_url", here.database_url)
+    running = await here.run(database_url="", database_url_file=str(secret))
+    await here.done("emit", "-", stdin=a_booking())
+    await here.sent(1)
+    assert not running.lines("worker.died")
+    await running.stop()
+
+
+@pytest.mark.process
 async def test_run_says_where_to_look_and_makes_the_first_studio(bare: Installation) -> None:
     await bare.done("migrate")
     running = await bare.run("web", studio="north", country="CA")
-    (address,) = [re.search(r"http://\S+", line) for line in running.said if "console" in line]
-    assert address
+    assert re.search(r"http://127\.0\.0\.1:\d+", await running.wait_for_words("console"))
     assert [one["id"] for one in (await bare.json("studios", "list"))["items"]] == ["north"]
     await bare.api("GET", "/messages", studio="north")
     await running.stop()

@@ -58,9 +58,15 @@ def main() -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(chosen, channel))
     except ControlCenterError as error:
-        print(f"workers {channel}: {error}", file=sys.stderr)  # noqa: T201 - the one line of a failed start
-        return 1
+        return _failed(channel, str(error))
+    except db.AWAY as error:
+        return _failed(channel, f"PostgreSQL does not answer ({type(error).__name__}: {error})")
     return 0
+
+
+def _failed(channel: str, reason: str) -> int:
+    print(f"workers {channel}: {' '.join(reason.split())}", file=sys.stderr)  # noqa: T201 - the one line of a failed start
+    return 1
 
 
 async def serve(chosen: Settings, channel: str) -> None:

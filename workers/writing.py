@@ -10,7 +10,8 @@ from control_center.domain import words
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import State, key_of
 from control_center.domain.outcome import Mail, Text
-from control_center.domain.planner import Decision, Expire, Lapse, Review, Rule, Send, Wait, decide
+from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
+from control_center.domain.rules import Rule
 from control_center.domain.template import Unrenderable
 from control_center.domain.words import Words
 from control_center.store.messages import Case, Ready, Return

@@ -94,7 +94,7 @@ async def publish(url: str, bodies: Sequence[bytes], first: int = 0) -> int:
     try:
         for number, receipt in enumerate(await outbox.publish(parcels), start=first + 1):
             if not isinstance(receipt, Published):
-                raise ConfigurationError(f"line {number} was not confirmed: {receipt.reason}")
+                raise ConfigurationError(f"line {number} was not confirmed by the broker: {receipt.reason}")
     finally:
         await outbox.close()
     return len(parcels)

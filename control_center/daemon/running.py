@@ -72,7 +72,10 @@ def _start(settings: Settings, roles: Collection[str], duties: Duties) -> None:
         duties.engine()
         if any(one.provider == "sandbox" for channel in CHANNELS for one in settings.carriers(channel).values()):
             duties.carrier(settings.data_dir / "sandbox")
-    environment = {f"{PREFIX}DATABASE_URL": duties.dsn, f"{PREFIX}DATA_DIR": str(settings.data_dir)}
+    environment = {f"{PREFIX}DATA_DIR": str(settings.data_dir)}
+    if not settings.database_url.get_secret_value():
+        # Only the private one, which has no password; a configured one the worker reads where we did.
+        environment[f"{PREFIX}DATABASE_URL"] = duties.dsn
     for channel in CHANNELS:
         if channel in roles:
             duties.life.start(f"{channel} worker", children.tend(channel, environment, duties.life.stop))

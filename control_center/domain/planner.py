@@ -7,10 +7,9 @@ come here, so the reason shown to a person is the reason that acted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import TypeAlias
 
 from control_center.domain import zones
@@ -25,129 +24,23 @@ from control_center.domain.action import (
     Plan,
     State,
 )
-from control_center.domain.blackouts import Blackouts
 from control_center.domain.catalogue import Source
-from control_center.domain.record import Facts, Picture, Record, moment
-from control_center.domain.trigger import DEFAULT_USE_BY, Processing, Trigger
-from control_center.domain.windows import Calendar, Never, closing, next_open, why_closed
-from control_center.domain.zones import Zone
+from control_center.domain.record import Picture
+from control_center.domain.rules import Activation, Rule, Rules, activation, dateless, excluded, unmatched
+from control_center.domain.windows import Never, closing, next_open, why_closed
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A trigger together with the calendar it keeps to."""
-
-    trigger: Trigger
-    calendar: Calendar
-    by_hand: Calendar  # without window and weekdays, which belong to automatic running
-
-    @property
-    def zone(self) -> Zone:
-        return self.calendar.zone
-
-
-class Rules:
-    """A studio's enabled triggers, indexed by what they filter on, so that matching does not grow with their number."""
-
-    def __init__(self, triggers: Iterable[Trigger], zone: Zone, blackouts: Blackouts) -> None:
-        calendars: dict[Processing, Calendar] = {}  # shared, since each works out its open days once
-        self.by_id: dict[int, Rule] = {}
-        for trigger in triggers:
-            processing = replace(trigger.processing, automatic=True)
-            by_hand = Processing(
-                automatic=True,
-                window=None,
-                closed_weekdays=frozenset(),
-                blackouts=processing.blackouts,
-            )
-            for one in (processing, by_hand):
-                if one not in calendars:
-                    closed = blackouts if one.blackouts else Blackouts()
-                    calendars[one] = Calendar(zone, one.window, one.closed_weekdays, closed)
-            self.by_id[trigger.trigger_id] = Rule(trigger, calendars[processing], calendars[by_hand])
-        self._by_filter: dict[tuple[str, str | None, str | None], list[Rule]] = {}
-        for rule in self.by_id.values():
-            trigger = rule.trigger
-            key = (trigger.kind.name, trigger.status, trigger.type)
-            self._by_filter.setdefault(key, []).append(rule)
-
-    def matching(self, kind: str, record: Record) -> Iterator[Rule]:
-        """The rules whose kind, status and type filters a record passes."""
-        status, kind_of = record.status, record.type
-        # In this order, so that the same record makes the same actions in the same order everywhere.
-        for key in dict.fromkeys(((status, kind_of), (status, None), (None, kind_of), (None, None))):
-            yield from self._by_filter.get((kind, *key), ())
-
-
-# Activations ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """When one rule becomes active for one record, and what makes that activation different from the last."""
-
-    occurrence: str
-    day: date
-    at: datetime
-    use_by: datetime
-
-
-def activation(rule: Rule, facts: Record | Facts) -> Activation | None:
-    """The activation of a rule for a record in the studio's zone; None where its base date is empty.
-
-    Offsets are whole local days: any offset but zero, and every date that can lie ahead, activates at the start
-    of the local day; a past event without offset activates at its own instant.
-    """
-    base = rule.trigger.activate.on
-    if base.source is Source.DATE:
-        dates = facts.dates if isinstance(facts, Record) else dict(facts.dates)
-        text = dates.get(base.key)
-        entry = text
-    else:
-        changed = facts.status_changed_at
-        text = changed if base.source is Source.STATUS_CHANGED else facts.status_due_date
-        entry = changed
-    if text is None or entry is None:
-        return None
-    key = canonical(entry)
-    occurrence = key if base.source is Source.DATE else f"{facts.status}@{key}"
-    return _timed(rule, occurrence, text)
-
-
-def _timed(rule: Rule, occurrence: str, text: str) -> Activation:
-    trigger, zone = rule.trigger, rule.zone
-    days = trigger.activate.days
-    base = moment(text, zone.name)
-    day = base.day + timedelta(days=days)
-    if trigger.activate.on.past and not days and base.instant is not None:
-        at = base.instant
-    else:
-        at = zones.start_of_day(zone, day)
-    if trigger.use_by is not None:
-        use_by = at + trigger.use_by
-    elif days < 0:
-        use_by = base.instant or zones.end_of_day(zone, base.day)
-    else:
-        use_by = at + DEFAULT_USE_BY
-    return Activation(occurrence, day, at, use_by)
-
-
-@lru_cache(maxsize=16384)
-def canonical(text: str) -> str:
-    """One spelling for each date or instant, so that another spelling of it is not another occurrence."""
-    if len(text) == len("2026-11-22"):
-        return text
-    at = datetime.fromisoformat(text)
-    return (at if at.tzinfo is None else at.astimezone(UTC)).isoformat()
-
+LATE = "late:"  # how the reason of an action begins whose activation was past when it was first known
 
 # Planning -------------------------------------------------------------------------------------------------
 
 
-def plan(rule: Rule, picture: Picture, now: datetime, *, baseline: str | None = None) -> Plan | None:
+def plan(
+    rule: Rule, picture: Picture, now: datetime, *, baseline: str | None = None, in_time: bool = False
+) -> Plan | None:
     """The occurrence that a matching rule has for a record as it is now; None where its base date is empty.
 
-    With `baseline`, a reason, whatever is due today or earlier is history: it is set aside and never sends.
+    With `baseline`, a reason, whatever is due today or earlier is history: it is set aside and never sends. `in_time`
+    says that it was known before its activation: then it is not late, however long ago that was.
     """
     active = activation(rule, picture.record)
     if active is None:
@@ -159,8 +52,8 @@ def plan(rule: Rule, picture: Picture, now: datetime, *, baseline: str | None = 
         state, reason = State.BASELINED, BEFORE_US
     elif baseline is not None and active.day <= today:
         state, reason = State.BASELINED, baseline
-    elif trigger.late == "skip" and active.day < today:
-        state, reason = State.EXPIRED, f"late: its activation, {active.day}, was already past"
+    elif trigger.late == "skip" and not in_time and active.day < today:
+        state, reason = State.LAPSED, f"{LATE} its activation, {active.day}, was already past"
     elif trigger.processing.automatic:
         due_at, reason = _first_open(rule, active)
     return Plan(
@@ -285,11 +178,13 @@ def _adjust(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: date
             # What waits was planned in time: later it is neither too late nor loaded, unless its time moves.
             if wanted.times == found.times and wanted.reason not in (BEFORE_TRIGGER, BEFORE_US):
                 return None
-            # Too late for now; the date may be put right again.
-            return Change(found, replace(wanted, state=State.LAPSED) if wanted.state is State.EXPIRED else wanted)
+            return Change(found, wanted)
         case State.LAPSED:
+            in_time = wanted.times == found.times and not found.reason.startswith(LATE)
+            if in_time and wanted.reason.startswith(LATE):
+                wanted = replace(plan(rule, picture, now, in_time=True) or wanted, occurrence=found.occurrence)
             # Exclusions count from when it is due: until then, what is on hold keeps its reminder.
-            stopped = now >= wanted.activation_at and _excluded(rule, picture, now) is not None
+            stopped = now >= wanted.activation_at and excluded(rule, picture, now) is not None
             back = wanted.state is State.PLANNED and now < wanted.use_by and not stopped
             return Change(found, wanted) if back else None
         case State.BASELINED:
@@ -320,12 +215,12 @@ def _with(action: Action, state: State, reason: str) -> Plan:
 def _why_gone(rule: Rule | None, picture: Picture) -> str:
     if rule is None:
         return "trigger: it is switched off"
-    found = _unmatched(rule, picture)
+    found = unmatched(rule, picture)
     if found is not None:
         return found
     current = activation(rule, picture.record)
     if current is None:
-        return f"date: the {picture.kind} has no {rule.trigger.activate.on.name} any more"
+        return f"{dateless(rule, picture)} any more"
     return f"moved: the {rule.trigger.activate.on.name} is now {current.occurrence}"
 
 
@@ -384,17 +279,17 @@ def decide(
         return Lapse("trigger: it is switched off")
     if picture is None:
         return Lapse("record: it is not known")
-    found = _unmatched(rule, picture)
+    found = unmatched(rule, picture)
     if found is not None:
         return Lapse(found)
     active = activation(rule, picture.record)
     if active is None:
-        return Lapse(f"date: the {picture.kind} has no {rule.trigger.activate.on.name}")
+        return Lapse(dateless(rule, picture))
     if _base(occurrence) != active.occurrence:
         return Lapse(f"moved: the {rule.trigger.activate.on.name} is now {active.occurrence}")
-    excluded = _excluded(rule, picture, now)
-    if excluded is not None:
-        return Lapse(excluded)
+    stopped = excluded(rule, picture, now)
+    if stopped is not None:
+        return Lapse(stopped)
     if now >= active.use_by:
         return Expire(f"use-by: it was of use until {active.use_by.isoformat()}")
     person = by_hand or not rule.trigger.processing.automatic
@@ -420,31 +315,3 @@ def _by_calendar(rule: Rule, active: Activation, now: datetime, *, by_hand: bool
     if rule.trigger.exclude.past_date:
         until = min(until, zones.end_of_day(rule.zone, active.day))
     return Send(until)
-
-
-def _unmatched(rule: Rule, picture: Picture) -> str | None:
-    """Why the rule's filters do not let the record through."""
-    trigger, record = rule.trigger, picture.record
-    if picture.deleted:
-        return f"deleted: the {picture.kind} no longer exists"
-    if trigger.status is not None and record.status != trigger.status:
-        return f"status: it is {record.status!r}, the trigger wants {trigger.status!r}"
-    if trigger.type is not None and record.type != trigger.type:
-        return f"type: it is {record.type!r}, the trigger wants {trigger.type!r}"
-    return None
-
-
-def _excluded(rule: Rule, picture: Picture, now: datetime) -> str | None:
-    """The first exclusion that is true of the record now."""
-    exclude, flags = rule.trigger.exclude, picture.record.flags
-    if exclude.on_hold and flags.on_hold:
-        return f"on hold: the {picture.kind} is on hold"
-    if exclude.confirmed and flags.confirmed:
-        return f"confirmed: the {picture.kind} is already confirmed"
-    if exclude.canceled and flags.canceled:
-        return f"canceled: the {picture.kind} is canceled"
-    if exclude.past_date:
-        active = activation(rule, picture.record)
-        if active is not None and zones.local_date(rule.zone, now) > active.day:
-            return f"past date: its activation, {active.day}, is over"
-    return None

@@ -11,7 +11,8 @@ from control_center.domain import zones
 from control_center.domain.action import Change
 from control_center.domain.blackouts import Blackout
 from control_center.domain.errors import NotFound
-from control_center.domain.planner import Rules, due
+from control_center.domain.planner import due
+from control_center.domain.rules import Rules
 from control_center.engine.intake import RELEASE_CHANNEL
 from control_center.engine.release import WORK_CHANNEL
 from control_center.store import actions, blackouts, db, messages, studios

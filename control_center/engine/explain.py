@@ -15,8 +15,8 @@ import msgspec
 
 from control_center.domain import zones
 from control_center.domain.errors import Malformed, NotFound
-from control_center.domain.planner import Rules
 from control_center.domain.record import Picture
+from control_center.domain.rules import Rules
 from control_center.engine import explain_action, explain_event
 from control_center.engine.explain_words import Case, Step, settled_by, verdict_of, when
 from control_center.store import (

@@ -11,19 +11,9 @@ import msgspec
 
 from control_center.domain import zones
 from control_center.domain.action import Action, Add, Plan, State
-from control_center.domain.planner import (
-    Expire,
-    Lapse,
-    Review,
-    Rule,
-    Rules,
-    Send,
-    Wait,
-    activation,
-    decide,
-    reconcile,
-)
+from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide, reconcile
 from control_center.domain.record import Picture
+from control_center.domain.rules import Rule, Rules, activation
 from control_center.domain.studio import Studio
 from control_center.domain.zones import Zone
 from control_center.store.triggers import Saved

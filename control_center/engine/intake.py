@@ -16,8 +16,9 @@ import structlog
 from control_center.domain.action import IN_SNAPSHOT, Add, Change, State
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Event, Verb, decode
-from control_center.domain.planner import Rules, reconcile
+from control_center.domain.planner import reconcile
 from control_center.domain.record import Picture, project
+from control_center.domain.rules import Rules
 from control_center.store import actions, db, events, records, studios
 from control_center.store.events import Dead
 from control_center.store.records import Key

@@ -16,9 +16,10 @@ import structlog
 from control_center.domain.action import Change, Plan, State
 from control_center.domain.catalogue import Leg
 from control_center.domain.command import Cause, Command, command
-from control_center.domain.planner import Decision, Expire, Lapse, Review, Rule, Send, Wait, decide
+from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import Routing, possible, route
 from control_center.domain.record import Picture
+from control_center.domain.rules import Rule
 from control_center.engine.commands import of_leg
 from control_center.store import actions, commands, consents, db, messages, records, studios
 from control_center.store.actions import Due
@@ -82,7 +83,8 @@ class Release:
             picture = pictures.get(one.key)
             decision = decide(rule, picture, one.action.occurrence, now, by_hand=by is not None)
             if isinstance(decision, Send) and rule is not None and picture is not None:
-                client = pictures.get(_client_key(picture))
+                key = _client_key(picture)
+                client = pictures.get(key) if key is not None else None
                 sending.append(_Sending(one, book, rule, picture, client))
             else:
                 _note(done, one, decision, by=by)
@@ -107,14 +109,16 @@ class _Sending:
         return Cause(trigger.name, trigger.version, f"a-{self.due.action.action_id}", self.due.event_id)
 
 
-def _client_key(picture: Picture) -> Key:
-    return (picture.studio, "client", picture.client_id or picture.record_id)
+def _client_key(picture: Picture) -> Key | None:
+    """Whose record it is: a client is its own; a record without one is nobody's."""
+    client = picture.record_id if picture.kind == "client" else picture.client_id
+    return None if client is None else (picture.studio, "client", client)
 
 
 async def _pictures(tx: db.Connection, due: Sequence[Due]) -> dict[Key, Picture]:
     """The records of these actions and their clients."""
     found = await records.get(tx, {one.key for one in due})
-    clients = {_client_key(picture) for picture in found.values()} - found.keys()
+    clients = {key for picture in found.values() if (key := _client_key(picture)) is not None} - found.keys()
     return {**found, **(await records.get(tx, clients) if clients else {})}
 
 

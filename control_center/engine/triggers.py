@@ -16,8 +16,9 @@ from control_center.domain import template, zones
 from control_center.domain.action import BEFORE_TRIGGER, PENDING, Add, Change
 from control_center.domain.blackouts import Blackouts
 from control_center.domain.errors import Malformed, NotFound
-from control_center.domain.planner import Rules, reconcile
+from control_center.domain.planner import reconcile
 from control_center.domain.record import Picture
+from control_center.domain.rules import Rules
 from control_center.domain.studio import Studio
 from control_center.domain.trigger import Trigger, parse
 from control_center.store import actions, blackouts, db, records, studios, templates, triggers

@@ -94,4 +94,3 @@ UPDATE dead_events SET replayed_at = clock_timestamp() WHERE dead_id = $1 AND re
 async def raise_dead(tx: Connection, dead_id: int) -> None:
     """A replay of this body was understood."""
     await tx.execute(RAISE_DEAD, dead_id)
-

@@ -7,7 +7,7 @@ from typing import Any
 
 from control_center.domain import zones
 from control_center.domain.blackouts import Blackouts
-from control_center.domain.planner import Rules
+from control_center.domain.rules import Rules
 from control_center.domain.studio import Studio
 from control_center.store import blackouts, templates, triggers
 from control_center.store.db import Connection

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from control_center.domain.catalogue import KINDS
 from control_center.domain.errors import Malformed
 from control_center.domain.event import EVENT_LIMIT, SNAPSHOT_LIMIT, Event, Verb, decode
-from control_center.domain.planner import Rules, reconcile
+from control_center.domain.planner import reconcile
 from control_center.domain.record import Facts, as_mapping
+from control_center.domain.rules import Rules
 from tests.support.values import (
     NOW,
     a_client,

@@ -10,20 +10,9 @@ import pytest
 
 from control_center.domain.action import BEFORE_TRIGGER, BEFORE_US, IN_SNAPSHOT, TRANSITIONS, State
 from control_center.domain.blackouts import Blackout
-from control_center.domain.planner import (
-    Decision,
-    Expire,
-    Lapse,
-    Review,
-    Rule,
-    Send,
-    Wait,
-    activation,
-    decide,
-    due,
-    plan,
-)
+from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide, due, plan
 from control_center.domain.record import Picture
+from control_center.domain.rules import Rule, activation
 from control_center.domain.zones import zone
 from tests.support.values import (
     DAY,
@@ -678,7 +667,7 @@ def test_a_snapshot_that_moves_what_waits_into_the_past_sets_it_aside() -> None:
 # Late -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("late", "state"), [("send", State.PLANNED), ("skip", State.EXPIRED)])
+@pytest.mark.parametrize(("late", "state"), [("send", State.PLANNED), ("skip", State.LAPSED)])
 def test_an_activation_already_past_at_booking_is_sent_late_or_skipped(late: str, state: State) -> None:
     shelf = a_shelf(late=late)
 
@@ -717,7 +706,6 @@ def test_a_due_date_moved_into_the_past_is_late_and_may_be_put_right_again() -> 
     assert (shelf.only.state, shelf.only.due_at) == (State.PLANNED, local("2026-12-21 00:00"))
 
 
-@pytest.mark.xfail(strict=True, reason="late is judged anew whenever the record changes, not only at booking")
 def test_what_was_planned_in_time_and_qualifies_again_is_not_late() -> None:
     shelf = a_shelf(late="skip", status="Booked")
     shelf.take(a_picture(dates=on("2026-12-02T14:00")))
@@ -728,7 +716,6 @@ def test_what_was_planned_in_time_and_qualifies_again_is_not_late() -> None:
     assert planned(shelf) == ["2026-12-02T14:00:00"]
 
 
-@pytest.mark.xfail(strict=True, reason="what was too late when it was first planned has expired, which is final")
 def test_a_due_date_that_was_past_at_first_and_is_put_right_is_planned_whatever_came_first() -> None:
     wrong, right = a_picture(status_due_date="2026-11-20"), a_picture(version=2, status_due_date="2026-12-20")
     in_order, swapped = a_shelf(late="skip", **BY_DUE_DATE), a_shelf(late="skip", **BY_DUE_DATE)

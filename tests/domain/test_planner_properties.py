@@ -13,20 +13,9 @@ from hypothesis import strategies as st
 
 from control_center.domain.action import BEFORE_TRIGGER, IN_SNAPSHOT, State
 from control_center.domain.blackouts import Blackout
-from control_center.domain.planner import (
-    Activation,
-    Decision,
-    Expire,
-    Lapse,
-    Review,
-    Rule,
-    Rules,
-    Send,
-    Wait,
-    activation,
-    decide,
-)
+from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.record import Picture, project
+from control_center.domain.rules import Activation, Rule, Rules, activation
 from control_center.domain.zones import names, zone
 from tests.support import brute_force_calendar as slow
 from tests.support.values import DAY, Shelf, a_picture, a_rule, a_trigger, the_rules

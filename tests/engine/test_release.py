@@ -111,6 +111,16 @@ async def test_an_action_with_nobody_to_write_to_ends_and_says_so(pool: db.Pool)
     assert json.loads(report["data"])["reason"] == action["reason"]
 
 
+async def test_a_record_without_a_client_never_reaches_the_client_who_happens_to_have_its_id(pool: db.Pool) -> None:
+    await a_trigger(pool, **TODAY)
+    await take_in(pool, event(about=client("4711")))
+
+    await take_in(pool, event(session("4711", client=None)))
+    await release(pool)
+
+    assert await messages_of(pool) == []
+
+
 async def test_a_call_becomes_a_command_to_the_crm(pool: db.Pool) -> None:
     await a_trigger(
         pool, action="call", text="Ask about {{ session.type }}", call={"type": "Booking", "due_days": 2}, **TODAY

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from control_center.embedded import Postgres
-from control_center.store import actions, commands, db, messages, records
+from control_center.store import actions, commands, messages, records
 
 WAITING = 1_000_000
 

@@ -19,7 +19,9 @@ AT_ONCE: Final = 200
 _AWAY = (AMQPError, OSError, RuntimeError, TimeoutError, asyncio.CancelledError)
 
 
-async def publish(url: str, bodies: Sequence[bytes], *, key: str = "main.session.created", within: float = 90.0) -> None:
+async def publish(
+    url: str, bodies: Sequence[bytes], *, key: str = "main.session.created", within: float = 90.0
+) -> None:
     """Publish each until the broker has confirmed it: what is confirmed may come twice, and never gets lost."""
     waiting = list(bodies)
     async with asyncio.timeout(within):
@@ -69,7 +71,9 @@ async def depth(url: str, queue: str = EVENTS) -> tuple[int, int]:
         return found.message_count or 0, found.consumer_count or 0
 
 
-async def taken_out(url: str, number: int, *, queue: str = DEAD, within: float = 30.0) -> list[tuple[bytes, dict[str, Any]]]:
+async def taken_out(
+    url: str, number: int, *, queue: str = DEAD, within: float = 30.0
+) -> list[tuple[bytes, dict[str, Any]]]:
     """The first messages of a queue, with their headers, out of it."""
     connection = await aio_pika.connect(url, timeout=10)
     found: list[tuple[bytes, dict[str, Any]]] = []

@@ -20,7 +20,15 @@ from tests.support.broker import publish
 from tests.support.programs import ROOT, Done, Program, carry_out, eventually, still_running
 from tests.support.programs import family as family_of
 
-PASSED_ON: Final = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "CONTROL_CENTER_POSTGRES_BIN")
+PASSED_ON: Final = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_RUNTIME_DIR",
+    "CONTROL_CENTER_POSTGRES_BIN",
+)
 
 STUDIO: Final = """\
 id = "{studio}"
@@ -55,7 +63,9 @@ SELECT (SELECT count(*) FROM actions WHERE state = 'planned' AND due_at <= clock
      + (SELECT count(*) FROM messages WHERE state IN ('queued', 'claimed', 'submitting', 'accepted'))"""
 LISTENING: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
 # As if the time of their leases had gone by; only of those that a worker which is no more has left.
-RUN_OUT: Final = "UPDATE messages SET lease_until = clock_timestamp() - interval '1 second' WHERE lease_until IS NOT NULL"
+RUN_OUT: Final = (
+    "UPDATE messages SET lease_until = clock_timestamp() - interval '1 second' WHERE lease_until IS NOT NULL"
+)
 
 
 class Installation:
@@ -125,9 +135,7 @@ class Installation:
     async def start(self, *words: str, **settings: str) -> Program:
         """Start `python -m WORDS` and return at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        program = await Program.start(
-            [sys.executable, "-m", *words], env=self.environment(**settings), cwd=self.folder
-        )
+        program = await Program.start([sys.executable, "-m", *words], env=self.environment(**settings), cwd=self.folder)
         self.programs.append(program)
         return program
 

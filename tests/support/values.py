@@ -15,8 +15,9 @@ import msgspec
 from control_center.domain.action import TRANSITIONS, Action, Add, Change, Plan, State
 from control_center.domain.blackouts import Blackout, Blackouts
 from control_center.domain.event import Event, decode
-from control_center.domain.planner import Decision, Rule, Rules, decide, reconcile
+from control_center.domain.planner import Decision, decide, reconcile
 from control_center.domain.record import Picture, Record, read
+from control_center.domain.rules import Rule, Rules
 from control_center.domain.studio import Studio
 from control_center.domain.studio import parse as parse_studio
 from control_center.domain.trigger import Trigger

@@ -65,9 +65,7 @@ async def _furnished(postgres: Postgres, _servers: Path) -> str:
 
 
 @pytest.fixture
-async def install(
-    folder: Path, postgres: Postgres, _furnished: str, broker_url: str
-) -> AsyncIterator[Install]:
+async def install(folder: Path, postgres: Postgres, _furnished: str, broker_url: str) -> AsyncIterator[Install]:
     """`await install()` is one more installation on the session's servers, furnished, with nothing running yet."""
     made: list[str] = []
     async with AsyncExitStack() as stack:
@@ -123,7 +121,9 @@ async def database_to_kill(postgres_to_kill: Postgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def _broker_to_kill(broker: Rabbitmq, _servers: Path, _furnished: str, postgres: Postgres) -> AsyncIterator[Rabbitmq]:
+async def _broker_to_kill(
+    broker: Rabbitmq, _servers: Path, _furnished: str, postgres: Postgres
+) -> AsyncIterator[Rabbitmq]:
     server = Rabbitmq(_servers / "rabbitmq-to-kill")
     await server.start()
     await _administer(postgres, f"CREATE DATABASE for_declaring TEMPLATE {_furnished}")
@@ -145,9 +145,7 @@ async def broker_to_kill(_broker_to_kill: Rabbitmq) -> Rabbitmq:
 
 
 @pytest.fixture
-async def to_kill(
-    folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq
-) -> AsyncIterator[Installation]:
+async def to_kill(folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq) -> AsyncIterator[Installation]:
     """On servers of its own that may be killed; its studio's texts take a provider that is slow."""
     settings = '[accounts.slow]\nchannel = "sms"\nprovider = "sandbox"\nslots = 8\nlatency = 0.2\n'
     async with Installation(

@@ -29,9 +29,7 @@ async def test_events_that_come_after_the_queue_was_deleted_are_taken_in(install
     assert not (await check(installation, [*before, *after])).faults
 
 
-async def test_a_broker_that_restarts_finds_its_consumer_again(
-    to_kill: Installation, broker_to_kill: Rabbitmq
-) -> None:
+async def test_a_broker_that_restarts_finds_its_consumer_again(to_kill: Installation, broker_to_kill: Rabbitmq) -> None:
     program = await to_kill.run("engine", "release")
     await to_kill.work()
     before, after = bookings(20, prefix="before"), bookings(20, prefix="after")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +88,48 @@ async def test_what_a_killed_worker_had_sent_is_settled_by_its_receipts(to_kill:
     findings = await _at_rest(to_kill, bodies)
     assert len(findings.unknown) == SLOTS - sent
     assert await to_kill.value("SELECT count(*) FROM messages WHERE state = 'delivered'") == sent
+
+
+async def test_a_worker_that_was_given_up_and_wakes_again_sends_nothing_twice(to_kill: Installation) -> None:
+    """A machine that stood still for longer than its leases: another worker went on meanwhile."""
+    bodies = bookings(120)
+    await to_kill.run("engine", "release")
+    frozen = await to_kill.work()
+    await to_kill.publish(bodies)
+    await to_kill.sent(30)
+    os.kill(frozen.pid, signal.SIGSTOP)
+    await to_kill.sql(RUN_OUT)
+    await to_kill.work()
+    await to_kill.calm()
+    doubtful = await to_kill.value("SELECT count(*) FROM messages WHERE state = 'unknown'")
+    assert doubtful <= SLOTS
+
+    os.kill(frozen.pid, signal.SIGCONT)
+    # It sends what it had begun, which was given to nobody else; that it did is written down as a fact.
+    await to_kill.sent(120)
+    await to_kill.holds("SELECT count(*) = 120 FROM messages WHERE state = 'delivered'")
+    findings = await _at_rest(to_kill, bodies)
+    assert findings.unknown == []
+    assert len(to_kill.outbox()) == 120
+    assert frozen.code is None
+
+
+async def test_two_of_everything_share_the_work_and_do_nothing_twice(to_kill: Installation, folder: Path) -> None:
+    bodies = bookings(300)
+    second = Installation(folder / "two", database_url=to_kill.database_url, broker_url=to_kill.broker_url)
+    async with second:
+        await to_kill.run("engine", "release")
+        await second.run("engine", "release")
+        workers = [await to_kill.work(), await to_kill.work()]
+        await to_kill.publish([*bodies, *bodies])
+        assert len(await to_kill.sent(300)) == 300
+        findings = await _at_rest(to_kill, bodies)
+        assert findings.unknown == []
+        assert len(to_kill.outbox()) == 300
+        for one in (to_kill.programs[0], second.programs[0]):
+            assert one.lines("event.received"), "each has taken some in"
+        for worker in workers:
+            assert worker.lines("message.accepted"), "each has sent some"
 
 
 @many
