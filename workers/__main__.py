@@ -44,7 +44,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         "python -m workers", description=HELP, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("channel", choices=CHANNELS, help="what to deliver")
+    parser.add_argument("channel", type=_channel_of, metavar="sms|email", help="what to deliver; sms-2 is sms, too")
     channel = parser.parse_args().channel
 
     try:
@@ -69,6 +69,14 @@ def _failed(channel: str, reason: str) -> int:
     return 1
 
 
+def _channel_of(instance: str) -> str:
+    """The channel of a service instance: `sms-2` is a second worker for texts."""
+    channel = instance.partition("-")[0]
+    if channel not in CHANNELS:
+        raise argparse.ArgumentTypeError(f"{instance!r}; allowed: {', '.join(CHANNELS)}")
+    return channel
+
+
 async def serve(chosen: Settings, channel: str) -> None:
     """Deliver for every account of this channel until SIGTERM. Raises ConfigurationError where it cannot begin."""
     dsn = chosen.database_url.get_secret_value()
@@ -78,6 +86,7 @@ async def serve(chosen: Settings, channel: str) -> None:
             "which starts workers of its own"
         )
     life = Service()
+    await db.reach(dsn, application=f"control-center {channel} worker start", patience=db.PATIENCE)
     await migrate.check(dsn)
     carriers = chosen.carriers(channel)
     slots = sum(account.slots for account in carriers.values())

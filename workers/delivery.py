@@ -36,6 +36,7 @@ POLL = 1.0  # seconds between looks at the queue when nobody wakes us
 SWEEP = 30.0  # seconds between claims that start at the beginning of the queue
 LAG = timedelta(seconds=10)  # how far behind the newest claim the next one starts: clocks and slow commits
 DRAIN = 25.0  # seconds that sends under way have, when we are to stop
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between tries while the database is away
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -91,15 +92,19 @@ class Delivery:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`; then claim nothing more, let what was begun finish, and give the rest back."""
-        pause = 0.1
+        pause = FIRST_PAUSE
         while not stop.is_set():
             try:
                 busy = await self._round()
-                pause = 0.1
+                if pause > FIRST_PAUSE:
+                    log.info("delivery.resumed", account=self._account)
+                pause = FIRST_PAUSE
             except (*db.AWAY, *db.MET) as error:
-                log.warning("delivery.paused", account=self._account, reason=f"{type(error).__name__}: {error}")
+                if pause == FIRST_PAUSE:  # once, and not for as long as it lasts
+                    reason = f"{type(error).__name__}: {error}"
+                    log.warning("delivery.paused", account=self._account, reason=reason)
                 await first_of(stop, wait=pause)
-                busy, pause = True, min(pause * 2, 5.0)
+                busy, pause = True, min(pause * 2, LONGEST_PAUSE)
             if not busy:
                 wait = max(0.0, self._look_at - time.monotonic())
                 await first_of(self._came, self.wake, stop, wait=wait)

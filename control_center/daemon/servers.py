@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from control_center.embedded import Postgres, Rabbitmq, find_rabbitmq
 from control_center.settings import Settings
-from control_center.store import migrate
+from control_center.store import db, migrate
 
 Say: TypeAlias = Callable[[str], None]
 
@@ -18,10 +18,12 @@ Say: TypeAlias = Callable[[str], None]
 async def database(settings: Settings, say: Say) -> AsyncIterator[str]:
     """The URL of a database that fits this program. A private one is created and upgraded, a configured one is not.
 
-    Raises ConfigurationError with the command to type where the configured one is older than the program.
+    Raises ConfigurationError with the command to type where the configured one is older than the program, and one of
+    `db.AWAY` where it does not answer for `db.PATIENCE`.
     """
     configured = settings.database_url.get_secret_value()
     if configured:
+        await db.reach(configured, application="control-center start", patience=db.PATIENCE)
         await migrate.check(configured)
         yield configured
         return

@@ -12,7 +12,7 @@ import msgspec
 
 from control_center.domain.catalogue import RECORD_KINDS
 from control_center.domain.errors import Malformed
-from control_center.domain.record import Facts, Picture, Record, check_moment, facts_of
+from control_center.domain.record import Facts, Picture, Record, check_moment, facts_of, read, with_entry
 
 EVENT_LIMIT = 256 * 1024  # bytes of one event
 SNAPSHOT_LIMIT = 8 * 1024 * 1024  # bytes of a snapshot
@@ -73,10 +73,10 @@ class _Envelope(msgspec.Struct, rename={"event_id": "id", "event_type": "type"})
     event_id: str
     source: str
     event_type: str
-    subject: str
     time: str
     studio: str
     data: _Data
+    subject: str = ""
     causedby: str | None = None
 
 
@@ -102,20 +102,22 @@ def decode(body: bytes) -> Event:
         raise _too_large(body)
     if envelope.specversion != "1.0":
         raise Malformed("specversion", f"{envelope.specversion[:20]!r}; allowed is '1.0'")
-    for name in ("event_id", "source", "subject", "studio"):
-        _check_name(name.removeprefix("event_"), getattr(envelope, name))
+    subject = envelope.subject or ("snapshot" if verb is Verb.SNAPSHOT and envelope.data.is_list else "")
+    names = {"id": envelope.event_id, "source": envelope.source, "subject": subject, "studio": envelope.studio}
+    for name, value in names.items():
+        _check_name(name, value)
     reader = _Reader(envelope.studio, _instant("time", envelope.time), verb)
     if verb is Verb.SNAPSHOT and envelope.data.is_list:
         seen = reader.snapshot(envelope.data)
     else:
-        seen = reader.single(envelope.data, kind, envelope.subject)
+        seen = reader.single(envelope.data, kind, subject)
     return Event(
         studio=envelope.studio,
         source=envelope.source,
         event_id=envelope.event_id,
         type=envelope.event_type,
         verb=verb,
-        subject=envelope.subject,
+        subject=subject,
         time=reader.time,
         body=text,
         seen=seen,
@@ -174,13 +176,18 @@ class _Reader:
         else:
             found = record.kind
         _check_record(record, field)
+        body = bytes(raw).decode()
+        if record.status is not None and record.status_changed_at is None and verb in _ENTERING:
+            # Whoever enters a status enters it at some time; where the CRM does not say when, when it told us.
+            body = with_entry(body, self.time.isoformat())
+            record = read(body)
         created = verb is Verb.CREATED
         return Picture(
             studio=self.studio,
             kind=found,
             record_id=record.record_id,
             version=record.version,
-            body=bytes(raw).decode(),
+            body=body,
             client_id=None if found == "client" else record.client_id,
             deleted=verb is Verb.DELETED,
             first_version=record.version,
@@ -197,6 +204,7 @@ def _facts_before(record: Record, verb: Verb) -> Facts:
     return facts
 
 
+_ENTERING = (Verb.CREATED, Verb.STATUS_CHANGED)
 _KINDS = RECORD_KINDS - {"client"}  # what may stand in `record`; a client stands beside it
 
 

@@ -111,7 +111,7 @@ def _named(wanted: str, record: Record, client: Record | None) -> Iterator[tuple
                 recipient = Recipient("client", client.first_name or "", client.last_name or "")
                 yield recipient, _ticked(client.phones), _addresses(client.emails)
         case ["family", relationship]:
-            for person in client.family if client is not None else ():
+            for person in (client.family or ()) if client is not None else ():
                 if person.relationship.casefold() == relationship.casefold():
                     recipient = Recipient(
                         f"family:{person.relationship}", person.first_name or "", person.last_name or ""
@@ -127,18 +127,18 @@ def _named(wanted: str, record: Record, client: Record | None) -> Iterator[tuple
 
 def _photographers(record: Record, *, everyone: bool) -> list[Staff]:
     """All photographers, or the primary one: the one so marked, else the only one there is."""
-    found = [staff for staff in record.staff if staff.role == "photographer"]
+    found = [staff for staff in record.staff or () if staff.role.casefold() == "photographer"]
     if everyone or len(found) == 1:
         return found
     return [staff for staff in found if staff.primary][:1]
 
 
-def _ticked(phones: tuple[Phone, ...]) -> list[str]:
-    return [phone.number for phone in phones if phone.sms]
+def _ticked(phones: tuple[Phone, ...] | None) -> list[str]:
+    return [phone.number for phone in phones or () if phone.sms]
 
 
-def _addresses(emails: tuple[Address, ...]) -> list[str]:
-    return [email.address for email in emails]
+def _addresses(emails: tuple[Address, ...] | None) -> list[str]:
+    return [email.address for email in emails or ()]
 
 
 def _usable(
@@ -155,9 +155,11 @@ def _usable(
 
 
 def _letterboxes(leg: Leg, person: _Person, stopped: Callable[[str, str], bool], routing: Routing) -> list[Letterbox]:
-    """The letterboxes of one person for one leg: every ticked number, the first email address."""
-    addresses = person.phones if leg is Leg.SMS else person.emails[:1]
+    """The letterboxes of one person for one leg: every ticked number, the first email address that takes mail."""
+    addresses = person.phones if leg is Leg.SMS else person.emails
     open_ones = [address for address in addresses if not stopped(leg.value, address)]
+    if leg is Leg.EMAIL:
+        open_ones = open_ones[:1]
     role = person.recipient.role
     if not addresses:
         what = "no number that takes texts" if leg is Leg.SMS else "no email address"

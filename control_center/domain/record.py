@@ -31,8 +31,8 @@ class Person(msgspec.Struct, frozen=True):
     relationship: str = ""
     first_name: str | None = None
     last_name: str | None = None
-    phones: tuple[Phone, ...] = ()
-    emails: tuple[Address, ...] = ()
+    phones: tuple[Phone, ...] | None = ()
+    emails: tuple[Address, ...] | None = ()
 
 
 class Staff(msgspec.Struct, frozen=True):
@@ -44,16 +44,16 @@ class Staff(msgspec.Struct, frozen=True):
 
 
 class Flags(msgspec.Struct, frozen=True):
-    on_hold: bool = False
-    confirmed: bool = False
-    canceled: bool = False
+    on_hold: bool | None = False
+    confirmed: bool | None = False
+    canceled: bool | None = False
 
 
 class Record(msgspec.Struct, frozen=True, rename={"record_id": "id"}):
     """What deciding needs of a record's JSON. Everything else stays in the body, for the templates.
 
     `dates`, `status_changed_at` and the like are ISO 8601 as the CRM wrote them: a date, a local time, or an
-    instant with its offset. `moment` reads them in the studio's zone.
+    instant with its offset. `moment` reads them in the studio's zone. A list or flag that is null is an empty one.
     """
 
     record_id: str
@@ -65,24 +65,36 @@ class Record(msgspec.Struct, frozen=True, rename={"record_id": "id"}):
     status_changed_at: str | None = None
     status_due_date: str | None = None
     dates: dict[str, str | None] = {}
-    flags: Flags = Flags()
-    staff: tuple[Staff, ...] = ()
+    flags: Flags | None = Flags()
+    staff: tuple[Staff, ...] | None = ()
     # of a client
     first_name: str | None = None
     last_name: str | None = None
-    phones: tuple[Phone, ...] = ()
-    emails: tuple[Address, ...] = ()
-    family: tuple[Person, ...] = ()
+    phones: tuple[Phone, ...] | None = ()
+    emails: tuple[Address, ...] | None = ()
+    family: tuple[Person, ...] | None = ()
     birthday: str | None = None
 
 
 RECORD_DECODER = msgspec.json.Decoder(Record)
 
 
-@lru_cache(maxsize=4096)
+_CACHED = 16 * 1024  # characters of a body up to which its reading is worth keeping
+
+
 def read(body: str) -> Record:
     """The typed view of a stored body. Bodies are checked when they come in, so this does not fail."""
+    return _read(body) if len(body) <= _CACHED else RECORD_DECODER.decode(body)
+
+
+@lru_cache(maxsize=2048)
+def _read(body: str) -> Record:
     return RECORD_DECODER.decode(body)
+
+
+def with_entry(body: str, at: str) -> str:
+    """A body whose status was entered `at`, where the CRM did not say when."""
+    return msgspec.json.encode({**msgspec.json.decode(body), "status_changed_at": at}).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +200,7 @@ def project(picture: Picture | None, seen: Picture) -> Picture:
     """
     if picture is None:
         return seen
-    newest = seen if seen.version > picture.version else picture
+    newest = _carried(picture, seen) if seen.version > picture.version else picture
     oldest = min(picture, seen, key=_seniority)
     times = [one.known_since for one in (picture, seen) if one.known_since is not None]
     return replace(
@@ -197,6 +209,16 @@ def project(picture: Picture | None, seen: Picture) -> Picture:
         first_facts=oldest.first_facts,
         known_since=None if oldest.first_facts is None else min(times),
     )
+
+
+def _carried(picture: Picture, seen: Picture) -> Picture:
+    """A newer version that is silent about when its status was entered keeps the time it had, if it kept the status."""
+    before, after = picture.record, seen.record
+    if after.status is None or after.status_changed_at is not None or before.status_changed_at is None:
+        return seen
+    if before.status != after.status:
+        return seen
+    return replace(seen, body=with_entry(seen.body, before.status_changed_at))
 
 
 def _seniority(picture: Picture) -> tuple[int, bool, bool]:

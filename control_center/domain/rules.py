@@ -10,7 +10,7 @@ from functools import lru_cache
 from control_center.domain import zones
 from control_center.domain.blackouts import Blackouts
 from control_center.domain.catalogue import Source
-from control_center.domain.record import Facts, Picture, Record, moment
+from control_center.domain.record import Facts, Flags, Picture, Record, moment
 from control_center.domain.trigger import DEFAULT_USE_BY, Processing, Trigger
 from control_center.domain.windows import Calendar
 from control_center.domain.zones import Zone
@@ -149,7 +149,7 @@ def unmatched(rule: Rule, picture: Picture) -> str | None:
 
 def excluded(rule: Rule, picture: Picture, now: datetime) -> str | None:
     """The first exclusion that is true of the record now."""
-    exclude, flags = rule.trigger.exclude, picture.record.flags
+    exclude, flags = rule.trigger.exclude, picture.record.flags or Flags()
     if exclude.on_hold and flags.on_hold:
         return f"on hold: the {picture.kind} is on hold"
     if exclude.confirmed and flags.confirmed:

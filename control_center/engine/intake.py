@@ -199,7 +199,7 @@ def _of_known_studios(understood: Iterable[Event], known: Iterable[str], taken: 
     names = set(known)
     for event in understood:
         if event.studio not in names:
-            reason = f"{event.studio!r} is not a studio here; known: {', '.join(sorted(names)) or 'none'}"
+            reason = f"{event.studio!r} is not a studio here; `control-center studios list` shows those that are"
             taken.dead.append(Dead(event.body.encode(), "studio", reason))
         elif event.key in ours:
             taken.duplicates.append(event)

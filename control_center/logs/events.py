@@ -61,6 +61,7 @@ EVENTS: Final[dict[str, str]] = {
     "command.unroutable": "No queue is bound for a command or report; it is tried again later.",
     # Workers and provider accounts.
     "delivery.paused": "A worker cannot reach the database; it waits.",
+    "delivery.resumed": "A worker reaches the database again.",
     "delivery.fault": "A fault of ours during a send; the message counts as unknown.",
     "breaker.returned": "Messages that waited for a provider account are queued again.",
     "carrier.place_unreadable": "Where the sandbox's receipts had come to is lost; they are brought again.",

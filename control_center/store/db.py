@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from control_center.domain.errors import Conflict
 
@@ -36,6 +37,7 @@ MET: tuple[type[BaseException], ...] = (
 
 _ACQUIRE_TIMEOUT = 10.0  # seconds to wait for a free connection; without it a lost database hangs everything
 _COMMAND_TIMEOUT = 60.0
+PATIENCE = 25.0  # seconds that a service waits for its database at the start; a boot brings both up at once
 
 # Every statement here reads by key or along an index made for it, so its plan is the same for ever: planned once, and
 # never again for each batch, which cost more than running it. Scans and joins that a plan made on an empty table would
@@ -72,6 +74,20 @@ async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
         command_timeout=_COMMAND_TIMEOUT,
         server_settings={**SETTINGS, "application_name": application},
     )
+
+
+async def reach(dsn: str, *, application: str, patience: float) -> None:
+    """Wait until the database answers, as at a boot where it comes up after us. Raises one of AWAY after `patience`."""
+    tries = AsyncRetrying(
+        retry=retry_if_exception_type(AWAY),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
+        stop=stop_after_delay(patience),
+        reraise=True,
+    )
+    async for attempt in tries:
+        with attempt:
+            connection = await connect(dsn, application=application)
+            await connection.close()
 
 
 @asynccontextmanager

@@ -114,7 +114,7 @@ def test_a_trigger_on_one_kind_leaves_records_of_another_alone() -> None:
         ({"dates": {}}, {}),
         ({"dates": {"session": None}}, {}),
         ({"status_due_date": None}, BY_DUE_DATE),
-        ({"status_changed_at": None}, BY_STATUS),
+        ({"status_changed_at": None, "verb": "updated"}, BY_STATUS),
     ],
 )
 def test_without_its_base_date_a_trigger_does_not_activate(keys: dict[str, Any], ask: dict[str, Any]) -> None:

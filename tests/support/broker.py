@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import aio_pika
@@ -56,11 +57,9 @@ async def _publish(url: str, bodies: list[bytes], key: str) -> list[bytes]:
                 return left + bodies[first + AT_ONCE :]
         return []
     finally:
-        try:
+        with suppress(*_AWAY):  # what matters was confirmed, or is published again
             async with asyncio.timeout(3):
                 await connection.close()
-        except _AWAY:
-            pass
 
 
 async def depth(url: str, queue: str = EVENTS) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -77,6 +78,7 @@ class Installation:
         self.database_url = database_url
         self.broker_url = broker_url
         self.programs: list[Program] = []
+        self._connection: asyncpg.Connection | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.write("control_center.toml", settings)
 
@@ -84,6 +86,8 @@ class Installation:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
         for program in self.programs:
             members = family_of(program.pid) if program.code is None else {}
             if program.code is None:
@@ -187,11 +191,12 @@ class Installation:
         return await eventually(enough, within=within, what=f"{number} messages in the outbox")
 
     async def sql(self, statement: str, *values: Any) -> list[Any]:
-        connection = await asyncpg.connect(self.database_url, timeout=20)
-        try:
-            return list(await connection.fetch(statement, *values))
-        finally:
-            await connection.close()
+        """Rows of the database, over a connection that is opened again where the server has been killed."""
+        with suppress(asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError):
+            if self._connection is not None and not self._connection.is_closed():
+                return list(await self._connection.fetch(statement, *values))
+        self._connection = await asyncpg.connect(self.database_url, timeout=20)
+        return list(await self._connection.fetch(statement, *values))
 
     async def value(self, statement: str, *values: Any) -> Any:
         return (await self.sql(statement, *values))[0][0]

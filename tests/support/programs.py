@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROC: Final = Path("/proc")
-POLL: Final = 0.03  # seconds between two looks at a fact that nobody tells us about
+POLL: Final = 0.05  # seconds between two looks at a fact that nobody tells us about
 LONGEST_LINE: Final = 4 * 1024 * 1024
 
 T = TypeVar("T")
@@ -195,7 +195,7 @@ async def carry_out(
 
 
 def family(pid: int) -> dict[int, str]:
-    """This process and all it started, each with the instant of its start, so that a reused number is not taken for it."""
+    """This process and all it started, each with its start: a number that is given out again is another process."""
     children: dict[int, list[int]] = {}
     for entry in PROC.glob("[0-9]*"):
         with suppress(OSError):

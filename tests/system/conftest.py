@@ -147,7 +147,7 @@ async def broker_to_kill(_broker_to_kill: Rabbitmq) -> Rabbitmq:
 @pytest.fixture
 async def to_kill(folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq) -> AsyncIterator[Installation]:
     """On servers of its own that may be killed; its studio's texts take a provider that is slow."""
-    settings = '[accounts.slow]\nchannel = "sms"\nprovider = "sandbox"\nslots = 8\nlatency = 0.2\n'
+    settings = '[accounts.slow]\nchannel = "sms"\nprovider = "sandbox"\nslots = 16\nlatency = 0.2\n'
     async with Installation(
         folder / "one", database_url=database_to_kill, broker_url=broker_to_kill.url, settings=settings
     ) as here:
@@ -162,7 +162,7 @@ async def write_down(server: Rabbitmq) -> None:
     assert server.pid is not None
     node = Path(f"/proc/{server.pid}")
     told = node.joinpath("environ").read_text("utf-8").split("\0")
-    owner = node.stat()
+    owner = node.stat()  # noqa: ASYNC240 - /proc answers at once
     account: dict[str, Any] = (
         {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
     )

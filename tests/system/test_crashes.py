@@ -16,7 +16,7 @@ from tests.support.installation import RUN_OUT, Installation
 
 pytestmark = pytest.mark.process
 
-SLOTS = 8  # of the account that the installations here text by
+SLOTS = 16  # of the account that the installations here text by
 SUBMITTING = "SELECT count(*) FROM messages WHERE state = 'submitting'"
 LEASED = "SELECT count(*) FROM messages WHERE lease_until IS NOT NULL"
 

@@ -114,13 +114,17 @@ def lives(events: int) -> list[bytes]:
         if changed:
             entered[number] = at
         verb = "created" if position == 0 else "status_changed" if changed else "updated"
-        bodies.append(_event(number, position, verb, story[position], at, entered[number]))
+        keys = {**story[position], "status_changed_at": entered[number].isoformat()}
+        bodies.append(_event(number, position + 1, verb, at=at, keys=keys))
     return bodies
 
 
 def _life(number: int, dice: random.Random) -> list[dict[str, Any]]:
     day = date.today() + timedelta(days=dice.randint(3, 60))  # noqa: DTZ011 - any day will do
-    booked = {"status": "Booked", "dates": {"session": f"{day}T14:00", "booked": f"{datetime.now(UTC):%Y-%m-%d}"}}
+    booked: dict[str, Any] = {
+        "status": "Booked",
+        "dates": {"session": f"{day}T14:00", "booked": f"{datetime.now(UTC):%Y-%m-%d}"},
+    }
     moved = {**booked, "dates": {**booked["dates"], "session": f"{day + timedelta(days=9)}T10:00"}}
     held = {**booked, "flags": {"on_hold": True}}
     done = {**moved, "status": "Completed"}
@@ -132,10 +136,8 @@ def _life(number: int, dice: random.Random) -> list[dict[str, Any]]:
     ][number % 4]
 
 
-def _event(number: int, position: int, verb: str, keys: dict[str, Any], at: datetime, entered: datetime) -> bytes:
+def _event(number: int, version: int, verb: str, *, at: datetime, keys: dict[str, Any]) -> bytes:
     record_id = f"s{number}"
-    record = crm.session(
-        record_id, version=position + 1, client=f"c-{number}", status_changed_at=entered.isoformat(), **keys
-    )
+    record = crm.session(record_id, version=version, client=f"c-{number}", **keys)
     who = crm.client(f"c-{number}", phones=[{"number": phone(number), "label": "mobile", "sms": True}])
-    return crm.event(record, verb, about=who, event_id=f"{record_id}-{position}", time=at.isoformat())
+    return crm.event(record, verb, about=who, event_id=f"{record_id}-{version}", time=at.isoformat())

@@ -183,7 +183,7 @@ async def test_wrong_trigger_files_change_nothing_and_name_file_trigger_field_an
         "twice.toml": (good + good, ("twice.toml", "Good", "twice")),
     }
     before = await here.sql(EVERYTHING)
-    cases = {}
+    cases: dict[tuple[str, ...], Callable[[Done], None]] = {}
     for name, (text, parts) in files.items():
         cases["triggers", "apply", str(here.write(name, text)), "--yes"] = fails(*parts)
     cases["triggers", "apply", str(here.folder / "gone.toml"), "--yes"] = fails("gone.toml")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,8 @@ Needs = Callable[[str], Path]
 
 
 @pytest.fixture
-async def running(installation: Installation) -> AsyncIterator[tuple[Installation, Program]]:
-    yield installation, await installation.run()
+async def running(installation: Installation) -> tuple[Installation, Program]:
+    return installation, await installation.run()
 
 
 async def test_an_event_that_a_foreign_program_publishes_becomes_one_text_with_a_story(
