@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
-from typing import Any
 
 import msgspec
 
 from control_center.domain.catalogue import RECORD_KINDS
 from control_center.domain.errors import Malformed
+from control_center.domain.event_json import check_name, check_readable, check_record, decode_json, refuse_nul
 from control_center.domain.record import Facts, Picture, Record, check_moment, facts_of, read, with_entry
 
 EVENT_LIMIT = 256 * 1024  # bytes of one event
 SNAPSHOT_LIMIT = 8 * 1024 * 1024  # bytes of a snapshot
-_NAME_LIMIT = 200  # characters of anything that becomes part of a key
-_LARGEST_VERSION = 2**53  # what every JSON writer can say exactly
-_NESTING = 100  # levels of one record
 
 
 class Verb(Enum):
@@ -95,8 +91,8 @@ def decode(body: bytes) -> Event:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise Malformed("", f"not UTF-8: {error.reason} at byte {error.start}") from None
-    envelope = _decode(_ENVELOPE, body, "")
-    _refuse_nul(body)
+    envelope = decode_json(_ENVELOPE, body, "")
+    refuse_nul(body)
     kind, verb = _type(envelope.event_type)
     if verb is not Verb.SNAPSHOT and len(body) > EVENT_LIMIT:
         raise _too_large(body)
@@ -105,7 +101,7 @@ def decode(body: bytes) -> Event:
     subject = envelope.subject or ("snapshot" if verb is Verb.SNAPSHOT and envelope.data.is_list else "")
     names = {"id": envelope.event_id, "source": envelope.source, "subject": subject, "studio": envelope.studio}
     for name, value in names.items():
-        _check_name(name, value)
+        check_name(name, value)
     reader = _Reader(envelope.studio, _instant("time", envelope.time), verb)
     if verb is Verb.SNAPSHOT and envelope.data.is_list:
         seen = reader.snapshot(envelope.data)
@@ -164,8 +160,8 @@ class _Reader:
 
     def picture(self, raw: msgspec.Raw, field: str, kind: str | None, verb: Verb) -> Picture:
         """One version of one record, as it alone would be known. Raises Malformed."""
-        record = _decode(_RECORD, raw, field)
-        _check_readable(bytes(raw), field)
+        record = decode_json(_RECORD, raw, field)
+        check_readable(bytes(raw), field)
         if kind == "client":
             found = "client"
         elif record.kind not in _KINDS:
@@ -175,7 +171,7 @@ class _Reader:
             raise Malformed(f"{field}.kind", f"{record.kind[:40]!r} does not fit the type crm.{kind}.*")
         else:
             found = record.kind
-        _check_record(record, field)
+        check_record(record, field)
         body = bytes(raw).decode()
         if record.status is not None and record.status_changed_at is None and verb in _ENTERING:
             # Whoever enters a status enters it at some time; where the CRM does not say when, when it told us.
@@ -218,26 +214,6 @@ def _too_large(body: bytes) -> Malformed:
     return Malformed("", f"{len(body)} bytes; an event may have {EVENT_LIMIT}, a snapshot {SNAPSHOT_LIMIT}")
 
 
-_MISSING = re.compile("Object missing required field `(.*)`")
-_ANYTHING = msgspec.json.Decoder()
-
-
-def _decode(decoder: Any, raw: Any, field: str) -> Any:
-    try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        found, _, path = str(error).partition(" - at `$")
-        place = path.rstrip("`").lstrip(".").partition("[...]")[0]  # msgspec does not say which name it was
-        missing = _MISSING.fullmatch(found)
-        if missing:
-            place, found = f"{place}.{missing[1]}".lstrip("."), "is missing"
-        raise Malformed(".".join(part for part in (field, place) if part), found) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(field, f"not JSON: {error}") from None
-    except RecursionError:
-        raise Malformed(field, "nested too deeply") from None
-
-
 def _absent(raw: msgspec.Raw) -> bool:
     return bytes(raw) in (b"", b"null")
 
@@ -267,82 +243,7 @@ def _instant(field: str, text: str) -> datetime:
     return at
 
 
-def _check_name(field: str, text: str) -> None:
-    if not 1 <= len(text) <= _NAME_LIMIT:
-        raise Malformed(field, f"{len(text)} characters; allowed are 1 to {_NAME_LIMIT}")
-
-
 def _check_subject(subject: str, picture: Picture) -> None:
     expected = f"{picture.kind}/{picture.record_id}"
     if subject != expected:
         raise Malformed("subject", f"{subject[:60]!r} does not match the body, which is about {expected!r}")
-
-
-def _check_record(record: Record, field: str) -> None:
-    _check_name(f"{field}.id", record.record_id)
-    if not 1 <= record.version <= _LARGEST_VERSION:
-        raise Malformed(f"{field}.version", f"{str(record.version)[:40]}; allowed is an integer from 1 to 2^53")
-    for name in ("client_id", "type", "status"):
-        value = getattr(record, name)
-        if value is not None:
-            _check_name(f"{field}.{name}", value)
-    for name in ("status_changed_at", "status_due_date"):
-        value = getattr(record, name)
-        if value is not None:
-            check_moment(f"{field}.{name}", value)
-    for name, value in record.dates.items():
-        if value is not None:
-            check_moment(f"{field}.dates.{_in_a_line(name)}", value)
-
-
-def _in_a_line(name: str) -> str:
-    """A name that somebody else chose, fit for a line that a person reads."""
-    return repr(name[:_NAME_LIMIT])[1:-1]
-
-
-def _refuse_nul(body: bytes) -> None:
-    """NUL cannot be stored as text. The quick look finds nearly none; the walk names the field."""
-    if b"\\u0000" not in body:
-        return
-    try:
-        field = _find_nul(_decode(_ANYTHING, body, ""), "")
-    except RecursionError:
-        raise Malformed("", "nested too deeply") from None
-    if field is not None:
-        raise Malformed(_in_a_line(field), "holds a NUL character, which cannot be stored")
-
-
-def _find_nul(value: Any, path: str) -> str | None:
-    if isinstance(value, str):
-        return path if "\x00" in value else None
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        if isinstance(key, str) and "\x00" in key:
-            return path or "a name at the top"
-        inner = _find_nul(item, f"{path}.{key}".lstrip(".") if isinstance(key, str) else f"{path}[{key}]")
-        if inner is not None:
-            return inner
-    return None
-
-
-# Every digit becomes a 0: then numbers too large for any reader show as a few fixed sequences, found at memory speed.
-_ONE_DIGIT = bytes.maketrans(b"123456789E", b"000000000e")
-_HUGE = (b"0" * 200, b"0e000", b"0e+000")
-
-
-def _may_hold_a_huge_number(raw: bytes) -> bool:
-    flat = raw.translate(_ONE_DIGIT)
-    return any(sequence in flat for sequence in _HUGE)
-
-
-def _check_readable(raw: bytes, field: str) -> None:
-    """Refuse what typed reading passes over and nobody could read later. The quick look clears nearly every body."""
-    if raw.count(b"{") + raw.count(b"[") <= _NESTING and not _may_hold_a_huge_number(raw):
-        return
-    level, depth = [_decode(_ANYTHING, raw, field)], 0
-    while level:
-        depth += 1
-        inner = (value for outer in level for value in (outer.values() if isinstance(outer, dict) else outer))
-        level = [value for value in inner if isinstance(value, (dict, list))]
-    if depth > _NESTING:
-        raise Malformed(field, f"nested {depth} levels deep; allowed are {_NESTING}")
