@@ -74,8 +74,9 @@ async def _floor(context: Context, template: str, count: int) -> Run:
     queue = await _queue(context)
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(context.servers.clone(template))
-        taking = {"dsn": dsn, "broker_url": context.servers.broker_url, "queue": queue, "count": count, "wake": True}
-        sending = {"dsn": dsn, "url": f"{context.provider.url}/", "count": count}
+        more = count + 1  # so that neither ends by itself, before its CPU was read
+        taking = {"dsn": dsn, "broker_url": context.servers.broker_url, "queue": queue, "count": more, "wake": True}
+        sending = {"dsn": dsn, "url": f"{context.provider.url}/", "count": more}
         intake = await stack.enter_async_context(child.contender("bench.floor_intake", taking, context.servers.log))
         claim = await stack.enter_async_context(child.contender("bench.floor_claim", sending, context.servers.log))
         await intake.go()

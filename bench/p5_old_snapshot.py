@@ -49,7 +49,7 @@ async def measure(context: Context) -> list[Row]:
     late.runs.append(Run(result["late"], jobs, machine.Usage(1.0, {}, 0.0, 0.0)))
     row = Row("P5", f"p99 of a claim after {jobs:,} jobs", "ms", late, Goal(3.0, at_least=False), early)
     row.remarks += [
-        f"{waiting:,} waiting; {result['claims']} claims, median {result['median']:.1f}, longest {result['most']:.0f} ms",
+        f"{waiting:,} waiting, {result['claims']} claims: median {result['median']:.1f}, most {result['most']:.0f} ms",
         f"messages a second, all but the POST: first fifth {result['first']:,.0f}, last fifth {result['last']:,.0f}",
     ]
     return [row]

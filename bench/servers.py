@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from bench import floor_schema
 from control_center import logs
 from control_center.crm.topology import Topology, declare
 from control_center.embedded import Postgres, Rabbitmq, ensure_rabbitmq
+from control_center.embedded.process import tail
 from control_center.store import migrate
 
 Seed: TypeAlias = Callable[[asyncpg.Connection], Awaitable[None]]
@@ -131,6 +133,9 @@ async def servers(*, broker: bool) -> AsyncIterator[Servers]:
             logs.configure(style="json", level="warning", stream=log)
             await asyncio.gather(postgres.start(), *([rabbitmq.start()] if rabbitmq else []))
             yield Servers(postgres, rabbitmq, folder, log)
+    except BaseException:
+        print(tail(folder / "contenders.log"), file=sys.stderr)
+        raise
     finally:
         await asyncio.gather(postgres.stop(), *([rabbitmq.stop()] if rabbitmq else []))
         shutil.rmtree(folder, ignore_errors=True)

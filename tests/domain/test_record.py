@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control_center.domain.errors import Malformed
-from control_center.domain.record import Facts, Picture, as_mapping, check_moment, facts_of, moment, project
+from control_center.domain.record import Facts, Flags, Picture, as_mapping, check_moment, facts_of, moment, project
 from tests.support.values import a_client, a_decoded, a_picture, a_record, as_read, utc
 
 LAW = settings(deadline=None, max_examples=20)
@@ -71,7 +71,7 @@ def test_a_record_says_what_deciding_needs_and_keeps_the_rest_for_the_templates(
     record = as_read(a_record(flags={"on_hold": True}, fields={"location": "Lakeside"}))
 
     assert (record.status, record.type, record.client_id) == ("Booked", "Wedding", "c-12")
-    assert (record.flags.on_hold, record.flags.canceled) == (True, False)
+    assert record.flags == Flags(on_hold=True, canceled=False)
     assert as_mapping(a_picture(fields={"location": "Lakeside"}).body)["fields"] == {"location": "Lakeside"}
 
 
@@ -80,7 +80,7 @@ def test_what_a_record_leaves_out_is_absent_false_or_empty() -> None:
 
     assert (record.client_id, record.status, record.status_changed_at, record.status_due_date) == (None,) * 4
     assert (record.dates, record.staff, record.phones) == ({}, (), ())
-    assert not record.flags.on_hold
+    assert record.flags == Flags()
 
 
 @LAW
