@@ -241,7 +241,7 @@ comment on table messages is 'One row for each (action, channel, address), from 
 
 -- serves store.messages.CLAIM_DUE: what a worker of this account may take, oldest first
 create index messages_due on messages (account, due_at, message_id) where state = 'queued';
--- serves store.messages.RESCUE_EXPIRED_LEASES. On lease_until, not on the state: the guarded updates would
+-- serves store.message_leases.RESCUE_EXPIRED_LEASES. On lease_until, not on the state: the guarded updates would
 -- otherwise choose it and walk its dead entries.
 create index messages_leased on messages (lease_until) where lease_until is not null;
 -- serves store.receipts.FIND: receipts that do not carry our reference

@@ -20,11 +20,13 @@ import structlog
 
 from control_center.domain.message import Settlement, State, settle
 from control_center.domain.outcome import Lookup, Outcome, Stage, Unknown
+from control_center.domain.telling import told
 from control_center.loop import first_of
-from control_center.store import breakers, db, messages
-from control_center.store.messages import Case, Claimed, Ready, Return, Settled
+from control_center.store import breakers, db, message_leases, messages, submissions
+from control_center.store.messages import Case, Claimed, Return
 from control_center.store.rulebooks import Rulebooks
-from workers.writing import prepare, report, sheet
+from control_center.store.submissions import Ready, Settled
+from workers.writing import prepare, sheet
 
 log = structlog.get_logger(__name__)
 
@@ -168,7 +170,7 @@ class Delivery:
     async def _renew(self) -> None:
         if self._ready and time.monotonic() - self._renewed > RENEW:
             async with db.session(self._pool) as connection:
-                await messages.renew_leases(connection, self._owner, lease=LEASE)
+                await message_leases.renew_leases(connection, self._owner, lease=LEASE)
             self._renewed = time.monotonic()
 
     # The point of no return, and after -------------------------------------------------------------------
@@ -200,7 +202,7 @@ class Delivery:
     ) -> set[int]:
         """Write outcomes and marks; free the slots of what is settled; let the account's breaker know."""
         settled = [_settled(one, settlement) for one, settlement in answered]
-        passed = await messages.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
+        passed = await submissions.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
         self._answered = self._answered[len(answered) :]
         for one, settlement in answered:
             self._flying.pop(one.ready.case.message_id, None)
@@ -236,7 +238,7 @@ class Delivery:
     async def _unmark(self) -> None:
         """After a lost answer: what was marked is ours alone, and we know that we never sent it."""
         async with db.session(self._pool) as connection:
-            await messages.unmark(connection, self._owner, started=list(self._flying))
+            await submissions.unmark(connection, self._owner, started=list(self._flying))
             doubtful, self._doubtful = self._doubtful, []
             await self._prepare(connection, [one.case for one in doubtful])
 
@@ -254,14 +256,14 @@ class Delivery:
                 await asyncio.gather(*late, return_exceptions=True)
         async with db.session(self._pool) as connection:
             if self._doubtful:
-                await messages.unmark(connection, self._owner, started=list(self._flying))
+                await submissions.unmark(connection, self._owner, started=list(self._flying))
             if self._answered:
                 await self._commit(connection, [(one, self._settlement(one)) for one in self._answered], [])
-            await messages.drop_claims(connection, self._owner)
+            await message_leases.drop_claims(connection, self._owner)
 
 
 def _settled(one: _Answered, settlement: Settlement) -> Settled:
-    case, verb = one.ready.case, settlement.report
+    case = one.ready.case
     return Settled(
         studio=case.studio.studio,
         message_id=case.message_id,
@@ -270,7 +272,7 @@ def _settled(one: _Answered, settlement: Settlement) -> Settled:
         address=case.address,
         channel=case.channel,
         settlement=settlement,
-        report=report(case, verb, settlement.state, settlement.reason) if verb else None,
+        told=told(case.about, settlement.state, settlement.reason),
     )
 
 

@@ -7,15 +7,16 @@ from datetime import datetime
 import msgspec
 
 from control_center.domain import words
-from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import State, key_of
 from control_center.domain.outcome import Mail, Text
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.rules import Rule
+from control_center.domain.telling import told
 from control_center.domain.template import Unrenderable
 from control_center.domain.words import Words
-from control_center.store.messages import Case, Ready, Return
+from control_center.store.messages import Case, Return
 from control_center.store.rulebooks import Rulebook
+from control_center.store.submissions import Ready
 
 
 def prepare(case: Case, book: Rulebook, now: datetime) -> Ready | Return:
@@ -56,8 +57,7 @@ def _not_now(case: Case, decision: Decision) -> Return:
 
 
 def _ended(case: Case, state: State, reason: str) -> Return:
-    told = report(case, "message.failed", state, reason)
-    return Return(case.studio.studio, case.message_id, case.token, state, reason, report=told)
+    return Return(case.studio.studio, case.message_id, case.token, state, reason, told=told(case.about, state, reason))
 
 
 def _words(case: Case, rule: Rule, book: Rulebook, now: datetime) -> Words:
@@ -99,12 +99,3 @@ def sheet(ready: Ready, now: datetime) -> Text | Mail:
         expires_at=case.use_by,
         reply_to=case.studio.reply_to,
     )
-
-
-def report(case: Case, verb: str, state: State, reason: str, *, of: str = "") -> Command:
-    """What the CRM is told of a message that was sent, failed or may have been sent."""
-    message = f"m-{case.message_id}"
-    cause = Cause(None, None, f"a-{case.action_id}", case.event_id)
-    subject = f"{case.record.kind}/{case.record.record_id}" if case.record else f"message/{message}"
-    data = {"message": message, "channel": case.channel, "to": case.address, "state": state.value, "reason": reason}
-    return command(case.studio.studio, subject, verb, data, cause=cause, of=of or f"{message} {state.value}")

@@ -84,20 +84,6 @@ class Settlement:
     opted_out: bool = False
     blocked: bool = False
 
-    @property
-    def report(self) -> str | None:
-        """The report that the CRM is sent, if any."""
-        return _REPORTS.get(self.state)
-
-
-_REPORTS = {
-    State.ACCEPTED: "message.sent",
-    State.FAILED: "message.failed",
-    State.UNKNOWN: "message.unknown",
-    State.DELIVERED: "message.delivered",
-    State.UNDELIVERED: "message.failed",
-}
-
 
 def settle(outcome: Outcome, *, key: str, tries: int, use_by: datetime, now: datetime) -> Settlement:
     """Turn what the provider answered into what becomes of the message; the only place where that happens.

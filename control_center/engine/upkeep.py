@@ -16,7 +16,7 @@ from control_center.domain.message import POISON, State
 from control_center.engine import replies, reports
 from control_center.engine.release import WORK_CHANNEL
 from control_center.engine.reports import Step
-from control_center.store import breakers, commands, db, expiry, leases, messages, pruning
+from control_center.store import breakers, commands, db, expiry, leases, message_leases, pruning
 from control_center.store.expiry import Lapsed
 
 log = structlog.get_logger(__name__)
@@ -112,8 +112,8 @@ class Upkeep:
     async def rescue(self) -> bool:
         """Settle what lost workers left, and tell the CRM of what may have been sent."""
 
-        async def work(tx: db.Connection) -> list[messages.Rescued]:
-            rescued = await messages.rescue_expired_leases(tx, poison=POISON, limit=self._batch)
+        async def work(tx: db.Connection) -> list[message_leases.Rescued]:
+            rescued = await message_leases.rescue_expired_leases(tx, poison=POISON, limit=self._batch)
             told = [one for one in rescued if one.state is not State.QUEUED]
             await reports.tell(tx, [Step(one.studio, one.message_id, one.state) for one in told])
             if len(told) < len(rescued):

@@ -14,10 +14,14 @@ from control_center.store.records import Key
 _COLUMNS = """actions.action_id, actions.trigger_id, actions.trigger_version, actions.occurrence, actions.state,
        actions.activation_at, actions.due_at, actions.use_by, actions.reason, actions.released_at"""
 
+# Record by record along the key, whatever the planner believes of the tables: OFFSET 0 keeps it from joining them.
 OF_RECORDS = f"""
 SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS}
-  FROM actions JOIN unnest($1::text[], $2::text[], $3::text[]) AS wanted (studio_id, kind, record_id)
- USING (studio_id, kind, record_id)
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (studio_id, kind, record_id)
+ CROSS JOIN LATERAL (
+       SELECT * FROM actions
+        WHERE actions.studio_id = wanted.studio_id AND actions.kind = wanted.kind
+          AND actions.record_id = wanted.record_id OFFSET 0) AS actions
  ORDER BY actions.action_id"""
 
 
@@ -59,6 +63,7 @@ async def add(tx: Connection, added: Sequence[tuple[Key, Add, str | None]]) -> N
     )
 
 
+# IS NOT DISTINCT FROM and coalesce(): the state is a guard, and must not tempt the planner to an index on it.
 CHANGE = """
 UPDATE actions
    SET state = changed.state, trigger_version = changed.trigger_version, activation_at = changed.activation_at,
@@ -67,7 +72,7 @@ UPDATE actions
               $7::timestamptz[], $8::timestamptz[], $9::text[])
        AS changed (studio_id, action_id, leaves, state, trigger_version, activation_at, due_at, use_by, reason)
  WHERE actions.studio_id = changed.studio_id AND actions.action_id = changed.action_id
-   AND actions.state = changed.leaves
+   AND actions.state IS NOT DISTINCT FROM changed.leaves
 RETURNING actions.action_id"""
 
 
@@ -135,7 +140,7 @@ UPDATE actions
    SET state = 'released', released_at = $4, released_by = $5, reason = released.reason
   FROM unnest($1::text[], $2::bigint[], $3::text[]) AS released (studio_id, action_id, reason)
  WHERE actions.studio_id = released.studio_id AND actions.action_id = released.action_id
-   AND actions.state IN ('planned', 'review', 'held')"""
+   AND coalesce(actions.state, '') IN ('planned', 'review', 'held')"""
 
 
 async def release(tx: Connection, released: Sequence[tuple[Due, str]], *, now: datetime, by: str | None) -> None:

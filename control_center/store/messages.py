@@ -1,4 +1,4 @@
-"""Messages from release to the provider's answer: the verbs that move them, each guarded by the state it leaves."""
+"""Messages that wait and are prepared: made, claimed, decided on, put back. Each verb names the state it leaves."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from control_center.domain.command import Command
-from control_center.domain.message import Settlement, State
+from control_center.domain.message import State
 from control_center.domain.record import Facts, Picture
 from control_center.domain.studio import Studio
+from control_center.domain.telling import About
 from control_center.store.commands import columns as command_columns
 from control_center.store.db import Connection
 from control_center.store.studios import get as get_studios
@@ -124,10 +125,12 @@ class Case:
     client: Picture | None
     stopped: bool
     nonce: UUID
+    about: About
 
 
+# Message by message along the keys; OFFSET 0 keeps the planner from joining the tables.
 GATHER = """
-SELECT messages.studio_id, message_id, lease_token, channel, address, sender, recipient, messages.trigger_id,
+SELECT messages.studio_id, messages.message_id, lease_token, channel, address, sender, recipient, messages.trigger_id,
        occurrence, released_by, messages.action_id, actions.event_id, messages.use_by, asked, tries, claims,
        coalesce((SELECT NOT allowed FROM consents
                   WHERE consents.studio_id = messages.studio_id AND consents.channel = messages.channel
@@ -135,14 +138,24 @@ SELECT messages.studio_id, message_id, lease_token, channel, address, sender, re
                   ORDER BY consent_id DESC LIMIT 1), false),
        messages.kind, messages.record_id, record.version, record.body, record.client_id, record.deleted,
        record.first_version, record.first_facts, record.known_since,
-       messages.client_id, client.version, client.body, client.deleted, messages.nonce
+       messages.client_id, client.version, client.body, client.deleted, messages.nonce, messages.trigger_version,
+       (SELECT name FROM triggers WHERE triggers.studio_id = messages.studio_id
+           AND triggers.trigger_id = messages.trigger_id)
   FROM unnest($1::text[], $2::bigint[]) AS wanted (studio_id, message_id)
-  JOIN messages USING (studio_id, message_id)
-  JOIN actions ON actions.studio_id = messages.studio_id AND actions.action_id = messages.action_id
-  LEFT JOIN records AS record ON record.studio_id = messages.studio_id AND record.kind = messages.kind
-   AND record.record_id = messages.record_id
-  LEFT JOIN records AS client ON client.studio_id = messages.studio_id AND client.kind = 'client'
-   AND client.record_id = messages.client_id
+ CROSS JOIN LATERAL (
+       SELECT * FROM messages
+        WHERE messages.studio_id = wanted.studio_id AND messages.message_id = wanted.message_id OFFSET 0) AS messages
+ CROSS JOIN LATERAL (
+       SELECT * FROM actions
+        WHERE actions.studio_id = messages.studio_id AND actions.action_id = messages.action_id OFFSET 0) AS actions
+  LEFT JOIN LATERAL (
+       SELECT * FROM records
+        WHERE records.studio_id = messages.studio_id AND records.kind = messages.kind
+          AND records.record_id = messages.record_id OFFSET 0) AS record ON true
+  LEFT JOIN LATERAL (
+       SELECT * FROM records
+        WHERE records.studio_id = messages.studio_id AND records.kind = 'client'
+          AND records.record_id = messages.client_id OFFSET 0) AS client ON true
  WHERE messages.state = 'claimed' AND lease_owner = $3"""
 
 
@@ -157,160 +170,6 @@ async def gather(tx: Connection, claimed: Sequence[Claimed], owner: UUID) -> lis
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A decided and written message, about to pass the point of no return.
-
-    The revision and the versions are those it was decided on; `until` is how long that decision holds.
-    """
-
-    case: Case
-    until: datetime
-    key: str
-    subject: str | None
-    body: str
-    html: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of a submitted message, with the report to the CRM if there is one."""
-
-    studio: str
-    message_id: int
-    token: int
-    number: int
-    address: str
-    channel: str
-    settlement: Settlement
-    report: Command | None
-
-
-# One statement, one transaction: outcomes are written, and in the slots they free the next messages pass the point
-# of no return. A message passes only if everything its decision read is still so: the lease, the studio's revision
-# (zone, window, blackout days, trigger, template), the record, the client, consent, and the time itself. A message that
-# a receipt has settled in the meantime keeps what the receipt proved; only the provider's id may still be learned.
-STEP = """
-WITH settled AS (
-     UPDATE messages
-        SET state = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.state ELSE messages.state END,
-            reason = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.reason ELSE messages.reason END,
-            due_at = coalesce(done.due_at, messages.due_at),
-            tries = tries + done.counts, claims = 0, lease_owner = NULL, lease_until = NULL,
-            provider_id = coalesce(done.provider_id, messages.provider_id),
-            sent_at = CASE WHEN done.state = 'accepted' THEN coalesce(sent_at, clock_timestamp()) ELSE sent_at END,
-            ended_at = CASE WHEN done.state = 'failed' THEN clock_timestamp() ELSE ended_at END
-       FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[],
-                   $7::integer[], $8::text[])
-            AS done (studio_id, message_id, token, state, reason, due_at, counts, provider_id)
-      WHERE messages.studio_id = done.studio_id AND messages.message_id = done.message_id
-        AND (messages.state = 'submitting' AND messages.lease_token = done.token
-             OR done.state = 'accepted' AND messages.state IN ('submitting', 'unknown')
-             OR done.provider_id IS NOT NULL AND messages.provider_id IS NULL
-                AND messages.state IN ('accepted', 'delivered', 'undelivered'))
-  RETURNING messages.studio_id, messages.message_id),
-facts AS (
-     UPDATE attempts
-        SET ended_at = clock_timestamp(), outcome = done.outcome, code = done.code, reason = done.reason,
-            provider_id = done.provider_id
-       FROM unnest($1::text[], $2::bigint[], $9::integer[], $10::text[], $11::text[], $5::text[], $8::text[])
-            AS done (studio_id, message_id, number, outcome, code, reason, provider_id)
-      WHERE attempts.studio_id = done.studio_id AND attempts.message_id = done.message_id
-        AND attempts.number = done.number
-        AND (attempts.outcome IS DISTINCT FROM 'accepted' OR done.outcome = 'accepted')),
-told AS (
-     INSERT INTO commands (studio_id, command_id, subject, verb, bucket, data)
-     SELECT report.studio_id, command_id, subject, verb, bucket, data
-       FROM unnest($12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[], $17::smallint[], $18::text[])
-            AS report (message_id, studio_id, command_id, subject, verb, bucket, data)
-       JOIN settled USING (studio_id, message_id)
-         ON CONFLICT DO NOTHING),
-stopped AS (
-     INSERT INTO consents (studio_id, channel, address, allowed, source, evidence)
-     SELECT studio_id, channel, address, false, 'provider', evidence
-       FROM unnest($19::text[], $20::text[], $21::text[], $22::text[])
-            AS said (studio_id, channel, address, evidence)),
-submitted AS (
-     UPDATE messages
-        SET state = 'submitting', asked = asked + 1, subject = ready.subject, body = ready.body,
-            lease_until = clock_timestamp() + $23
-       FROM unnest($24::text[], $25::bigint[], $26::bigint[], $27::timestamptz[], $28::text[], $29::text[],
-                   $30::bigint[], $31::bigint[], $32::bigint[])
-            AS ready (studio_id, message_id, token, until, subject, body, revision, version, client_version)
-      WHERE messages.studio_id = ready.studio_id AND messages.message_id = ready.message_id
-        AND messages.state = 'claimed' AND messages.lease_token = ready.token
-        AND messages.lease_until > clock_timestamp() + $33 AND ready.until > clock_timestamp()
-        AND EXISTS (SELECT FROM studios WHERE studios.studio_id = ready.studio_id
-                       AND studios.revision = ready.revision AND studios.enabled)
-        AND EXISTS (SELECT FROM records WHERE records.studio_id = ready.studio_id AND records.kind = messages.kind
-                       AND records.record_id = messages.record_id AND records.version = ready.version)
-        AND (ready.client_version IS NULL
-             OR EXISTS (SELECT FROM records WHERE records.studio_id = ready.studio_id AND records.kind = 'client'
-                           AND records.record_id = messages.client_id
-                           AND records.version = ready.client_version))
-        AND coalesce((SELECT allowed FROM consents
-                       WHERE consents.studio_id = ready.studio_id AND consents.channel = messages.channel
-                         AND consents.address = messages.address
-                       ORDER BY consent_id DESC LIMIT 1), true)
-  RETURNING messages.studio_id, messages.message_id, messages.asked),
-logged AS (
-     INSERT INTO attempts (studio_id, message_id, number, key, lease_token, subject, body, html, started_at)
-     SELECT submitted.studio_id, submitted.message_id, submitted.asked, ready.key, ready.token, ready.subject,
-            ready.body, ready.html, clock_timestamp()
-       FROM submitted
-       JOIN unnest($24::text[], $25::bigint[], $26::bigint[], $34::text[], $28::text[], $29::text[], $35::text[])
-            AS ready (studio_id, message_id, token, key, subject, body, html)
-      USING (studio_id, message_id))
-SELECT message_id FROM submitted"""
-
-
-async def step(
-    tx: Connection, done: Sequence[Settled], ready: Sequence[Ready], *, lease: timedelta, margin: timedelta
-) -> set[int]:
-    """Write outcomes and pass the next messages; returns the ids of those that may now be sent, and must be.
-
-    `margin` is how much of its lease a message must have left. Whoever is not returned was changed meanwhile and
-    is to be decided again.
-    """
-    reports = [(one.message_id, one.report) for one in done if one.report is not None]
-    stops = [one for one in done if one.settlement.opted_out]
-    settlements = [one.settlement for one in done]
-    rows = await tx.fetch(
-        STEP,
-        [one.studio for one in done],
-        [one.message_id for one in done],
-        [one.token for one in done],
-        [one.state.value for one in settlements],
-        [one.reason for one in settlements],
-        [one.due_at for one in settlements],
-        [int(one.counts) for one in settlements],
-        [one.provider_id for one in settlements],
-        [one.number for one in done],
-        [one.outcome for one in settlements],
-        [one.code for one in settlements],
-        [message_id for message_id, _ in reports],
-        *command_columns([report for _, report in reports]),
-        [one.studio for one in stops],
-        [one.channel for one in stops],
-        [one.address for one in stops],
-        [one.settlement.reason for one in stops],
-        lease,
-        [one.case.studio.studio for one in ready],
-        [one.case.message_id for one in ready],
-        [one.case.token for one in ready],
-        [one.until for one in ready],
-        [one.subject for one in ready],
-        [one.body for one in ready],
-        [one.case.studio.revision for one in ready],
-        [one.case.record.version if one.case.record else None for one in ready],
-        [one.case.client.version if one.case.client else None for one in ready],
-        margin,
-        [one.key for one in ready],
-        [one.html for one in ready],
-    )
-    return {row[0] for row in rows}
-
-
-@dataclass(frozen=True, slots=True)
 class Return:
     """A claimed message that is not sent now: it waits again, or ends. Costs no attempt."""
 
@@ -320,7 +179,7 @@ class Return:
     state: State
     reason: str
     due_at: datetime | None = None
-    report: Command | None = None
+    told: tuple[Command, ...] = ()
 
 
 PUT_BACK = """
@@ -346,7 +205,7 @@ async def put_back(tx: Connection, returns: Sequence[Return]) -> None:
     """Give claimed messages back, each to wait or to end, with the report of its end."""
     if not returns:
         return
-    reports = [(one.message_id, one.report) for one in returns if one.report is not None]
+    told = [(one.message_id, command) for one in returns for command in one.told]
     await tx.execute(
         PUT_BACK,
         [one.studio for one in returns],
@@ -355,80 +214,9 @@ async def put_back(tx: Connection, returns: Sequence[Return]) -> None:
         [one.state.value for one in returns],
         [one.reason for one in returns],
         [one.due_at for one in returns],
-        [message_id for message_id, _ in reports],
-        *command_columns([report for _, report in reports]),
+        [message_id for message_id, _ in told],
+        *command_columns([command for _, command in told]),
     )
-
-
-LEASE_RENEW = """
-UPDATE messages SET lease_until = clock_timestamp() + $2
- WHERE lease_owner = $1 AND state = 'claimed' AND lease_until IS NOT NULL"""
-
-
-async def renew_leases(tx: Connection, owner: UUID, *, lease: timedelta) -> None:
-    """Keep what we prepare. What is being submitted is never renewed: its lease is the limit of our doubt."""
-    await tx.execute(LEASE_RENEW, owner, lease)
-
-
-# One statement with the whole condition: what finished meanwhile is not touched. A claimed message has not left, so
-# it goes back to the end of the queue; a submitting one may have, so nobody sends it again.
-RESCUE_EXPIRED_LEASES = """
-WITH lost AS MATERIALIZED (
-     SELECT studio_id, message_id FROM messages
-      WHERE lease_until < statement_timestamp() AND state IN ('claimed', 'submitting')
-      LIMIT $1 FOR UPDATE SKIP LOCKED)
-UPDATE messages
-   SET state = CASE WHEN state = 'submitting' THEN 'unknown' WHEN claims >= $2 THEN 'failed' ELSE 'queued' END,
-       reason = CASE WHEN state = 'submitting' THEN 'sent: the worker was lost while it was sending'
-                     WHEN claims >= $2 THEN 'poison: lost with its worker each time it was prepared'
-                     ELSE 'the worker that prepared it was lost' END,
-       due_at = clock_timestamp(), lease_owner = NULL, lease_until = NULL,
-       ended_at = CASE WHEN state = 'claimed' AND claims >= $2 THEN clock_timestamp() END
-  FROM lost
- WHERE messages.studio_id = lost.studio_id AND messages.message_id = lost.message_id
-RETURNING messages.studio_id, messages.message_id, messages.state, kind, record_id, action_id, trigger_id"""
-
-
-@dataclass(frozen=True, slots=True)
-class Rescued:
-    studio: str
-    message_id: int
-    state: State
-    kind: str
-    record_id: str
-    action_id: int
-    trigger_id: int
-
-
-async def rescue_expired_leases(tx: Connection, *, poison: int, limit: int) -> list[Rescued]:
-    """Settle what lost workers left; returns each with the state it has now."""
-    rows = await tx.fetch(RESCUE_EXPIRED_LEASES, limit, poison)
-    return [Rescued(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
-
-
-# After a lost answer to STEP: what was marked is ours alone, and we know that we did not send it.
-UNMARK = """
-UPDATE messages
-   SET state = 'queued', due_at = clock_timestamp(), lease_owner = NULL, lease_until = NULL,
-       reason = 'the database was away'
- WHERE lease_owner = $1 AND state = 'submitting' AND message_id <> ALL ($2::bigint[]) AND lease_until IS NOT NULL
-RETURNING message_id"""
-
-
-async def unmark(tx: Connection, owner: UUID, *, started: Sequence[int]) -> list[int]:
-    """Put back what this worker marked but never began to send, because it did not learn that the mark stood."""
-    return [row[0] for row in await tx.fetch(UNMARK, owner, list(started))]
-
-
-DROP_CLAIMS = """
-UPDATE messages
-   SET state = 'queued', claims = claims - 1, due_at = clock_timestamp(), lease_owner = NULL, lease_until = NULL
- WHERE lease_owner = $1 AND state = 'claimed' AND lease_until IS NOT NULL"""
-
-
-async def drop_claims(tx: Connection, owner: UUID) -> None:
-    """Give back everything prepared but not begun, at a graceful stop."""
-    await tx.execute(DROP_CLAIMS, owner)
 
 
 NEXT_DUE = "SELECT min(due_at) FROM messages WHERE account = $1 AND state = 'queued'"
@@ -479,4 +267,16 @@ def _case(row: Any, studios: dict[str, Studio]) -> Case:
         client=client,
         stopped=row[16],
         nonce=row[30],
+        about=About(
+            studio=studio,
+            message_id=row[1],
+            channel=row[3],
+            address=row[4],
+            kind=kind,
+            record_id=record_id,
+            action_id=row[10],
+            event_id=row[11],
+            trigger=row[32],
+            trigger_version=row[31],
+        ),
     )

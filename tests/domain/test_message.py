@@ -103,21 +103,19 @@ def test_the_last_try_is_the_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "state", "reason", "counts", "report"),
+    ("outcome", "state", "reason", "counts"),
     [
-        (Accepted("SM1"), State.ACCEPTED, "", True, "message.sent"),
-        (NotSent("connection refused"), State.QUEUED, "retry: connection refused", True, None),
-        (Blocked("no credit"), State.HELD, "breaker: no credit", False, None),
-        (Refused("landline", Cause.RECIPIENT), State.FAILED, "recipient: landline", True, "message.failed"),
-        (Unknown("timed out", Stage.SENT), State.UNKNOWN, "sent: timed out", True, "message.unknown"),
+        (Accepted("SM1"), State.ACCEPTED, "", True),
+        (NotSent("connection refused"), State.QUEUED, "retry: connection refused", True),
+        (Blocked("no credit"), State.HELD, "breaker: no credit", False),
+        (Refused("landline", Cause.RECIPIENT), State.FAILED, "recipient: landline", True),
+        (Unknown("timed out", Stage.SENT), State.UNKNOWN, "sent: timed out", True),
     ],
 )
-def test_an_answer_becomes_a_state_a_reason_and_a_report(
-    outcome: Outcome, state: State, reason: str, *, counts: bool, report: str | None
-) -> None:
+def test_an_answer_becomes_a_state_and_a_reason(outcome: Outcome, state: State, reason: str, *, counts: bool) -> None:
     settled = settle(outcome, key="m-1", tries=0, use_by=NOW + DAY, now=NOW)
 
-    assert (settled.state, settled.reason, settled.counts, settled.report) == (state, reason, counts, report)
+    assert (settled.state, settled.reason, settled.counts) == (state, reason, counts)
 
 
 def test_a_blocked_account_costs_no_try_and_counts_against_its_breaker() -> None:

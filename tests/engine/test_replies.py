@@ -17,8 +17,8 @@ from control_center.domain.outcome import Accepted, Fate, NotSent, Outcome, Rece
 from control_center.domain.outcome import Cause as RefusalCause
 from control_center.engine import replies
 from control_center.engine.replies import take_receipts
-from control_center.store import consents, db, messages
-from control_center.store.messages import Settled
+from control_center.store import consents, db, message_leases, submissions
+from control_center.store.submissions import Settled
 from tests.support.rows import MINUTE, a_message, ahead, now
 
 ACCOUNT = "sms/default"
@@ -53,10 +53,10 @@ async def answer(pool: db.Pool, message: int, outcome: Outcome, *, token: int = 
         address="+13125550188",
         channel="sms",
         settlement=settlement,
-        report=None,
+        told=(),
     )
     async with db.session(pool) as connection:
-        await messages.step(connection, [done], [], lease=MINUTE, margin=MINUTE)
+        await submissions.step(connection, [done], [], lease=MINUTE, margin=MINUTE)
 
 
 async def row(pool: db.Pool, message: int) -> Any:
@@ -69,7 +69,7 @@ async def attempt(pool: db.Pool, message: int) -> Any:
 
 async def told(pool: db.Pool) -> list[str]:
     """The verbs of the reports, in the order in which they are published."""
-    return [row[0] for row in await pool.fetch("SELECT verb FROM commands ORDER BY sequence")]
+    return [row[0] for row in await pool.fetch("SELECT verb FROM commands WHERE verb <> 'add_note' ORDER BY sequence")]
 
 
 async def test_a_receipt_with_our_reference_settles_a_message_whose_answer_was_lost(pool: db.Pool) -> None:
@@ -293,7 +293,7 @@ async def lose_the_worker(pool: db.Pool, message: int) -> None:
         "UPDATE messages SET lease_until = '-infinity' WHERE message_id = $1 AND state = 'submitting'", message
     )
     async with db.session(pool) as connection:
-        await messages.rescue_expired_leases(connection, poison=3, limit=10)
+        await message_leases.rescue_expired_leases(connection, poison=3, limit=10)
 
 
 @given(st.lists(st.tuples(st.sampled_from(FACTS), st.booleans()), max_size=8))

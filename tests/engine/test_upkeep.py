@@ -39,7 +39,7 @@ async def state(pool: db.Pool, message: int) -> str:
 
 async def told(pool: db.Pool) -> list[tuple[str, str]]:
     """The verb and the state of each report."""
-    rows = await pool.fetch("SELECT verb, data FROM commands ORDER BY sequence")
+    rows = await pool.fetch("SELECT verb, data FROM commands WHERE verb <> 'add_note' ORDER BY sequence")
     return [(row[0], msgspec.json.decode(row[1])["state"]) for row in rows]
 
 

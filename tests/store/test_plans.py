@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from control_center.embedded import Postgres
-from control_center.store import actions, commands, messages, records
+from control_center.store import actions, commands, message_leases, messages, records
 
 WAITING = 1_000_000
 
@@ -109,7 +109,7 @@ async def test_claiming_actions_reads_only_what_is_due(crowded: asyncpg.Connecti
 
 
 async def test_rescuing_reads_only_what_is_leased(crowded: asyncpg.Connection[Any]) -> None:
-    done = await plan(crowded, messages.RESCUE_EXPIRED_LEASES, 100, 3)
+    done = await plan(crowded, message_leases.RESCUE_EXPIRED_LEASES, 100, 3)
 
     assert "messages_leased" in indexes(done)
     assert not scans(done)

@@ -33,7 +33,7 @@ ALL = dict(statements())
 
 
 def test_the_statements_are_found() -> None:
-    assert {"messages.STEP", "actions.CLAIM_DUE", "events.REMEMBER"} <= ALL.keys()
+    assert {"submissions.STEP", "actions.CLAIM_DUE", "events.REMEMBER"} <= ALL.keys()
 
 
 async def test_every_statement_can_be_prepared_against_the_schema(database_url: str) -> None:

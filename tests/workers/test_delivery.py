@@ -16,7 +16,7 @@ import pytest
 from control_center.domain.outcome import Accepted, Blocked, CannotTell, Cause, Lookup, NotSent, Outcome, Refused, Text
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
-from control_center.store import consents, db, messages
+from control_center.store import consents, db, message_leases, messages, submissions
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
 from workers.delivery import Delivery
@@ -334,7 +334,7 @@ async def test_a_lease_that_ran_out_before_submitting_queues_and_after_it_leaves
                lease_owner = gen_random_uuid(), lease_until = clock_timestamp() - interval '1 second'""")
 
     async with db.transaction(pool) as tx:
-        await messages.rescue_expired_leases(tx, poison=3, limit=10)
+        await message_leases.rescue_expired_leases(tx, poison=3, limit=10)
 
     rows = await pool.fetch("SELECT record_id, state FROM messages ORDER BY record_id")
     assert [tuple(row) for row in rows] == [("1000", "queued"), ("1001", "unknown")]
@@ -347,7 +347,7 @@ async def test_a_worker_that_lost_its_lease_cannot_pass_the_point_of_no_return(p
     await zombie._refill()
     await pool.execute("UPDATE messages SET lease_until = clock_timestamp() - interval '1 second'")
     async with db.transaction(pool) as tx:
-        await messages.rescue_expired_leases(tx, poison=3, limit=10)
+        await message_leases.rescue_expired_leases(tx, poison=3, limit=10)
 
     await zombie._step()
 
@@ -364,7 +364,7 @@ async def test_a_late_answer_of_a_worker_that_lost_its_lease_is_recorded_as_a_fa
     await zombie._step()
     await pool.execute("UPDATE messages SET lease_until = clock_timestamp() - interval '1 second'")
     async with db.transaction(pool) as tx:
-        await messages.rescue_expired_leases(tx, poison=3, limit=10)
+        await message_leases.rescue_expired_leases(tx, poison=3, limit=10)
     assert (await the_message(pool))["state"] == "unknown"
 
     provider.gate.set()
@@ -384,7 +384,7 @@ async def test_what_was_marked_when_the_answer_of_the_database_was_lost_is_put_b
     await one._refill()
     marked = [one._ready.popleft() for _ in range(3)]
     async with db.session(pool) as connection:
-        await messages.step(connection, [], marked, lease=timedelta(seconds=90), margin=timedelta(seconds=45))
+        await submissions.step(connection, [], marked, lease=timedelta(seconds=90), margin=timedelta(seconds=45))
     one._doubtful = marked  # as after an exception in the middle of that statement
 
     await delivering(pool, one, ends=("accepted",))

@@ -1,0 +1,183 @@
+"""The point of no return: what may be sent is marked, what was answered is settled, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from control_center.domain.command import Command
+from control_center.domain.message import Settlement
+from control_center.store.commands import columns as command_columns
+from control_center.store.db import Connection
+from control_center.store.messages import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A decided and written message, about to pass the point of no return.
+
+    The revision and the versions are those it was decided on; `until` is how long that decision holds.
+    """
+
+    case: Case
+    until: datetime
+    key: str
+    subject: str | None
+    body: str
+    html: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a submitted message, with what the CRM is told."""
+
+    studio: str
+    message_id: int
+    token: int
+    number: int
+    address: str
+    channel: str
+    settlement: Settlement
+    told: tuple[Command, ...]
+
+
+# One statement, one transaction: outcomes are written, and in the slots they free the next messages pass the point
+# of no return. A message passes only if everything its decision read is still so: the lease, the studio's revision
+# (zone, window, blackout days, trigger, template), the record, the client, consent, and the time itself. A message that
+# a receipt has settled in the meantime keeps what the receipt proved; only the provider's id may still be learned.
+# Guards are scalar sub-selects and coalesce(): as joins, or as conditions on an indexed column, they would tempt the
+# planner to start from them instead of from the messages at hand.
+STEP = """
+WITH settled AS (
+     UPDATE messages
+        SET state = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.state ELSE messages.state END,
+            reason = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.reason ELSE messages.reason END,
+            due_at = coalesce(done.due_at, messages.due_at),
+            tries = tries + done.counts, claims = 0, lease_owner = NULL, lease_until = NULL,
+            provider_id = coalesce(done.provider_id, messages.provider_id),
+            sent_at = CASE WHEN done.state = 'accepted' THEN coalesce(sent_at, clock_timestamp()) ELSE sent_at END,
+            ended_at = CASE WHEN done.state = 'failed' THEN clock_timestamp() ELSE ended_at END
+       FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[],
+                   $7::integer[], $8::text[])
+            AS done (studio_id, message_id, token, state, reason, due_at, counts, provider_id)
+      WHERE messages.studio_id = done.studio_id AND messages.message_id = done.message_id
+        AND (messages.state = 'submitting' AND messages.lease_token = done.token
+             OR done.state = 'accepted' AND messages.state IN ('submitting', 'unknown')
+             OR done.provider_id IS NOT NULL AND messages.provider_id IS NULL
+                AND messages.state IN ('accepted', 'delivered', 'undelivered'))
+  RETURNING messages.studio_id, messages.message_id),
+facts AS (
+     UPDATE attempts
+        SET ended_at = clock_timestamp(), outcome = done.outcome, code = done.code, reason = done.reason,
+            provider_id = done.provider_id
+       FROM unnest($1::text[], $2::bigint[], $9::integer[], $10::text[], $11::text[], $5::text[], $8::text[])
+            AS done (studio_id, message_id, number, outcome, code, reason, provider_id)
+      WHERE attempts.studio_id = done.studio_id AND attempts.message_id = done.message_id
+        AND attempts.number = done.number
+        AND (attempts.outcome IS DISTINCT FROM 'accepted' OR done.outcome = 'accepted')),
+told AS (
+     INSERT INTO commands (studio_id, command_id, subject, verb, bucket, data)
+     SELECT report.studio_id, command_id, subject, verb, bucket, data
+       FROM unnest($12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[], $17::smallint[], $18::text[])
+            AS report (message_id, studio_id, command_id, subject, verb, bucket, data)
+       JOIN settled USING (studio_id, message_id)
+         ON CONFLICT DO NOTHING),
+stopped AS (
+     INSERT INTO consents (studio_id, channel, address, allowed, source, evidence)
+     SELECT studio_id, channel, address, false, 'provider', evidence
+       FROM unnest($19::text[], $20::text[], $21::text[], $22::text[])
+            AS said (studio_id, channel, address, evidence)),
+submitted AS (
+     UPDATE messages
+        SET state = 'submitting', asked = asked + 1, subject = ready.subject, body = ready.body,
+            lease_until = clock_timestamp() + $23
+       FROM unnest($24::text[], $25::bigint[], $26::bigint[], $27::timestamptz[], $28::text[], $29::text[],
+                   $30::bigint[], $31::bigint[], $32::bigint[])
+            AS ready (studio_id, message_id, token, until, subject, body, revision, version, client_version)
+      WHERE messages.studio_id = ready.studio_id AND messages.message_id = ready.message_id
+        AND messages.state = 'claimed' AND messages.lease_token = ready.token
+        AND coalesce(messages.lease_until, '-infinity') > clock_timestamp() + $33
+        AND ready.until > clock_timestamp()
+        AND (SELECT revision FROM studios WHERE studios.studio_id = ready.studio_id AND enabled) = ready.revision
+        AND (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = messages.kind
+                AND records.record_id = messages.record_id) = ready.version
+        AND (ready.client_version IS NULL
+             OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = 'client'
+                    AND records.record_id = messages.client_id) = ready.client_version)
+        AND coalesce((SELECT allowed FROM consents
+                       WHERE consents.studio_id = ready.studio_id AND consents.channel = messages.channel
+                         AND consents.address = messages.address
+                       ORDER BY consent_id DESC LIMIT 1), true)
+  RETURNING messages.studio_id, messages.message_id, messages.asked),
+logged AS (
+     INSERT INTO attempts (studio_id, message_id, number, key, lease_token, subject, body, html, started_at)
+     SELECT submitted.studio_id, submitted.message_id, submitted.asked, ready.key, ready.token, ready.subject,
+            ready.body, ready.html, clock_timestamp()
+       FROM submitted
+       JOIN unnest($24::text[], $25::bigint[], $26::bigint[], $34::text[], $28::text[], $29::text[], $35::text[])
+            AS ready (studio_id, message_id, token, key, subject, body, html)
+      USING (studio_id, message_id))
+SELECT message_id FROM submitted"""
+
+
+async def step(
+    tx: Connection, done: Sequence[Settled], ready: Sequence[Ready], *, lease: timedelta, margin: timedelta
+) -> set[int]:
+    """Write outcomes and pass the next messages; returns the ids of those that may now be sent, and must be.
+
+    `margin` is how much of its lease a message must have left. Whoever is not returned was changed meanwhile and
+    is to be decided again.
+    """
+    told = [(one.message_id, command) for one in done for command in one.told]
+    stops = [one for one in done if one.settlement.opted_out]
+    settlements = [one.settlement for one in done]
+    rows = await tx.fetch(
+        STEP,
+        [one.studio for one in done],
+        [one.message_id for one in done],
+        [one.token for one in done],
+        [one.state.value for one in settlements],
+        [one.reason for one in settlements],
+        [one.due_at for one in settlements],
+        [int(one.counts) for one in settlements],
+        [one.provider_id for one in settlements],
+        [one.number for one in done],
+        [one.outcome for one in settlements],
+        [one.code for one in settlements],
+        [message_id for message_id, _ in told],
+        *command_columns([command for _, command in told]),
+        [one.studio for one in stops],
+        [one.channel for one in stops],
+        [one.address for one in stops],
+        [one.settlement.reason for one in stops],
+        lease,
+        [one.case.studio.studio for one in ready],
+        [one.case.message_id for one in ready],
+        [one.case.token for one in ready],
+        [one.until for one in ready],
+        [one.subject for one in ready],
+        [one.body for one in ready],
+        [one.case.studio.revision for one in ready],
+        [one.case.record.version if one.case.record else None for one in ready],
+        [one.case.client.version if one.case.client else None for one in ready],
+        margin,
+        [one.key for one in ready],
+        [one.html for one in ready],
+    )
+    return {row[0] for row in rows}
+
+
+# After a lost answer to STEP: what was marked is ours alone, and we know that we did not send it.
+UNMARK = """
+UPDATE messages
+   SET state = 'queued', due_at = clock_timestamp(), lease_owner = NULL, lease_until = NULL,
+       reason = 'the database was away'
+ WHERE lease_owner = $1 AND state = 'submitting' AND message_id <> ALL ($2::bigint[]) AND lease_until IS NOT NULL
+RETURNING message_id"""
+
+
+async def unmark(tx: Connection, owner: UUID, *, started: Sequence[int]) -> list[int]:
+    """Put back what this worker marked but never began to send, because it did not learn that the mark stood."""
+    return [row[0] for row in await tx.fetch(UNMARK, owner, list(started))]
