@@ -89,6 +89,7 @@ class Delivery:
         self._came = asyncio.Event()  # an answer came
         self._since = BEGINNING
         self._look_at = self._swept = self._renewed = float("-inf")  # on the monotonic clock
+        self._refilling: asyncio.Task[None] | None = None
         self._strained = False  # the account's breaker has something against us
         self._doubtful: list[Ready] = []  # a step's answer was lost: what it marked is unmarked before anything else
 
@@ -117,13 +118,24 @@ class Delivery:
         self._came.clear()
         if self._doubtful:
             await self._unmark()
-        if len(self._ready) < self._slots and (self.wake.is_set() or time.monotonic() >= self._look_at):
-            self.wake.clear()
-            await self._refill()
+        self._tend_refill()
         await self._renew()
         return await self._step()
 
     # Claiming ---------------------------------------------------------------------------------------------
+
+    def _tend_refill(self) -> None:
+        """Keep messages at hand: claimed and prepared beside the sends, so that no slot waits for that."""
+        if self._refilling is not None:
+            if not self._refilling.done():
+                return
+            refilled, self._refilling = self._refilling, None
+            refilled.result()  # raises what it raised
+        if len(self._ready) < 2 * self._slots and (self.wake.is_set() or time.monotonic() >= self._look_at):
+            self.wake.clear()
+            self._look_at = time.monotonic() + POLL
+            self._refilling = asyncio.create_task(self._refill())
+            self._refilling.add_done_callback(lambda _: self._came.set())
 
     async def _refill(self) -> None:
         """Claim what is due and prepare it; put back what may not go now."""
@@ -246,6 +258,8 @@ class Delivery:
 
     async def _finish(self) -> None:
         """Give back what was not begun, wait for what was, and write down how it ended."""
+        if self._refilling is not None:
+            await asyncio.gather(self._refilling, return_exceptions=True)
         self._ready.clear()
         if self._flying:
             pending = [task for task in self._flying.values() if not task.done()]
