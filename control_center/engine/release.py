@@ -7,6 +7,7 @@ says is written: messages and commands, a later time, a person's review, or an e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -18,8 +19,9 @@ from control_center.domain.catalogue import Leg
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import Routing, possible, route
-from control_center.domain.record import Picture
+from control_center.domain.record import Picture, Record
 from control_center.domain.rules import Rule
+from control_center.domain.trigger import Trigger
 from control_center.engine.commands import of_leg
 from control_center.store import actions, commands, consents, db, messages, records, studios
 from control_center.store.actions import Due
@@ -87,7 +89,7 @@ class Release:
                 client = pictures.get(key) if key is not None else None
                 sending.append(_Sending(one, book, rule, picture, client))
             else:
-                _note(done, one, decision, by=by)
+                _note(done, one, decision, rule, by=by)
         await _address(tx, sending, done, now)
         await _write(tx, done, now=now, by=by)
         return done
@@ -108,6 +110,12 @@ class _Sending:
         trigger = self.rule.trigger
         return Cause(trigger.name, trigger.version, f"a-{self.due.action.action_id}", self.due.event_id)
 
+    @property
+    def addressed(self) -> tuple[Trigger, Record, Record | None, str]:
+        """What decides to whom it goes."""
+        client = self.client.record if self.client else None
+        return self.rule.trigger, self.picture.record, client, self.book.studio.country
+
 
 def _client_key(picture: Picture) -> Key | None:
     """Whose record it is: a client is its own; a record without one is nobody's."""
@@ -122,7 +130,7 @@ async def _pictures(tx: db.Connection, due: Sequence[Due]) -> dict[Key, Picture]
     return {**found, **(await records.get(tx, clients) if clients else {})}
 
 
-def _note(done: Released, one: Due, decision: Decision, *, by: str | None) -> None:
+def _note(done: Released, one: Due, decision: Decision, rule: Rule | None, *, by: str | None) -> None:
     """Write down a decision that sends nothing now. What a person may not process yet stays where it is."""
     action = one.action
     plan = Plan(
@@ -150,13 +158,13 @@ def _note(done: Released, one: Due, decision: Decision, *, by: str | None) -> No
             raise AssertionError("what may be sent is addressed, not noted")
     done.changes.append((one.studio, Change(action, plan)))
     if plan.state in (State.LAPSED, State.EXPIRED):
-        done.asked.append(_lapsed(one, plan))
+        done.asked.append(_lapsed(one, plan, rule))
 
 
-def _lapsed(one: Due, plan: Plan) -> Command:
+def _lapsed(one: Due, plan: Plan, rule: Rule | None) -> Command:
     """The report that an action ended without a send."""
     action = f"a-{one.action.action_id}"
-    cause = Cause(None, plan.trigger_version, action, one.event_id)
+    cause = Cause(rule.trigger.name if rule else None, plan.trigger_version, action, one.event_id)
     data = {"action": action, "state": plan.state.value, "reason": plan.reason}
     # An action may lapse, return and lapse again: each time is a report of its own.
     of = f"{action} {plan.state.value} {plan.due_at.isoformat()} {plan.reason}"
@@ -165,28 +173,9 @@ def _lapsed(one: Due, plan: Plan) -> Command:
 
 async def _address(tx: db.Connection, sending: Sequence[_Sending], done: Released, now: datetime) -> None:
     """Turn actions that may go into messages and commands; one without any address ends with the reason."""
-    asked = {
-        (one.due.studio, channel, address)
-        for one in sending
-        for channel, address in possible(
-            one.rule.trigger,
-            one.picture.record,
-            one.client.record if one.client else None,
-            one.book.studio.country,
-        )
-    }
-    stopped = await consents.stopped(tx, sorted(asked))
-    for one in sending:
-        studio = one.due.studio
-        routing = route(
-            one.rule.trigger,
-            one.picture.record,
-            one.client.record if one.client else None,
-            one.book.studio.country,
-            lambda channel, address, studio=studio: (studio, channel, address) in stopped,  # type: ignore[misc]
-        )
+    for one, routing in await _routed(tx, sending):
         if routing.empty:
-            _note(done, one.due, Expire(routing.reason or "no route"), by=None)
+            _note(done, one.due, Expire(routing.reason or "no route"), one.rule, by=None)
             continue
         done.released.append((one.due, routing.reason))
         done.made.extend(_messages(one, routing))
@@ -195,6 +184,29 @@ async def _address(tx: db.Connection, sending: Sequence[_Sending], done: Release
                 leg, one.rule.trigger, one.picture, one.client, book=one.book, cause=one.cause, now=now
             )
             done.asked.append(asked_of_crm)
+
+
+async def _routed(tx: db.Connection, sending: Sequence[_Sending]) -> list[tuple[_Sending, Routing]]:
+    """Where each goes. Few addresses ever say STOP: first as if none had, then anew for those where one has."""
+    routes = [(one, _route(one, frozenset())) for one in sending]
+    reached = {(one.due.studio, box.leg.value, box.address) for one, routing in routes for box in routing.letterboxes}
+    stopped = await consents.stopped(tx, sorted(reached))
+    if not stopped:
+        return routes
+    anew = [
+        one
+        for one, routing in routes
+        if any((one.due.studio, box.leg.value, box.address) in stopped for box in routing.letterboxes)
+    ]
+    others = {(one.due.studio, channel, address) for one in anew for channel, address in possible(*one.addressed)}
+    stopped |= await consents.stopped(tx, sorted(others - reached))
+    changed = {one.due.action.action_id: _route(one, stopped) for one in anew}
+    return [(one, changed.get(one.due.action.action_id, routing)) for one, routing in routes]
+
+
+def _route(one: _Sending, stopped: AbstractSet[tuple[str, str, str]]) -> Routing:
+    studio = one.due.studio
+    return route(*one.addressed, lambda channel, address: (studio, channel, address) in stopped)
 
 
 def _messages(one: _Sending, routing: Routing) -> list[messages.New]:
