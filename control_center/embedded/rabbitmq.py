@@ -62,6 +62,7 @@ class Rabbitmq:
         self._mapper: Process | None = None
         self._occupancy: Occupancy | None = None
         self._url = ""
+        self.scripts = Path()  # where rabbitmqctl of a started node is
 
     @property
     def url(self) -> str:
@@ -78,6 +79,7 @@ class Rabbitmq:
         if binaries is None:
             raise ConfigurationError("no RabbitMQ found: set CONTROL_CENTER_BROKER_URL, or " + debian.HINT)
         account = borrowed_account("rabbitmq")
+        self.scripts = _scripts(binaries, account)
         place = locate(self._base, account)
         occupancy = Occupancy(self._base, "RabbitMQ")
         await occupancy.begin()
@@ -127,7 +129,7 @@ class Rabbitmq:
         if not await until(mapped, within=10, unless_ended=self._mapper):
             raise ConfigurationError(f"Erlang's port mapper did not start:\n{tail(place / 'epmd.log')}")
         self._node = await spawn(
-            [_script(binaries, account)],
+            [self.scripts / "rabbitmq-server"],
             account=account,
             on_our_death=signal.SIGKILL,  # a SIGTERM that comes while it boots is never acted on
             log=log,
@@ -155,14 +157,14 @@ def find_rabbitmq() -> RabbitmqBinaries | None:
     return None
 
 
-def _script(binaries: RabbitmqBinaries, account: Account | None) -> Path:
-    """The start script, by a path without spaces, for it does not quote its own."""
+def _scripts(binaries: RabbitmqBinaries, account: Account | None) -> Path:
+    """The folder of RabbitMQ's scripts, by a path without spaces, for they do not quote their own."""
     if " " not in str(binaries.sbin):
-        return binaries.sbin / "rabbitmq-server"
+        return binaries.sbin
     link = short_folder(digest(binaries.sbin), account) / "rabbitmq"
     link.unlink(missing_ok=True)
     link.symlink_to(binaries.sbin.parent)
-    return link / "sbin" / "rabbitmq-server"
+    return link / "sbin"
 
 
 def _environment(binaries: RabbitmqBinaries, place: Path, account: Account | None, *, port: int) -> dict[str, str]:

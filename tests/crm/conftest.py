@@ -14,7 +14,7 @@ import pytest
 
 from control_center.crm.connection import connect
 from control_center.crm.topology import Topology, declare
-from control_center.embedded import Rabbitmq, find_rabbitmq
+from control_center.embedded import Rabbitmq
 
 Operate = Callable[..., Awaitable[str]]
 
@@ -61,12 +61,10 @@ def operate() -> Operate:
 
 
 async def _rabbitmqctl(broker: Rabbitmq, *words: str) -> str:
-    binaries = find_rabbitmq()
-    assert binaries is not None
     assert broker.pid is not None
     env, account = _circumstances(broker.pid)
     process = await asyncio.create_subprocess_exec(
-        binaries.sbin / "rabbitmqctl",
+        broker.scripts / "rabbitmqctl",
         "-q",
         *words,
         env=env,

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import pytest
 
-from control_center.embedded import Postgres, Rabbitmq, find_rabbitmq
+from control_center.embedded import Postgres, Rabbitmq
 from tests.support import broker as crm
 from tests.support.installation import Installation
 
@@ -157,8 +157,6 @@ async def to_kill(folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq)
 
 async def write_down(server: Rabbitmq) -> None:
     """Make the node write down now which queues it has. Run with the environment and the account of the node."""
-    binaries = find_rabbitmq()
-    assert binaries is not None
     assert server.pid is not None
     node = Path(f"/proc/{server.pid}")
     told = node.joinpath("environ").read_text("utf-8").split("\0")
@@ -167,7 +165,7 @@ async def write_down(server: Rabbitmq) -> None:
         {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
     )
     process = await asyncio.create_subprocess_exec(
-        *(binaries.sbin / "rabbitmqctl", "-q", "eval", WRITE_DOWN),
+        *(server.scripts / "rabbitmqctl", "-q", "eval", WRITE_DOWN),
         env=dict(entry.split("=", 1) for entry in told if "=" in entry),
         cwd="/",
         stdout=asyncio.subprocess.PIPE,

@@ -113,15 +113,16 @@ async def test_wrong_use_exits_two_and_says_how(folder: Path) -> None:
 
 async def test_without_its_database_nothing_starts_and_one_line_says_so(install: Install, folder: Path) -> None:
     here = Installation(folder / "one", database_url=f"postgresql://cc:{SECRET}@{REFUSING}/cc", broker_url="none")
-    await _each(
-        here,
-        {
-            words: fails("PostgreSQL", "does not answer")
-            for words in (("run",), ("migrate",), ("messages", "list"), ("triggers", "list"), ("explain", "m-1"))
-        },
-    )
-    done = await carry_out([sys.executable, "-m", "workers", "sms"], env=here.environment(), cwd=here.folder)
-    fails("workers sms", "PostgreSQL")(done)
+    # A service waits a while for a database that comes up after it, so the two of them wait side by side.
+    worker = carry_out([sys.executable, "-m", "workers", "sms"], env=here.environment(), cwd=here.folder, within=90)
+    service = here.cli("run", within=90)
+    by_hand: dict[tuple[str, ...], Callable[[Done], None]] = {
+        words: fails("PostgreSQL", "does not answer")
+        for words in (("migrate",), ("messages", "list"), ("triggers", "list"), ("explain", "m-1"))
+    }
+    delivering, running, _ = await asyncio.gather(worker, service, _each(here, by_hand))
+    fails("workers sms", "PostgreSQL")(delivering)
+    fails("control-center run", "PostgreSQL", "does not answer")(running)
     assert not (here.data_dir / "endpoints.json").exists()
 
     empty = await install(broker_url="none", furnished=False)
