@@ -15,6 +15,9 @@ import structlog
 log = structlog.get_logger(__name__)
 
 DRAIN = 25.0  # seconds that duties have to finish what they began
+# Seconds within which a second signal is taken for the first: when a parent with threads is killed, the kernel tells
+# its children once for each thread.
+ECHO = 1.0
 
 
 def now() -> datetime:
@@ -38,6 +41,7 @@ class Service:
     def __init__(self, *, drain: float = DRAIN) -> None:
         self.stop = asyncio.Event()
         self._drain = drain
+        self._told_at = float("-inf")  # on the loop's clock
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
 
@@ -69,6 +73,9 @@ class Service:
                 loop.remove_signal_handler(number)
 
     def _signalled(self) -> None:
+        told_before, self._told_at = self._told_at, asyncio.get_running_loop().time()
+        if self.stop.is_set() and self._told_at - told_before < ECHO:
+            return
         if self.stop.is_set():
             log.warning("service.hurried")
             for task in self._tasks:

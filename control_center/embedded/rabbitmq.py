@@ -141,7 +141,8 @@ class Rabbitmq:
 
         if not await until(speaks_amqp, within=START_SECONDS, unless_ended=self._node):
             raise ConfigurationError(f"RabbitMQ did not start; the end of {log}:\n{tail(log)}")
-        self._url = f"amqp://guest:guest@127.0.0.1:{port}/?heartbeat=10"
+        # Without a path: some clients read a lone slash as a virtual host without a name.
+        self._url = f"amqp://guest:guest@127.0.0.1:{port}"
         return self._url
 
 

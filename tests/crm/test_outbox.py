@@ -184,7 +184,7 @@ async def test_a_confirmation_that_does_not_come_leaves_the_command_unconfirmed(
 
 
 async def test_a_broker_that_freezes_with_commands_in_flight_leaves_them_unconfirmed(broker_to_kill: Rabbitmq) -> None:
-    outbox = Outbox(broker_to_kill.url.replace("heartbeat=10", "heartbeat=1"), patience=60)
+    outbox = Outbox(f"{broker_to_kill.url}?heartbeat=1", patience=60)
     assert kinds(await outbox.publish([a_command(0)])) == [Published]
     assert broker_to_kill.pid is not None
 

@@ -136,7 +136,7 @@ async def test_a_wrong_password_is_a_matter_of_configuration(broker_url: str) ->
 
 async def test_a_wrong_virtual_host_is_asked_for(broker_url: str) -> None:
     with pytest.raises(BrokerAway, match="virtual host"):
-        await connect(broker_url.replace("/?", "/nowhere?"), "test")
+        await connect(f"{broker_url}/nowhere", "test")
 
 
 async def test_an_address_of_another_kind_is_refused() -> None:

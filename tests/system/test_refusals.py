@@ -111,25 +111,32 @@ async def test_wrong_use_exits_two_and_says_how(folder: Path) -> None:
     assert not here.data_dir.exists()
 
 
-async def test_without_its_database_nothing_starts_and_one_line_says_so(install: Install, folder: Path) -> None:
-    here = Installation(folder / "one", database_url=f"postgresql://cc:{SECRET}@{REFUSING}/cc", broker_url="none")
-    # A service waits a while for a database that comes up after it, so the two of them wait side by side.
-    worker = carry_out([sys.executable, "-m", "workers", "sms"], env=here.environment(), cwd=here.folder, within=90)
-    service = here.cli("run", within=90)
-    by_hand: dict[tuple[str, ...], Callable[[Done], None]] = {
-        words: fails("PostgreSQL", "does not answer")
-        for words in (("migrate",), ("messages", "list"), ("triggers", "list"), ("explain", "m-1"))
-    }
-    delivering, running, _ = await asyncio.gather(worker, service, _each(here, by_hand))
-    fails("workers sms", "PostgreSQL")(delivering)
-    fails("control-center run", "PostgreSQL", "does not answer")(running)
-    assert not (here.data_dir / "endpoints.json").exists()
+def _without_database(folder: Path) -> Installation:
+    return Installation(folder / "one", database_url=f"postgresql://cc:{SECRET}@{REFUSING}/cc", broker_url="none")
+
+
+async def test_without_its_database_a_verb_fails_in_one_line_and_an_empty_one_is_not_filled_unasked(
+    install: Install, folder: Path
+) -> None:
+    here = _without_database(folder)
+    verbs: list[tuple[str, ...]] = [("migrate",), ("messages", "list"), ("triggers", "list"), ("explain", "m-1")]
+    await _each(here, dict.fromkeys(verbs, fails("PostgreSQL", "does not answer")))
 
     empty = await install(broker_url="none", furnished=False)
     fails("control-center migrate")(await empty.cli("run"))
     fails("control-center migrate")(await empty.cli("messages", "list"))
     assert await empty.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
     fails("there is no message", "m-1")(await (await install()).cli("messages", "show", "m-1"))
+
+
+@pytest.mark.long
+async def test_without_its_database_a_service_waits_a_while_and_then_says_so_in_one_line(folder: Path) -> None:
+    here = _without_database(folder)
+    worker = carry_out([sys.executable, "-m", "workers", "sms"], env=here.environment(), cwd=here.folder, within=90)
+    delivering, running = await asyncio.gather(worker, here.cli("run", within=90))
+    fails("workers sms", "PostgreSQL")(delivering)
+    fails("control-center run", "PostgreSQL", "does not answer")(running)
+    assert not (here.data_dir / "endpoints.json").exists()
 
 
 async def test_without_its_broker_it_runs_is_not_ready_and_says_so_in_one_line_a_try(install: Install) -> None:

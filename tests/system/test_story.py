@@ -30,7 +30,7 @@ async def test_an_event_that_a_foreign_program_publishes_becomes_one_text_with_a
     here, program = running
     body = booking("4711", number=3)
     amqp = await asyncio.create_subprocess_exec(
-        needs("amqp-publish"), "--url", here.broker_url.partition("/?")[0], "-e", "crm.events",
+        needs("amqp-publish"), "--url", here.broker_url, "-e", "crm.events",
         "-r", "main.session.created", "-C", "application/cloudevents+json", "-p", "-b", body.decode(),
     )  # fmt: skip
     assert await amqp.wait() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
@@ -33,14 +34,14 @@ class Sandbox:
 
     async def submit(self, message: Mail) -> Outcome:
         verdict = sandbox.verdict(message.to, message.key)
-        wait = self._latency + (self._slow if verdict.slow else timedelta())
-        if wait and await self._is_closed_within(wait):
-            return NotSent("sandbox: closed")
+        if verdict.slow:
+            await self._wait(self._slow)
         if verdict.accepts:
             try:
                 append(self._outbox, sandbox.outbox_line(message, self._clock()))
             except OSError as error:
                 return NotSent(f"sandbox: {error.strerror}")
+        await self._wait(self._latency)  # of the answer: what was taken stays taken, whoever is killed meanwhile
         return verdict.outcome
 
     async def lookup(self, message: Mail, known: Collection[str] = ()) -> Lookup:  # noqa: ARG002 - as every channel
@@ -49,12 +50,11 @@ class Sandbox:
     async def close(self) -> None:
         self._closed.set()
 
-    async def _is_closed_within(self, wait: timedelta) -> bool:
-        try:
-            await asyncio.wait_for(self._closed.wait(), wait.total_seconds())
-        except TimeoutError:
-            return False
-        return True
+    async def _wait(self, wait: timedelta) -> None:
+        """As long as that, or until we are closed: what it pretends to think about is over then."""
+        if wait:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), wait.total_seconds())
 
 
 def append(outbox: Path, line: bytes) -> None:
