@@ -13,7 +13,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -72,7 +71,7 @@ def test_systemd_understands_every_line(needs: Needs, tmp_path: Path) -> None:
     analyze = needs("systemd-analyze")
     for unit in UNITS:  # the programs are not installed here
         text = (SYSTEMD / unit).read_text("utf-8")
-        (tmp_path / unit).write_text(re.sub(r"/opt/control-center/bin/[\w-]+", sys.executable, text), "utf-8")
+        (tmp_path / unit).write_text(re.sub(r"/opt/control-center/bin/[\w-]+", "/bin/true", text), "utf-8")
 
     said = subprocess.run(
         [analyze, "verify", "--man=no", *(tmp_path / unit for unit in UNITS)],
