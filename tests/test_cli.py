@@ -352,7 +352,7 @@ async def test_workers_read_a_secret_where_their_parent_did(here: Installation) 
 async def test_run_says_where_to_look_and_makes_the_first_studio(bare: Installation) -> None:
     await bare.done("migrate")
     running = await bare.run("web", studio="north", country="CA")
-    assert re.search(r"http://127\.0\.0\.1:\d+", await running.wait_for_words("console"))
+    assert re.search(r"http://127\.0\.0\.1:\d+", await running.wait_for_words("HTTP API"))
     assert [one["id"] for one in (await bare.json("studios", "list"))["items"]] == ["north"]
     await bare.api("GET", "/messages", studio="north")
     await running.stop()

@@ -11,7 +11,7 @@ from control_center.settings import Settings
 def look(settings: Settings, endpoints: Endpoints) -> None:
     """Say where to look, once everything is up."""
     lines = {
-        "console, API": endpoints.http,
+        "HTTP API": endpoints.http,
         "API token": endpoints.api_token_file if endpoints.http else "",
         "database": servers.masked(endpoints.database_url),
         "broker": servers.masked(endpoints.broker_url) or "none: events come over HTTP",

@@ -144,7 +144,7 @@ async def test_without_its_broker_it_runs_is_not_ready_and_says_so_in_one_line_a
     program = await here.start("control_center", "run", "engine", "web")
     away = await program.wait_for("inbox.broker_away")
     assert away["level"] == "warning"
-    words = await program.wait_for_words("console, API")
+    words = await program.wait_for_words("HTTP API")
     async with aiohttp.ClientSession() as session, session.get(f"{words.split()[-1]}/readyz") as answer:
         said = await answer.json()
         assert answer.status == 503
