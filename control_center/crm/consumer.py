@@ -86,14 +86,13 @@ class Consumer:
         if self._tag is not None and self._prefetch == prefetch:
             return
         async with answering("consuming"):
-            former = self._tag
-            # A window holds for consumers started after it, so a wider one means a second consumer. The first ends
-            # afterwards and keeps what it has out: acknowledging goes by channel, not by consumer.
+            # A window holds for consumers started after it, so a wider one means another consumer. The first ends
+            # before it: while there are two, the broker deals messages out in turn and they overtake one another.
+            # What the first has out stays out: acknowledging goes by channel, not by consumer.
+            await self.detach()
             await self._channel.basic_qos(prefetch_count=prefetch)
             self._tag = (await self._channel.basic_consume(self._queue, self._receive)).consumer_tag
             self._prefetch = prefetch
-            if former is not None:
-                await self._channel.basic_cancel(former)
 
     async def detach(self) -> None:
         """Take no more; what is held stays held, neither acknowledged nor given back."""

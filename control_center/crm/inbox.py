@@ -255,6 +255,8 @@ class Inbox:
             return None
         if consumer is None:
             return None if self._obstacle is None else str(self._obstacle)
+        if not consumer.attached:  # it is widening its window, or already lost and about to be replaced
+            return None
         try:
             census = await consumer.census()
         except BrokerAway:
