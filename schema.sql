@@ -248,6 +248,8 @@ create index messages_leased on messages (lease_until) where lease_until is not 
 create index messages_by_provider_id on messages (account, provider_id) where provider_id is not null;
 -- serves store.breakers.RETURN_HELD: what waits for an account''s breaker
 create index messages_held on messages (account, message_id) where state = 'held';
+-- serves store.expiry.EXPIRE_MESSAGES: what waits and is of no use any more
+create index messages_expiring on messages (use_by) where state in ('queued', 'held');
 -- serves store.receipts.FIND: our reference at a provider names a message, not its studio. A studio's list, newest
 -- first, is the primary key read backwards.
 create index messages_by_number on messages (message_id);

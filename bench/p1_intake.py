@@ -74,7 +74,7 @@ async def _run(context: Context, module: str, dsn: str, queue: str, count: int) 
 
 async def contend(options: dict[str, Any]) -> dict[str, Any]:
     """The product's own inbox and intake, as its daemon joins them, logs included."""
-    pool = await db.open_pool(options["dsn"], application="bench")
+    pool = await db.open_hot_pool(options["dsn"], application="bench")
     intake = Intake(pool, now)
     stop, stretch, left = asyncio.Event(), child.Stretch(), options["count"]
 

@@ -57,13 +57,12 @@ async def measure(context: Context) -> list[Row]:
 
 async def contend(options: dict[str, Any]) -> dict[str, Any]:
     """Release until nothing more is due."""
-    pool = await db.open_pool(options["dsn"], application="bench")
+    pool = await db.open_hot_pool(options["dsn"], application="bench")
     release = Release(pool, now)
     await child.ready()
     stretch = child.Stretch()
     stretch.begin()
-    while await release.run_once():
-        pass
+    await release.catch_up()
     result = stretch.end()
     await pool.close()
     return result

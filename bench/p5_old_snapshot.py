@@ -97,7 +97,7 @@ class _Timed(Delivery):
 async def contend(options: dict[str, Any]) -> dict[str, Any]:
     """Deliver `jobs` messages and look at the claims of the beginning and of the end."""
     jobs = options["jobs"]
-    pool = await db.open_pool(options["dsn"], application="bench")
+    pool = await db.open_hot_pool(options["dsn"], application="bench")
     provider = _Taken()
     delivery = _Timed(pool, provider, account=seeds.ACCOUNT, owner=uuid4(), clock=now, slots=64)
     stop = asyncio.Event()

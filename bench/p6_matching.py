@@ -62,7 +62,7 @@ async def _run(context: Context, template: str, count: int) -> Run:
 async def contend(options: dict[str, Any]) -> dict[str, Any]:
     """Take in `count` events batch by batch, without a broker; and plan them once more without a database."""
     bodies = [body for _, body in Crm().events(options["count"])]
-    pool = await db.open_pool(options["dsn"], application="bench")
+    pool = await db.open_hot_pool(options["dsn"], application="bench")
     books = Rulebooks()
     begun = time.monotonic()
     async with db.session(pool) as connection:

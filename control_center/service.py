@@ -55,13 +55,17 @@ class Service:
         """Call this when all duties have ended, the newest first."""
         self._closers.append(close)
 
-    async def run(self, *, ready: str = "") -> None:
-        """Live until SIGTERM or SIGINT. A second signal no longer waits for what was begun."""
+    async def run(self, *, ready: str = "", announce: Callable[[], None] = lambda: None) -> None:
+        """Live until SIGTERM or SIGINT. A second signal no longer waits for what was begun.
+
+        `ready` is what systemd shows; `announce` is called once a signal would end us in order.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         watchdog = asyncio.create_task(self._feed_watchdog())
         notify_systemd(f"READY=1\nSTATUS={ready}")
+        announce()
         try:
             await self._until_stopped()
         finally:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import aio_pika
 import asyncpg
+import hypothesis
 import pytest
 from _pytest.outcomes import Skipped  # `pytest.skip.Exception`, under the name that carries its type
 
@@ -51,6 +52,9 @@ RUNS_NOT_HERE: Final = (
 Needs = Callable[[str], Path]
 NOT_RUN: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 
+# Of each law, in a run of seconds; hypothesis' own number, or that which a test names, in a long one.
+EXAMPLES: Final = 25
+
 
 class NotHere(Skipped):
     """Skips a test for want of a program, so that the end of the run can say what was not run."""
@@ -73,6 +77,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_RUN] = {}
+    if not config.getoption("--long"):
+        hypothesis.settings.register_profile("seconds", hypothesis.settings(), max_examples=EXAMPLES)
+        hypothesis.settings.load_profile("seconds")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

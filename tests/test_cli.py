@@ -99,6 +99,11 @@ async def test_wrong_use_exits_with_2(tmp_path: Path) -> None:
         "run engin",
         "explain",
         "consents record +13125550188 --evidence x",
+        "actions delete",
+        "actions delete a-1 --all",
+        "actions delete a-1 --trigger Booked",
+        "actions delete --all --trigger Booked",
+        "actions delete --all --expect -1",
     ):
         done = await Installation(tmp_path).cli(*words.split())
         assert (done.code, bool(done.err)) == (2, True), words
@@ -263,7 +268,9 @@ async def test_an_event_becomes_a_text_and_everything_can_be_asked_about_it(here
     assert {one["state"] for one in messages} == {"delivered"}
     shown = await here.json("messages", "show", messages[0]["id"])
     assert [one["outcome"] for one in shown["attempt_list"]] == ["accepted"]
-    assert "delivered" in (await here.done("explain", messages[0]["id"])).out
+    told = (await here.done("explain", messages[1]["id"])).out
+    assert "delivered" in told
+    assert all(one in told for one in ("[e-1]", messages[1]["id"], messages[1]["action"])), told
     assert "Booked" in (await here.done("explain", "--trigger", "Booked", "--record", "session/s-1")).out
     assert len((await here.json("sandbox", "outbox"))["items"]) == 2
     assert [one["id"] for one in (await here.json("events", "list"))["items"]] == ["e-2", "e-1"]
@@ -274,7 +281,7 @@ async def test_an_event_becomes_a_text_and_everything_can_be_asked_about_it(here
     kept, gone = review[0]["id"], review[1]["id"]
     assert (await here.json("actions", "skip", kept))["items"][0]["state"] == "review"
     assert (await here.json("actions", "delete", gone))["items"][0]["state"] == "deleted"
-    assert (await here.json("actions", "process", "--trigger", "By hand"))["items"][0]["state"] == "released"
+    assert (await here.json("actions", "process", "--trigger", "By hand", "--yes"))["done"] == 1
     await here.sent(3)
 
     members = family(running.pid)
@@ -282,6 +289,45 @@ async def test_an_event_becomes_a_text_and_everything_can_be_asked_about_it(here
     assert running.code == 0
     assert not endpoints.exists()
     assert still_running(members) == []
+
+
+async def test_a_list_is_decided_on_only_as_it_was_counted(here: Installation) -> None:
+    await here.done("triggers", "apply", str(here.write("hand.toml", REVIEWED)), "--yes")
+    await here.sql(
+        "INSERT INTO actions (studio_id, kind, record_id, trigger_id, occurrence, trigger_version, state,"
+        " activation_at, due_at, use_by) SELECT 'main', 'session', n::text, trigger_id, 'x', 1, state, at, at, at"
+        " FROM triggers, (VALUES (1, 'review', '2027-06-05 05:00Z'::timestamptz), (2, 'held', '2027-06-06 05:00Z'),"
+        " (3, 'review', '2027-06-07 05:00Z'), (4, 'planned', '2027-06-08 05:00Z')) AS made (n, state, at)"
+        " WHERE name = 'By hand'"
+    )
+
+    async def told(*words: str) -> tuple[int, str]:
+        done = await here.cli("actions", *words)
+        return done.code, done.complaint if done.code == 1 else done.out.splitlines()[0]
+
+    by_hand = ("delete", "--trigger", "By hand")
+    assert "say --yes to delete 3 actions (1 in held, 2 in review) without asking" in (await told(*by_hand))[1]
+    code, complaint = await told(*by_hand, "--yes", "--expect", "2")
+    assert (code, "2 were expected and the list has 3 (1 held, 2 review): nothing was done" in complaint) == (1, True)
+    assert "'soon' is not a time" in (await told(*by_hand, "--due-from", "soon", "--yes"))[1]
+    assert (
+        "leaves out nothing"
+        in (
+            await told("delete", *(word for one in ("planned", "review", "held") for word in ("--state", one)), "--yes")
+        )[1]
+    )
+    assert (await here.cli("actions", "delete", "--state", "review", "--trigger", "", "--yes")).code == 2
+    assert await here.value("SELECT count(*) FROM actions WHERE state = 'deleted'") == 0
+
+    # Midnight in Chicago: the first and the second day are due before the third.
+    days = ("--due-from", "2027-06-05", "--due-before", "2027-06-07")
+    listed = (await here.json("actions", "list", *days))["items"]
+    assert {one["record"] for one in listed} == {"session/1", "session/2"}
+    assert await told("skip", "--all") == (0, "3 of 3 left where they are")
+    assert await told(*by_hand, *days, "--yes", "--expect", "2") == (0, "2 of 2 deleted")
+    assert await told("delete", "--all", "--yes") == (0, "1 of 1 deleted")
+    assert await told("process", "--all", "--yes") == (0, "nothing waits for a person there")
+    assert await told("process", "--trigger", "By hand", "--state", "planned", "--yes") == (0, "0 of 1 released")
 
 
 @pytest.mark.process

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
+import structlog
 import uvloop
 
 from control_center import logs, settings
@@ -17,7 +18,7 @@ from control_center.domain.wire import smtp, twilio
 from control_center.loop import Loop, first_of
 from control_center.service import Service, now
 from control_center.settings import Account, Settings
-from control_center.store import db, migrate
+from control_center.store import db, messages, migrate
 from workers.delivery import Channel, Delivery
 from workers.email.sandbox import Sandbox as MailSandbox
 from workers.email.smtp import Smtp
@@ -25,8 +26,9 @@ from workers.inquiry import Inquiry
 from workers.sms.sandbox import Sandbox as TextSandbox
 from workers.sms.twilio import Twilio
 
+log = structlog.get_logger(__name__)
+
 CHANNELS: Final = ("sms", "email")
-WORK_CHANNEL: Final = "control_center_work"  # where release says that there are messages; `engine` is not ours to see
 # How long a call may take before a worker counts as lost: a relay may think for ten minutes about the last dot.
 LONGEST_MAIL: Final = timedelta(minutes=12)
 LONGEST_TEXT: Final = timedelta(seconds=30)
@@ -90,12 +92,12 @@ async def serve(chosen: Settings, channel: str) -> None:
     await migrate.check(dsn)
     carriers = chosen.carriers(channel)
     slots = sum(account.slots for account in carriers.values())
-    pool = await db.open_pool(dsn, application=f"control-center {channel} worker", size=max(2, min(10, slots)))
+    pool = await db.open_hot_pool(dsn, application=f"control-center {channel} worker", size=max(2, min(10, slots)))
     life.on_close(pool.close)
     deliveries = [_start(life, chosen, pool, f"{channel}/{name}", one) for name, one in carriers.items()]
 
     work = asyncio.Event()
-    listener = db.Listener(dsn, {WORK_CHANNEL: work}, application=f"control-center {channel} worker wakes")
+    listener = db.Listener(dsn, {messages.WORK_CHANNEL: work}, application=f"control-center {channel} worker wakes")
     life.on_close(listener.close)
 
     async def tend() -> float:
@@ -104,7 +106,11 @@ async def serve(chosen: Settings, channel: str) -> None:
 
     life.start("listen", Loop("listen", tend, life.stop, away=db.AWAY).run())
     life.start("wake", _pass_on(work, deliveries, life.stop))
-    await life.run(ready=f"delivering {', '.join(f'{channel}/{name}' for name in carriers)}")
+    accounts = [f"{channel}/{name}" for name in carriers]
+    await life.run(
+        ready=f"delivering {', '.join(accounts)}",
+        announce=lambda: log.info("worker.ready", channel=channel, accounts=accounts),
+    )
 
 
 def _start(life: Service, chosen: Settings, pool: db.Pool, name: str, account: Account) -> Delivery:

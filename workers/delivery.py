@@ -295,6 +295,7 @@ def _tell(case: Case, state: State, reason: str, *, due_at: datetime | None = No
     log.info(
         _EVENTS[state],
         studio=case.studio.studio,
+        trigger=case.about.trigger,
         message=f"m-{case.message_id}",
         action=f"a-{case.action_id}",
         record=f"{case.record.kind}/{case.record.record_id}" if case.record else None,

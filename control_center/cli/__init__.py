@@ -13,6 +13,7 @@ from control_center.cli import (
     consents,
     emitting,
     events,
+    logs,
     messages,
     running,
     studios,
@@ -28,7 +29,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (running, emitting, why, events, actions, messages, blackouts, triggers, templates, studios, consents):
+for part in (
+    running,
+    emitting,
+    why,
+    logs,
+    events,
+    actions,
+    messages,
+    blackouts,
+    triggers,
+    templates,
+    studios,
+    consents,
+):
     part.add_to(app)
 
 

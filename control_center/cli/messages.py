@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from control_center.cli.actions import number_of, record_of
 from control_center.cli.aim import Aim, show
+from control_center.cli.narrowing import number_of, record_of
 from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import Malformed, NotFound

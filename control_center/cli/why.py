@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from control_center.cli.aim import Aim, show
 from control_center.cli.tables import as_json, local
 from control_center.cli.verbs import verb
+
+if TYPE_CHECKING:
+    from control_center.engine.explain_words import Step
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,4 +46,10 @@ async def explain(
         return
     show(told.sentence)
     for step in told.steps:
-        show(f"  {local(zone, step.at)}  {step.text}")
+        show(f"  {local(zone, step.at)}  {step.text}{_ids(step)}")
+
+
+def _ids(step: Step) -> str:
+    """The ids that a step is about and does not name itself, to go on asking by."""
+    unnamed = [one for one in step.ids if not re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", step.text)]
+    return f"  [{', '.join(unnamed)}]" if unnamed else ""

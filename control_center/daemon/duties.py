@@ -27,10 +27,11 @@ TEND: Final = 15.0
 
 @dataclass(slots=True)
 class Duties:
-    """Starts duties on one process' life. `loops` and `inbox` are what readiness looks at."""
+    """Starts duties on one process' life, the spine on the `hot` pool. Readiness looks at `loops` and `inbox`."""
 
     life: Service
     pool: db.Pool
+    hot: db.Pool
     dsn: str
     broker_url: str
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -39,15 +40,15 @@ class Duties:
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
-        self.intake = Intake(self.pool, now)
+        self.intake = Intake(self.hot, now)
 
     def release(self) -> None:
         """SPINE 2, whenever something is due: by its own clock, or woken by an intake anywhere."""
-        release = Release(self.pool, now)
+        release = Release(self.hot, now)
 
         async def work() -> float:
             if await release.run_once():
-                return 0.0
+                await release.catch_up()
             due = await release.next_due()
             # What is due and not ours is another release's; its transaction is short.
             return POLL if due is None else min(POLL, max(0.05, (due - now()).total_seconds()))
@@ -99,8 +100,6 @@ class Duties:
 
     async def _take_in(self, bodies: Sequence[bytes]) -> list[Dead]:
         taken = await self.intake.take_in(bodies)
-        if taken.due_now:
-            self.wake.set()
         return [Dead(dead.body, dead.reason, dead.field) for dead in taken.dead]
 
     def _start(self, loop: Loop) -> None:

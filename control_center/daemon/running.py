@@ -48,11 +48,11 @@ async def run(
     async with AsyncExitStack() as stack:
         dsn, broker_url = await stack.enter_async_context(_ground(settings, say))
         life = Service()
-        pool = await stack.enter_async_context(_pool(dsn))
+        pool, hot = await stack.enter_async_context(_pools(dsn))
         if prepare is not None:
             await prepare(pool)
         await first_studio(pool, settings)
-        duties = Duties(life, pool, dsn, broker_url)
+        duties = Duties(life, pool, hot, dsn, broker_url)
         http = await served(settings, duties) if "web" in roles else ""
         _start(settings, roles, duties)
         endpoints = Endpoints(http, str(settings.data_dir / place.TOKEN), dsn, broker_url, os.getpid())
@@ -96,9 +96,11 @@ async def _ground(settings: Settings, say: Say) -> AsyncIterator[tuple[str, str]
 
 
 @asynccontextmanager
-async def _pool(dsn: str) -> AsyncIterator[db.Pool]:
-    pool = await db.open_pool(dsn, application="control-center run", size=16)
-    try:
-        yield pool
-    finally:
-        await pool.close()
+async def _pools(dsn: str) -> AsyncIterator[tuple[db.Pool, db.Pool]]:
+    """The pool of everything, and that of the spine."""
+    async with AsyncExitStack() as stack:
+        pool = await db.open_pool(dsn, application="control-center run", size=12)
+        stack.push_async_callback(pool.close)
+        hot = await db.open_hot_pool(dsn, application="control-center spine", size=6)
+        stack.push_async_callback(hot.close)
+        yield pool, hot

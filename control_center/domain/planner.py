@@ -16,7 +16,6 @@ from control_center.domain import zones
 from control_center.domain.action import (
     BEFORE_TRIGGER,
     BEFORE_US,
-    HANDLED,
     PENDING,
     Action,
     Add,
@@ -24,8 +23,8 @@ from control_center.domain.action import (
     Plan,
     State,
 )
-from control_center.domain.catalogue import Source
 from control_center.domain.record import Picture
+from control_center.domain.recurrence import recurrence, without_number
 from control_center.domain.rules import Activation, Rule, Rules, activation, dateless, excluded, unmatched
 from control_center.domain.windows import Never, closing, next_open, why_closed
 
@@ -121,7 +120,7 @@ def reconcile(
         if wanted is None:
             continue
         earlier = mine.get(rule.trigger.trigger_id, ())
-        found, wanted = _recurrence(rule, wanted, earlier)
+        found, wanted = recurrence(rule, wanted, earlier)
         if found is None:
             changes.append(Add(wanted))
             continue
@@ -134,42 +133,6 @@ def reconcile(
             reason = _why_gone(rules.by_id.get(action.trigger_id), picture)
             changes.append(Change(action, _with(action, State.LAPSED, reason)))
     return changes
-
-
-def _recurrence(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Action | None, Plan]:
-    """The action this occurrence already has, and the plan under the occurrence's full name.
-
-    A date that was handled, left for another about which a message went out, and come back to, is a new occurrence:
-    the same date with `#2`. Under `moved = "nothing"` a date other than one that was sent is set aside.
-    """
-    if rule.trigger.activate.on.source is not Source.DATE:
-        same = [action for action in earlier if action.occurrence == wanted.occurrence]
-        return (same[0] if same else None), wanted
-    same = [action for action in earlier if _base(action.occurrence) == wanted.occurrence]
-    others = [action for action in earlier if action.released_at is not None and action not in same]
-    last = max(same, key=lambda action: action.action_id, default=None)
-    if last is not None:
-        if not (last.state in HANDLED and any(_sent_since(last, other) for other in others)):
-            wanted = replace(wanted, occurrence=last.occurrence)
-        else:
-            wanted, last = replace(wanted, occurrence=f"{wanted.occurrence}#{len(same) + 1}"), None
-    if others and rule.trigger.moved == "nothing" and (last is None or last.state is State.LAPSED):
-        wanted = _settled(wanted, State.BASELINED, "moved: a message about an earlier date went out")
-    return last, wanted
-
-
-def _base(occurrence: str) -> str:
-    """An occurrence without its `#2`. Names of statuses may hold a # of their own, but never at the end of a key."""
-    base, mark, number = occurrence.rpartition("#")
-    return base if mark and number.isdecimal() else occurrence
-
-
-def _sent_since(handled: Action, other: Action) -> bool:
-    """Whether `other` was sent after `handled` was dealt with; where it sent nothing, which was planned later."""
-    assert other.released_at is not None
-    if handled.released_at is None:
-        return other.action_id > handled.action_id
-    return other.released_at > handled.released_at
 
 
 def _adjust(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: datetime) -> Change | None:
@@ -192,10 +155,6 @@ def _adjust(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: date
             return Change(found, wanted) if wrongly else None
         case State.RELEASED | State.EXPIRED | State.DELETED:
             return None
-
-
-def _settled(wanted: Plan, state: State, reason: str) -> Plan:
-    return replace(wanted, state=state, reason=reason, due_at=wanted.activation_at)
 
 
 def _with(action: Action, state: State, reason: str) -> Plan:
@@ -285,7 +244,7 @@ def decide(
     active = activation(rule, picture.record)
     if active is None:
         return Lapse(dateless(rule, picture))
-    if _base(occurrence) != active.occurrence:
+    if without_number(occurrence) != active.occurrence:
         return Lapse(f"moved: the {rule.trigger.activate.on.name} is now {active.occurrence}")
     stopped = excluded(rule, picture, now)
     if stopped is not None:

@@ -14,7 +14,6 @@ from control_center.domain.errors import NotFound
 from control_center.domain.planner import due
 from control_center.domain.rules import Rules
 from control_center.engine.intake import RELEASE_CHANNEL
-from control_center.engine.release import WORK_CHANNEL
 from control_center.store import actions, blackouts, db, messages, studios
 from control_center.store.rulebooks import read
 
@@ -77,7 +76,7 @@ async def place_anew(tx: db.Connection, studio: str, blackout: Blackout, now: da
         after = page[-1].action.action_id
     await messages.look_again(tx, studio)
     await db.notify(tx, RELEASE_CHANNEL)
-    await db.notify(tx, WORK_CHANNEL)
+    await db.notify(tx, messages.WORK_CHANNEL)
     return moved
 
 

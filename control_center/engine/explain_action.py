@@ -45,7 +45,7 @@ def state_of(case: Case, action: Action) -> list[Step]:
         f"trigger {name} in version {action.trigger_version} made {action.id} for {action.record}, {action.occurrence}:"
         f" active on {when(case.zone, action.activation_at)}, of use until {when(case.zone, action.use_by)}"
     )
-    ids = [action.id, action.record]
+    ids = [action.id, action.record, *([action.event_id] if action.event_id else [])]
     if action.state == State.RELEASED.value and action.released_at is not None:
         by = f" by {action.released_by}" if action.released_by else ""
         reason = f": {action.reason}" if action.reason else ""

@@ -16,6 +16,7 @@ from control_center.store.views_actions import Action
 from control_center.store.views_events import Event
 
 LONGEST = 30  # triggers, or records of a snapshot, told one by one
+MOST = 1000  # actions of one record that one event can have made: more than there are triggers
 
 
 async def of(tx: db.Connection, case: Case, event: Event, body: str) -> Told:
@@ -24,8 +25,9 @@ async def of(tx: db.Connection, case: Case, event: Event, body: str) -> Told:
     if event.verdict == "loaded":
         sentence = f"{name} loaded history from the CRM: a snapshot fires no trigger."
         return Told(sentence, [*_shown(case, event, body), Step(event.received_at, sentence, [event.id])])
-    planned = await _planned_by(tx, case, event)
-    steps = [*_shown(case, event, body), *_verdicts(case, event, body, planned)]
+    planned = await _planned_by(tx, case, event, body)
+    verdicts = _verdicts(case, event, body, planned)
+    steps = [*_shown(case, event, body), *verdicts]
     if event.verdict == "superseded":
         version = case.picture.version if case.picture else "a later one"
         sentence = f"{name} changed nothing: {event.subject} was already known in version {version} or later."
@@ -33,12 +35,12 @@ async def of(tx: db.Connection, case: Case, event: Event, body: str) -> Told:
     if planned:
         each = ", ".join(f"{one.id} of trigger {one.trigger!r} ({one.state})" for one in planned)
         return Told(f"{name} about {event.subject} planned {each}.", [*steps, *_made(case, planned)])
-    first = steps[-1].text if len(steps) > 1 else f"no trigger is about a {case.kind}"
+    first = verdicts[0].text if verdicts else f"no trigger is about a {case.kind}"
     return Told(f"{name} about {event.subject} was taken in and planned nothing: {first}.", steps)
 
 
 async def origin(tx: db.Connection, case: Case, action: Action) -> list[Step]:
-    """The event that planned an action, as far as it is still kept, with what the other triggers said to it."""
+    """The event that planned an action, as far as it is still kept, and what the other triggers made of it."""
     if action.event_id is None:
         return []
     found = await views_events.by_id(tx, case.studio.studio, action.event_id)
@@ -47,7 +49,9 @@ async def origin(tx: db.Connection, case: Case, action: Action) -> list[Step]:
         text = f"event {action.event_id} planned {action.id}; it is no longer kept"
         return [Step(action.created_at, text, [action.event_id, action.id])]
     event, body = own[-1]
-    return [*_shown(case, event, body), *_verdicts(case, event, body, [action])]
+    others = [one for one in await _planned_by(tx, case, event, body) if one.id != action.id]
+    verdicts = _verdicts(case, event, body, [action, *others])
+    return [*_shown(case, event, body), *verdicts, *_made(case, others)]
 
 
 async def unknown_record(tx: db.Connection, case: Case) -> Told:
@@ -85,7 +89,7 @@ def _verdicts(case: Case, event: Event, body: str, planned: Sequence[Action]) ->
         shown = replace(shown, first_facts=known.first_facts, known_since=known.known_since)
     then = replace(case, now=event.received_at)
     settled = settled_by(then, shown)
-    acted = {action.trigger_id for action in planned}
+    acted = {action.trigger_id for action in planned if action.record == case.record}
     others = [
         saved
         for saved in case.saved.values()
@@ -112,18 +116,23 @@ def _made(case: Case, planned: Sequence[Action]) -> list[Step]:
     return [
         Step(
             one.created_at,
-            f"{one.id} was made by trigger {one.trigger!r}: due on {when(case.zone, one.due_at)}, now {one.state}"
-            + (f": {one.reason}" if one.reason else ""),
-            [one.id],
+            f"{one.id} was made by trigger {one.trigger!r} for {one.record}: due on {when(case.zone, one.due_at)},"
+            f" now {one.state}" + (f": {one.reason}" if one.reason else ""),
+            [one.id, one.record],
         )
-        for one in planned
+        for one in planned[:LONGEST]
     ]
 
 
-async def _planned_by(tx: db.Connection, case: Case, event: Event) -> list[Action]:
-    wanted = views_actions.Filter(record=(case.kind, case.record_id), event_id=event.id)
-    page = await views_actions.actions(tx, case.studio.studio, wanted, limit=LONGEST)
-    return page.items[::-1]
+async def _planned_by(tx: db.Connection, case: Case, event: Event, body: str) -> list[Action]:
+    """What the event made, for each record that it showed: a session's event may show its client, too."""
+    shown = {(case.kind, case.record_id): None}
+    shown |= {one.key[1:]: None for one in islice(_pictures(body), LONGEST)}
+    planned: list[Action] = []
+    for record in shown:
+        wanted = views_actions.Filter(record=record, event_id=event.id)
+        planned += (await views_actions.actions(tx, case.studio.studio, wanted, limit=MOST)).items
+    return sorted(planned, key=lambda one: one.number)
 
 
 def _pictures(body: str) -> tuple[Picture, ...]:

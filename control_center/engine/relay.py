@@ -56,6 +56,7 @@ class Answer:
 
 
 Publish: TypeAlias = Callable[[Sequence[Parcel]], Awaitable[Sequence[Answer]]]
+Kind: TypeAlias = tuple[str, str]  # studio and verb: who listens binds by them
 
 
 class Relay:
@@ -75,6 +76,7 @@ class Relay:
         self._lease = lease
         self._batch = batch
         self._pause = 0.0
+        self._unheard: set[Kind] = set()
         self._retry_at = float("-inf")  # on the loop's clock
 
     async def run_once(self) -> float:
@@ -139,7 +141,7 @@ class Relay:
         async with db.transaction(self._pool) as tx:
             if wave.published:
                 await commands.published(tx, [head.command for head in wave.published])
-            if heard := {(head.command.studio, head.command.verb) for head in wave.published if head.tries}:
+            if heard := {_kind(head) for head in wave.published if head.tries}:
                 await commands.revive(tx, sorted(heard), limit=REVIVED)
             if wave.unconfirmed:
                 waits = [(head.command, self._wait(head)) for head, _ in wave.unconfirmed]
@@ -148,8 +150,21 @@ class Relay:
                 waits = [(head.command, _unheard_wait(head)) for head, _ in wave.unroutable]
                 await commands.postpone(tx, waits, unroutable=True)
             buckets = set(await self._hold(tx))
-        _warn(wave.unroutable)
+        self._tell(wave)
         return buckets
+
+    def _tell(self, wave: _Wave) -> None:
+        """Say of each kind when nobody begins to listen for it, and when somebody does again; between them nothing."""
+        unheard = Counter(_kind(head) for head, _ in wave.unroutable)
+        reasons = {_kind(head): reason for head, reason in wave.unroutable}
+        for (studio, verb), number in unheard.items():
+            if (studio, verb) not in self._unheard:
+                reason = reasons[studio, verb]
+                log.warning("command.unroutable", studio=studio, verb=verb, commands=number, reason=reason)
+        heard = self._unheard & ({_kind(head) for head in wave.published} - unheard.keys())
+        for studio, verb in sorted(heard):
+            log.info("command.routable", studio=studio, verb=verb)
+        self._unheard = (self._unheard | unheard.keys()) - heard
 
     def _wait(self, head: Stored) -> timedelta:
         """While nothing is confirmed all wait alike, so that the oldest are still the first when the broker is back."""
@@ -199,8 +214,5 @@ def _unheard_wait(one: Stored) -> timedelta:
     return min(UNHEARD_WAIT * (1 << min(one.tries, 10)), LONGEST_UNHEARD_WAIT)
 
 
-def _warn(unroutable: Sequence[tuple[Stored, str]]) -> None:
-    """One line for each kind of command that nobody listens for, not one for each command."""
-    kinds = Counter((one.command.studio, one.command.verb, reason) for one, reason in unroutable)
-    for (studio, verb, reason), number in kinds.items():
-        log.warning("command.unroutable", studio=studio, verb=verb, commands=number, reason=reason)
+def _kind(one: Stored) -> Kind:
+    return one.command.studio, one.command.verb

@@ -6,6 +6,7 @@ says is written: messages and commands, a later time, a person's review, or an e
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,6 @@ from control_center.store.rulebooks import Rulebook, Rulebooks
 
 log = structlog.get_logger(__name__)
 
-WORK_CHANNEL = "control_center_work"
 BATCH = 500
 
 
@@ -43,6 +43,7 @@ class Released:
     made: list[messages.New] = field(default_factory=list)
     asked: list[Command] = field(default_factory=list)
     changes: list[tuple[str, Change]] = field(default_factory=list)
+    triggers: dict[tuple[str, int], str] = field(default_factory=dict)  # the names of those that exist
 
 
 class Release:
@@ -65,6 +66,18 @@ class Release:
         tell(done)
         return done.due == BATCH
 
+    async def catch_up(self) -> None:
+        """Release all that is due, two batches side by side: while one waits for the database the other is decided.
+
+        Raises one of `db.AWAY`, once both have come to an end.
+        """
+        more: Sequence[bool | BaseException] = [True]
+        while True in more:
+            more = await asyncio.gather(self.run_once(), self.run_once(), return_exceptions=True)
+            for one in more:
+                if isinstance(one, BaseException):
+                    raise one
+
     async def next_due(self) -> datetime | None:
         """When there is something to release next."""
         async with db.session(self._pool) as connection:
@@ -82,6 +95,8 @@ class Release:
         for one in due:
             book = books[one.studio]
             rule = book.rules.by_id.get(one.action.trigger_id)
+            if rule is not None:
+                done.triggers[one.studio, rule.trigger.trigger_id] = rule.trigger.name
             picture = pictures.get(one.key)
             decision = decide(rule, picture, one.action.occurrence, now, by_hand=by is not None)
             if isinstance(decision, Send) and rule is not None and picture is not None:
@@ -238,7 +253,7 @@ async def _write(tx: db.Connection, done: Released, *, now: datetime, by: str | 
         await actions.release(tx, done.released, now=now, by=by)
     if done.made:
         await messages.add(tx, done.made)
-        await db.notify(tx, WORK_CHANNEL)
+        await db.notify(tx, messages.WORK_CHANNEL)
     if done.asked:
         await commands.enqueue(tx, done.asked)
 
@@ -252,6 +267,7 @@ def tell(done: Released) -> None:
         log.info(
             "action.released",
             studio=due.studio,
+            trigger=done.triggers.get((due.studio, due.action.trigger_id)),
             action=f"a-{due.action.action_id}",
             record=f"{due.kind}/{due.record_id}",
             event_id=due.event_id,
@@ -261,6 +277,7 @@ def tell(done: Released) -> None:
         log.info(
             _EVENTS[change.plan.state],
             studio=studio,
+            trigger=done.triggers.get((studio, change.plan.trigger_id)),
             action=f"a-{change.action.action_id}",
             reason=change.plan.reason,
             due_at=change.plan.due_at.isoformat() if change.plan.state is State.PLANNED else None,

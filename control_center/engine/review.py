@@ -36,17 +36,26 @@ async def delete(
     pool: db.Pool, clock: Callable[[], datetime], studio: str, action_ids: Sequence[int], *, by: str
 ) -> dict[int, tuple[State, str]]:
     """Drop actions for good: the occurrence counts as handled and sends nothing. Raises NotFound."""
-    async with db.transaction(pool) as tx:
+
+    async def work(tx: db.Connection) -> tuple[Released, list[actions.Due]]:
         due = await _picked(tx, studio, action_ids)
-        reason = f"deleted by {by} at {clock().isoformat(timespec='seconds')}"
-        changes = [
-            (one.studio, Change(one.action, replace(_as_is(one.action), state=State.DELETED, reason=reason)))
-            for one in due
-            if one.action.state in PENDING
-        ]
-        await actions.change(tx, changes)
-        after = await _picked(tx, studio, action_ids)
+        pending = [one for one in due if one.action.state in PENDING]
+        return await drop(tx, pending, by=by, now=clock()), await _picked(tx, studio, action_ids)
+
+    done, after = await db.retried(pool, work)
+    tell(done)
     return {one.action.action_id: (one.action.state, one.action.reason) for one in after}
+
+
+async def drop(tx: db.Connection, pending: Sequence[actions.Due], *, by: str, now: datetime) -> Released:
+    """Drop locked actions that wait; the reason says who did, and when."""
+    reason = f"deleted by {by} at {now.isoformat(timespec='seconds')}"
+    changes = [
+        (one.studio, Change(one.action, replace(_as_is(one.action), state=State.DELETED, reason=reason)))
+        for one in pending
+    ]
+    await actions.change(tx, changes)
+    return Released(due=len(pending), changes=changes)
 
 
 async def _picked(tx: db.Connection, studio: str, action_ids: Sequence[int]) -> list[actions.Due]:

@@ -14,9 +14,8 @@ import structlog
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
 from control_center.engine import replies, reports
-from control_center.engine.release import WORK_CHANNEL
 from control_center.engine.reports import Step
-from control_center.store import breakers, commands, db, expiry, leases, message_leases, pruning
+from control_center.store import breakers, commands, db, expiry, leases, message_leases, messages, pruning
 from control_center.store.expiry import Lapsed
 
 log = structlog.get_logger(__name__)
@@ -117,7 +116,7 @@ class Upkeep:
             told = [one for one in rescued if one.state is not State.QUEUED]
             await reports.tell(tx, [Step(one.studio, one.message_id, one.state) for one in told])
             if len(told) < len(rescued):
-                await db.notify(tx, WORK_CHANNEL)
+                await db.notify(tx, messages.WORK_CHANNEL)
             return rescued
 
         rescued = await db.retried(self._pool, work)
@@ -138,7 +137,7 @@ class Upkeep:
         async def work(tx: db.Connection) -> int:
             returned = await breakers.return_held(tx, limit=self._batch)
             if returned:
-                await db.notify(tx, WORK_CHANNEL)
+                await db.notify(tx, messages.WORK_CHANNEL)
             return len(returned)
 
         number = await db.retried(self._pool, work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -20,7 +20,7 @@ from control_center.logs.events import EVENTS
 from control_center.logs.masking import Masking
 from control_center.logs.traces import add_trace
 
-__all__ = ["EVENTS", "Masking", "configure"]
+__all__ = ["EVENTS", "LEVELS", "Masking", "configure", "in_words"]
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -68,15 +68,23 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _console(target: BinaryIO) -> Processor:
-    colours = target.isatty() and not os.environ.get("NO_COLOR")
-    render = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24, sort_keys=False)
+    show = in_words(colours=target.isatty() and not os.environ.get("NO_COLOR"))
 
-    def console(logger: Any, method: str, line: EventDict) -> bytes:
+    def console(_logger: Any, _method: str, line: EventDict) -> bytes:
         line["timestamp"] = line["timestamp"][11:19]
-        present = {key: value for key, value in line.items() if value is not None}
-        return str(render(logger, method, present)).encode("utf-8", "replace")
+        return show(line).encode("utf-8", "replace")
 
     return console
+
+
+def in_words(*, colours: bool) -> Callable[[EventDict], str]:
+    """What shows a line to people, in words and columns; below it the traceback, where there is one."""
+    render = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24, sort_keys=False)
+
+    def show(line: EventDict) -> str:
+        return str(render(None, "", {key: value for key, value in line.items() if value is not None}))
+
+    return show
 
 
 class _Bridge(logging.Handler):

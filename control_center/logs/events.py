@@ -58,7 +58,8 @@ EVENTS: Final[dict[str, str]] = {
     "topology.binding_unchecked": "Our user may not bind; whoever created the queue has bound it, too.",
     "relay.paused": "The broker confirms nothing; commands and reports wait.",
     "relay.resumed": "The broker confirms again.",
-    "command.unroutable": "No queue is bound for a command or report; it is tried again later.",
+    "command.unroutable": "No queue is bound for this kind of command or report; they wait. Said once, when it begins.",
+    "command.routable": "A queue is bound again for this kind of command or report; what waited follows.",
     # Workers and provider accounts.
     "delivery.paused": "A worker cannot reach the database; it waits.",
     "delivery.resumed": "A worker reaches the database again.",
@@ -66,6 +67,7 @@ EVENTS: Final[dict[str, str]] = {
     "breaker.returned": "Messages that waited for a provider account are queued again.",
     "carrier.place_unreadable": "Where the sandbox's receipts had come to is lost; they are brought again.",
     "worker.started": "A worker was started as a child of this process.",
+    "worker.ready": "A worker delivers for these accounts.",
     "worker.died": "A worker ended by itself; it is started again after `again_in` seconds.",
     "worker.killed": "A worker did not end when asked, and was killed.",
     # The process.

@@ -107,7 +107,7 @@ class Masking:
                 value = self._secrets.sub("***", value)
         if not self._personal:
             value = _impersonal(key, value)
-        return value if value.isprintable() else _CONTROL.sub(_visible, value)
+        return visible(value)
 
 
 def _impersonal(key: str, value: str) -> str:
@@ -120,6 +120,11 @@ def _impersonal(key: str, value: str) -> str:
     if key == "said" or _OF_AN_EXCEPTION.match(value):
         value = _QUOTED.sub("'***'", value)
     return scrub(value)
+
+
+def visible(value: str) -> str:
+    """The same text with what no terminal may be shown written out by its number."""
+    return value if value.isprintable() else _CONTROL.sub(_visible, value)
 
 
 def scrub(value: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -40,8 +41,8 @@ _COMMAND_TIMEOUT = 60.0
 PATIENCE = 25.0  # seconds that a service waits for its database at the start; a boot brings both up at once
 
 # Planned for the size that tables have now: a plan made while they were small would be kept when they have grown, and
-# that cost far more than planning each batch. Every statement reads by key or along an index made for it, so scans, and
-# the joins that need them, are ruled out.
+# that cost far more than planning each batch (`open_hot_pool` keeps plans, but not for long). Every statement reads by
+# key or along an index made for it, so scans, and the joins that need them, are ruled out.
 SETTINGS = {
     "plan_cache_mode": "force_custom_plan",
     "enable_seqscan": "off",
@@ -52,6 +53,18 @@ SETTINGS = {
     "timezone": "UTC",
     "search_path": "public",
 }
+
+
+# A plan for every value of its parameters knows no LIMIT: it must read the index in its order, and not gather and sort.
+HOT_SETTINGS = {
+    **SETTINGS,
+    "plan_cache_mode": "force_generic_plan",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+}
+# How often a connection of a hot pool is used before its plans are made anew: planning then costs an eighth, and a plan
+# from an empty table has met a few batches at most when it goes.
+USES_OF_A_PLAN = 8
 
 
 async def open_pool(dsn: str, *, application: str, size: int = 10) -> Pool:
@@ -67,8 +80,36 @@ async def open_pool(dsn: str, *, application: str, size: int = 10) -> Pool:
     )
 
 
+async def open_hot_pool(dsn: str, *, application: str, size: int = 10) -> Pool:
+    """A pool for the few statements of intake, release and delivery, whose plans do not depend on their parameters.
+
+    They are planned once for eight uses of a connection: for batches of one, planning is most of the work otherwise.
+    """
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        timeout=_ACQUIRE_TIMEOUT,
+        command_timeout=_COMMAND_TIMEOUT,
+        reset=_forgetting(),
+        server_settings={**HOT_SETTINGS, "application_name": application},
+    )
+
+
 async def _leave_as_it_is(_connection: Connection) -> None:
     """Spare the round trip of a reset at every release: nothing here ever leaves anything in a session."""
+
+
+def _forgetting() -> Callable[[Connection], Awaitable[None]]:
+    """What lets a pool's connections forget their plans after so many uses."""
+    uses: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+
+    async def forget(connection: Connection) -> None:
+        uses[connection] = (uses.get(connection, 0) + 1) % USES_OF_A_PLAN
+        if uses[connection] == 0:
+            await connection.execute("DISCARD PLANS")
+
+    return forget
 
 
 async def connect(dsn: str, *, application: str) -> asyncpg.Connection:

@@ -17,18 +17,12 @@ class Ended:
     reason: str
 
 
-# A claimed one is its worker's, who looks at the use-by too; a submitting one is past recall. Each state in the order
-# of its own index, so that what was sent long ago is not read.
+# A claimed one is its worker's, who looks at the use-by too; a submitting one is past recall.
 EXPIRE_MESSAGES = """
-WITH queued AS MATERIALIZED (
+WITH late AS MATERIALIZED (
      SELECT studio_id, message_id FROM messages
-      WHERE state = 'queued' AND use_by <= $1
-      ORDER BY account, due_at LIMIT $2 FOR UPDATE SKIP LOCKED),
-held AS MATERIALIZED (
-     SELECT studio_id, message_id FROM messages
-      WHERE state = 'held' AND use_by <= $1
-      ORDER BY account, message_id LIMIT $2 FOR UPDATE SKIP LOCKED),
-late AS (SELECT * FROM queued UNION ALL SELECT * FROM held)
+      WHERE state IN ('queued', 'held') AND use_by <= $1
+      ORDER BY use_by LIMIT $2 FOR UPDATE SKIP LOCKED)
 UPDATE messages
    SET state = 'expired', ended_at = clock_timestamp(),
        reason = 'use-by: it was of use until ' || to_char(use_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')
@@ -40,7 +34,7 @@ RETURNING messages.studio_id, messages.message_id, messages.reason"""
 
 
 async def expire_messages(tx: Connection, now: datetime, *, limit: int) -> list[Ended]:
-    """End messages that can no longer be of use. None of them is at a provider."""
+    """End messages that can no longer be of use, the longest overdue first. None of them is at a provider."""
     return [Ended(*row) for row in await tx.fetch(EXPIRE_MESSAGES, now, limit)]
 
 

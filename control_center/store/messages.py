@@ -17,6 +17,9 @@ from control_center.store.commands import columns as command_columns
 from control_center.store.db import Connection
 from control_center.store.studios import get as get_studios
 
+# What db.notify is told where messages may be due, and what the workers listen to.
+WORK_CHANNEL = "control_center_work"
+
 
 @dataclass(frozen=True, slots=True)
 class New:

@@ -50,11 +50,13 @@ class Filter:
     event_id: str | None = None
 
 
-_ACTIONS = """
-SELECT action_id, state, triggers.name, actions.trigger_id, trigger_version, actions.kind, record_id, occurrence,
-       activation_at, due_at, use_by, reason, event_id, released_at, released_by, created_at
+_TABLES = """
   FROM actions
   LEFT JOIN triggers ON triggers.studio_id = actions.studio_id AND triggers.trigger_id = actions.trigger_id"""
+
+_ACTIONS = f"""
+SELECT action_id, state, triggers.name, actions.trigger_id, trigger_version, actions.kind, record_id, occurrence,
+       activation_at, due_at, use_by, reason, event_id, released_at, released_by, created_at{_TABLES}"""
 
 _WANTED = """
  WHERE actions.studio_id = $1
@@ -108,6 +110,38 @@ async def by_id(tx: Connection, studio: str, action_ids: Sequence[int]) -> list[
 async def action(tx: Connection, studio: str, action_id: int) -> Action | None:
     found = await by_id(tx, studio, [action_id])
     return found[0] if found else None
+
+
+COUNTS = f"""
+SELECT state, count(*){_TABLES}{_WANTED}
+ GROUP BY state
+ ORDER BY state"""
+
+
+async def counts(tx: Connection, studio: str, wanted: Filter = Filter()) -> dict[str, int]:
+    """How many actions a list has, by state; states without any are left out."""
+    return {row[0]: row[1] for row in await tx.fetch(COUNTS, studio, *_wanted(wanted))}
+
+
+LISTED = f"""
+SELECT action_id, state{_TABLES}{_WANTED}
+ ORDER BY due_at, action_id
+ LIMIT $9"""
+
+
+async def listed(tx: Connection, studio: str, wanted: Filter, *, limit: int) -> list[tuple[int, str]]:
+    """Number and state of what a list has, soonest due first, up to `limit`."""
+    return [(row[0], row[1]) for row in await tx.fetch(LISTED, studio, *_wanted(wanted), limit)]
+
+
+STILL_LISTED = f"""
+SELECT action_id{_TABLES}{_WANTED}
+   AND action_id = ANY ($9::bigint[])"""
+
+
+async def still_listed(tx: Connection, studio: str, wanted: Filter, action_ids: Sequence[int]) -> set[int]:
+    """Which of these actions a list has now."""
+    return {row[0] for row in await tx.fetch(STILL_LISTED, studio, *_wanted(wanted), list(action_ids))}
 
 
 def _wanted(wanted: Filter) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ class Error(msgspec.Struct, frozen=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 9457. `field` is the first wrong one, `errors` are all of them."""
+    """RFC 9457. `field` is the first wrong one, `errors` are all of them; `count` is the true one of a wrong count."""
 
     title: str
     status: int
@@ -34,6 +34,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str = "about:blank"
     field: str | None = None
     errors: list[Error] = []
+    count: int | None = None
 
 
 class Problem(Exception):  # noqa: N818 - what is raised is the answer
@@ -46,11 +47,13 @@ class Problem(Exception):  # noqa: N818 - what is raised is the answer
         *,
         errors: Sequence[Error] = (),
         headers: Mapping[str, str] | None = None,
+        count: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = list(errors)
+        self.count = count
         self.headers = dict(headers or {})
 
 
@@ -74,6 +77,7 @@ def response(problem: Problem) -> web.Response:
         detail=problem.detail,
         field=problem.errors[0].field if problem.errors else None,
         errors=problem.errors,
+        count=problem.count,
     )
     return web.Response(
         status=problem.status.value,

@@ -72,7 +72,7 @@ def test_a_blackout_is_written_as_a_person_would() -> None:
     assert str(Blackout.every_year("Christmas", "12-25")) == "Christmas (every 12-25)"
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=6).map(tuple), DATES)
 def test_looking_a_day_up_finds_what_asking_each_entry_would(entries: tuple[Blackout, ...], day: date) -> None:
     blackouts = Blackouts(entries)

@@ -106,7 +106,7 @@ def test_a_report_goes_to_the_exchange_of_reports(verb: str) -> None:
     assert event_type(verb) == f"control_center.{verb}"
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None)
 @given(st.text(min_size=1), st.sampled_from(VERBS + REPORTS), st.sampled_from(VERBS))
 def test_all_about_one_record_goes_through_one_bucket_so_that_its_order_holds(
     subject: str, verb: str, other: str

@@ -39,7 +39,7 @@ EVERYTHING: Rules = the_rules(
         )
     )
 )
-LAW = settings(deadline=None, max_examples=40)
+LAW = settings(deadline=None)
 
 JSON = st.recursive(
     st.none()
@@ -466,7 +466,7 @@ def test_the_event_that_is_spoilt_below_is_good() -> None:
     assert usable(msgspec.json.encode(WHOLE)) is not None
 
 
-@settings(LAW, max_examples=100)
+@LAW
 @given(st.sampled_from(list(places(WHOLE))), JSON)
 def test_a_good_event_with_any_one_value_changed_is_an_event_or_malformed(path: tuple[Any, ...], value: Any) -> None:
     usable(msgspec.json.encode(put(WHOLE, path, value)))

@@ -24,7 +24,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
     st.builds(Refused, REASONS, st.sampled_from(Cause), CODES),
     st.builds(Unknown, REASONS, st.sampled_from(Stage), CODES),
 )
-LAW = settings(deadline=None, max_examples=25)
+LAW = settings(deadline=None)
 TRIES, SPANS = st.integers(0, 12), st.timedeltas(timedelta(seconds=-5), timedelta(days=15))
 
 # The moves one by one. Whoever has a receipt was asked: it proves any of them taken, whatever we believed.

@@ -20,7 +20,7 @@ from control_center.domain.zones import names, zone
 from tests.support import brute_force_calendar as slow
 from tests.support.values import DAY, Shelf, a_picture, a_rule, a_trigger, the_rules
 
-LAW = settings(deadline=None, max_examples=25)
+LAW = settings(deadline=None)
 MANY = settings(deadline=None, max_examples=3000)
 MINUTE = timedelta(minutes=1)
 
@@ -133,7 +133,7 @@ def arrivals(draw: st.DrawFn) -> tuple[list[Picture], list[Picture]]:
     return history, draw(st.permutations(history + again))
 
 
-@settings(LAW, max_examples=40)
+@LAW
 @given(arrivals(), NOWS)
 def test_whatever_the_order_in_which_versions_arrive_the_same_is_planned(
     arrived: tuple[list[Picture], list[Picture]], now: datetime
@@ -299,7 +299,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(rule, a_picture(dates={"session": base}, flags=flags), now, by_hand=draw(st.booleans()))
 
 
-@settings(LAW, max_examples=50)
+@LAW
 @given(cases())
 def test_nothing_goes_out_when_a_rule_forbids_it_and_nothing_waits_longer_than_it_must_or_is_lost(case: Case) -> None:
     follow(case)

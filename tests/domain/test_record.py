@@ -14,7 +14,7 @@ from control_center.domain.errors import Malformed
 from control_center.domain.record import Facts, Flags, Picture, as_mapping, check_moment, facts_of, moment, project
 from tests.support.values import a_client, a_decoded, a_picture, a_record, as_read, utc
 
-LAW = settings(deadline=None, max_examples=20)
+LAW = settings(deadline=None)
 
 
 # Dates ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ LATE = NOW + timedelta(days=14)
 ATTEMPTS = st.integers(1, MAX_ATTEMPTS - 1)
 KEYS = st.text(st.characters(exclude_categories=["Cs"]))
 WAITS = st.none() | st.timedeltas(timedelta(days=-1), timedelta(days=30))
-LAW = settings(deadline=None, max_examples=50)
+LAW = settings(deadline=None)
 
 
 def pause(attempt: int, key: str = "message-1", wait: timedelta | None = None) -> timedelta:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import escape
 
@@ -552,7 +552,6 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=60)
 @given(source=st.lists(PIECES, max_size=6).map("".join), name=CUSTOMER, html=st.booleans())
 def test_the_short_way_writes_what_python_liquid_writes(source: str, name: str, *, html: bool) -> None:
     made = context(client=CLIENT | {"last_name": name})
@@ -603,7 +602,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60)
 @given(JSON, st.sampled_from(sorted(set(template.names("invoice")))))
 def test_a_body_of_any_shape_fails_at_most_its_own_message(value: Any, name: str) -> None:
     body = dict.fromkeys([*template_fields.KINDS["invoice"], "phones", "emails"], value)

@@ -269,7 +269,7 @@ PLACES = [(key,) for key in FULL] + [
 ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(st.sampled_from(PLACES), st.none() | st.text(min_size=1, max_size=8), VALUES)
 def test_a_trigger_with_any_one_key_or_value_changed_is_understood_or_refused_by_name(
     place: tuple[str, ...], renamed: str | None, value: Any

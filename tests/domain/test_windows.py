@@ -56,7 +56,7 @@ CALENDARS = st.builds(
     st.lists(BLACKOUTS, max_size=5).map(lambda entries: Blackouts(tuple(entries))),
 )
 INSTANTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
-LAW = settings(deadline=None, max_examples=30)
+LAW = settings(deadline=None)
 
 
 def chicago(text: str) -> datetime:

@@ -14,7 +14,7 @@ from email.utils import parseaddr
 from typing import cast
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from control_center.domain.errors import Malformed
@@ -102,7 +102,6 @@ def test_the_same_mail_is_always_the_same_bytes() -> None:
     assert mime.build(mail) == mime.build(mail)
 
 
-@settings(max_examples=100)
 @given(subject=nasty, sender_name=nasty, to_name=nasty)
 def test_no_subject_or_name_adds_a_header_or_a_recipient(subject: str, sender_name: str, to_name: str) -> None:
     mail = replace(MAIL, subject=subject, sender_name=sender_name, to_name=to_name)

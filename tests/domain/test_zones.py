@@ -30,7 +30,7 @@ ZONES = st.sampled_from(SOME).map(zone)
 INSTANTS = st.datetimes(datetime(1830, 1, 1), datetime(2099, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
 WALLS = st.datetimes(datetime(1970, 1, 1), datetime(2099, 12, 1))  # noqa: DTZ001 - a wall clock has no offset
 DAYS = st.dates(date(1970, 1, 2), date(2099, 12, 1))
-LAW = settings(deadline=None, max_examples=50)
+LAW = settings(deadline=None)
 
 
 def wall(text: str) -> datetime:
@@ -119,7 +119,7 @@ def test_a_wall_clock_time_is_the_first_instant_that_shows_it_or_more(here: Zone
     assert at_local(here, found) >= shown
     assert at_local(here, found - timedelta(microseconds=1)) < shown
     rules = slow.rules(here.name)
-    as_rules_say = shown.replace(tzinfo=rules).astimezone(UTC)
+    as_rules_say = shown.replace(tzinfo=rules, fold=0).astimezone(UTC)
     if as_rules_say.astimezone(rules).replace(tzinfo=None) == shown:  # it exists, fold 0 being the first pass
         assert found == as_rules_say
 

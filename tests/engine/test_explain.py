@@ -312,6 +312,55 @@ async def test_an_event_names_what_it_planned(pool: db.Pool) -> None:
     assert (await why(pool, "/crm/main#e-1")).sentence == told.sentence
 
 
+async def test_of_two_triggers_that_acted_on_one_event_neither_is_said_not_to_have(pool: db.Pool) -> None:
+    await a_studio(pool)
+    await a_trigger(pool, "Reminder")
+    await a_trigger(pool, "Thanks", activate={"on": "booked", "days": 0})
+    await a_trigger(pool, "For inquiries", status="Inquiry")
+    await taken_in(pool, an_event())
+    made = {
+        name: f"a-{number}"
+        for name, number in await pool.fetch(
+            "SELECT name, action_id FROM actions JOIN triggers USING (studio_id, trigger_id)"
+        )
+    }
+    assert set(made) == {"Reminder", "Thanks"}
+
+    for wanted in ("e-1", *made.values()):
+        texts = [step.text for step in (await why(pool, wanted)).steps]
+        assert [text for text in texts if "did not act" in text] == [
+            "trigger 'For inquiries' did not act: status: it is 'Booked', the trigger wants 'Inquiry'"
+        ], wanted
+        for name, action in made.items():
+            assert any(action in text and repr(name) in text for text in texts), (wanted, name)
+    told = await explain.explain_pair(pool, at(NOW), "main", "Reminder", "session/4711")
+    assert not any("'Thanks' did not act" in step.text for step in told.steps)
+
+
+async def test_an_event_names_what_it_planned_for_the_client_whom_it_showed_too(pool: db.Pool) -> None:
+    await a_studio(pool)
+    await a_trigger(pool, "Welcome", record="client", status=None, activate={"on": "status_changed", "days": 0})
+    body = msgspec.json.decode(an_event())
+    body["data"]["client"] |= {"status": "Active", "status_changed_at": "2027-05-01T12:00:00Z"}
+    await taken_in(pool, msgspec.json.encode(body))
+    action = await pool.fetchval("SELECT action_id FROM actions WHERE kind = 'client'")
+
+    told = await why(pool, "e-1")
+
+    assert f"planned a-{action} of trigger 'Welcome'" in told.sentence
+    assert any(f"a-{action} was made by trigger 'Welcome' for client/c-12" in step.text for step in told.steps)
+
+
+async def test_every_action_names_the_event_that_caused_it(pool: db.Pool) -> None:
+    await a_studio(pool)
+    await a_trigger(pool, "Reminder")
+    await taken_in(pool, an_event())
+    await pool.execute("DELETE FROM events")  # even where the event itself is no longer kept
+    told = await explain.explain_pair(pool, at(NOW), "main", "Reminder", "session/4711")
+    assert all({"e-1"} <= set(step.ids) for step in told.steps if " made a-" in step.text)
+    assert any(" made a-" in step.text for step in told.steps)
+
+
 async def test_an_event_that_planned_nothing_says_why_each_trigger_did_not_act(pool: db.Pool) -> None:
     await a_studio(pool)
     await a_trigger(pool, "Reminder", status="Inquiry")

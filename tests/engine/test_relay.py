@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,40 @@ async def test_what_nobody_listens_for_raises_an_alarm_once_a_kind_and_waits_lon
     assert (line["log_level"], line["verb"], line["commands"]) == ("warning", "create_call", 5)
     assert relay.counts[Verdict.UNROUTABLE] == 5
     assert await pool.fetchval("SELECT min(due_at) > now() + interval '50 seconds' FROM commands")
+
+
+async def test_what_nobody_listens_for_is_said_once_and_once_more_when_somebody_does(pool: db.Pool) -> None:
+    ears = Ears(lambda parcel: UNROUTABLE if "letter" in parcel.routing_key else PUBLISHED)
+    relay = relay_of(pool, ears)
+    await enqueue(pool, a_command("1", verb="create_letter", record="session/1"), a_command("2"))
+
+    with capture_logs() as logs:
+        await relay.run_once()
+        await enqueue(pool, a_command("3", verb="create_letter", record="session/3"))
+        await relay.run_once()  # more of the kind
+        await come_due(pool)
+        relay._retry_at = float("-inf")
+        await relay.run_once()  # and what waited is tried again
+    assert relay.counts[Verdict.UNROUTABLE] == 4
+    assert said(logs) == [("warning", "command.unroutable", "create_letter")]
+
+    ears.answer = lambda _: PUBLISHED
+    with capture_logs() as logs:
+        await come_due(pool)
+        relay._retry_at = float("-inf")
+        await relay.run_once()
+    assert await states(pool) == ["published"] * 3
+    assert said(logs) == [("info", "command.routable", "create_letter")]
+
+    ears.answer = lambda _: UNROUTABLE
+    await enqueue(pool, a_command("4", verb="create_letter", record="session/4"))
+    with capture_logs() as logs:
+        await relay.run_once()
+    assert said(logs) == [("warning", "command.unroutable", "create_letter")]
+
+
+def said(logs: Sequence[MutableMapping[str, Any]]) -> list[tuple[str, str, str]]:
+    return [(line["log_level"], line["event"], line["verb"]) for line in logs if line["event"].startswith("command.")]
 
 
 async def test_what_nobody_listened_for_goes_out_as_soon_as_one_of_its_kind_is_heard(pool: db.Pool) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from control_center.domain.blackouts import Blackout
 from control_center.engine import blackouts, review
@@ -298,3 +299,37 @@ async def test_an_action_that_waits_is_looked_at_again_only_when_its_time_comes(
     await release(pool, later)
 
     assert (await the_action(pool))["state"] == "released"
+
+
+async def test_a_backlog_is_released_by_two_batches_at_a_time_and_each_action_once(
+    pool: db.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control_center.engine.release.BATCH", 7)
+    await a_trigger(pool, **TODAY)
+    await take_in(pool, *(event(session(str(n), client=None), about=None) for n in range(3)))
+    await take_in(
+        pool,
+        *(
+            event(
+                session(f"s{n}", client=f"c-{n}"),
+                about=client(f"c-{n}", phones=[{"number": f"312555{n:04}", "sms": True}]),
+            )
+            for n in range(60)
+        ),
+    )
+
+    await Release(pool, lambda: NOON).catch_up()
+
+    assert len(await messages_of(pool)) == 60
+    assert await pool.fetchval("SELECT count(*) FROM actions WHERE state = 'planned'") == 0
+
+
+async def test_every_line_about_an_action_names_its_trigger(pool: db.Pool) -> None:
+    await a_trigger(pool, name="Thanks", **TODAY)
+    await take_in(pool, event(session(), about=client()))
+
+    with capture_logs() as lines:
+        await release(pool)
+
+    (line,) = (line for line in lines if line["event"] == "action.released")
+    assert line["trigger"] == "Thanks"

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from control_center.embedded import Postgres
-from control_center.store import actions, commands, message_leases, messages, records
+from control_center.store import actions, commands, db, message_leases, messages, records
 
 WAITING = 1_000_000
 
@@ -38,18 +38,25 @@ ANALYZE messages; ANALYZE actions; ANALYZE records; ANALYZE commands;
 
 
 @pytest.fixture(scope="module")
-async def crowded(postgres: Postgres, _template: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+async def _crowd(postgres: Postgres, _template: str) -> AsyncIterator[str]:
     """A database in which a million messages and a million actions wait."""
     administrator = await asyncpg.connect(postgres.dsn("postgres"))
     await administrator.execute(f"CREATE DATABASE crowded TEMPLATE {_template}")
-    connection = await asyncpg.connect(
-        postgres.dsn("crowded"), server_settings={"plan_cache_mode": "force_custom_plan"}
-    )
-    await connection.execute(FILL.format(waiting=WAITING))
-    yield connection
-    await connection.close()
+    filling = await asyncpg.connect(postgres.dsn("crowded"))
+    await filling.execute(FILL.format(waiting=WAITING))
+    await filling.close()
+    yield postgres.dsn("crowded")
     await administrator.execute("DROP DATABASE crowded WITH (FORCE)")
     await administrator.close()
+
+
+@pytest.fixture(params=["planned each time", "planned for every value"])
+async def crowded(_crowd: str, request: pytest.FixtureRequest) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection to it, with the plans of an ordinary pool or of a hot one."""
+    settings = db.SETTINGS if request.param == "planned each time" else db.HOT_SETTINGS
+    connection = await asyncpg.connect(_crowd, server_settings=settings)
+    yield connection
+    await connection.close()
 
 
 async def plan(connection: asyncpg.Connection[Any], statement: str, *arguments: Any) -> dict[str, Any]:
@@ -134,3 +141,17 @@ async def test_the_relay_reads_only_what_is_not_published(crowded: asyncpg.Conne
     done = await plan(crowded, commands.NEXT, list(range(8)), 200)
 
     assert "commands" not in scans(done)
+
+
+async def test_a_hot_pool_makes_its_plans_anew_after_some_uses(database_url: str) -> None:
+    pool = await db.open_hot_pool(database_url, application="test", size=1)
+    said: list[str] = []
+    async with db.session(pool) as connection:
+        connection.add_query_logger(lambda one: said.append(one.query))
+
+    for _ in range(2 * db.USES_OF_A_PLAN):
+        async with db.session(pool) as connection:
+            await connection.fetchval("SELECT 1")
+    await pool.close()
+
+    assert said.count("DISCARD PLANS") == 2

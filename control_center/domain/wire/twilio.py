@@ -11,8 +11,9 @@ import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -82,14 +83,19 @@ def form(text: Text, callback_url_template: str | None = None) -> bytes:
     """
     fields = [
         ("To", text.to),
-        (_sender_field(text.sender), text.sender),
         ("Body", text.body),
         ("ValidityPeriod", str(_validity(text))),
-        ("SmartEncoded", "false"),
     ]
     if callback_url_template is not None:
         fields.append(("StatusCallback", callback_url_template.replace(REFERENCE, quote(text.key, safe=""))))
-    return urlencode(fields).encode("ascii")
+    same = f"SmartEncoded=false&{_sender(text.sender)}"
+    return "&".join([same, *(f"{name}={quote_plus(value)}" for name, value in fields)]).encode("ascii")
+
+
+@lru_cache
+def _sender(sender: str) -> str:
+    """The field that says who writes: the same for thousands of texts, so it is encoded once."""
+    return f"{_sender_field(sender)}={quote_plus(sender)}"
 
 
 def _sender_field(sender: str) -> str:

@@ -41,7 +41,7 @@ _CLOUD_EVENT = {
 def document(routes: Sequence[Route], *, server: str, prefix: str) -> dict[str, Any]:
     """The document for these routes; `server` is our public address."""
     asked = [model for route in routes for reads in route.reads.values() for model in _models(reads)]
-    answered = list(dict.fromkeys(route.answers for route in routes if route.answers is not None))
+    answered = list(dict.fromkeys(shape for route in routes for shape in _answers(route)))
     shapes, schemas = msgspec.json.schema_components([*answered, ProblemDocument], ref_template=_REFS)
     of_answer = dict(zip(answered, shapes, strict=False))
     _, described = models_json_schema(
@@ -49,7 +49,7 @@ def document(routes: Sequence[Route], *, server: str, prefix: str) -> dict[str, 
     )
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        operation = _operation(route, of_answer.get(route.answers))
+        operation = _operation(route, [of_answer[shape] for shape in _answers(route)])
         paths.setdefault(prefix + route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -68,13 +68,13 @@ def document(routes: Sequence[Route], *, server: str, prefix: str) -> dict[str, 
     }
 
 
-def _operation(route: Route, answer: Any) -> dict[str, Any]:
+def _operation(route: Route, answers: Sequence[Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
         "description": f"Needs the role {route.role} or a higher one.",
         "parameters": [*_in_path(route), *_in_query(route.query), *_headers(route)],
-        "responses": _responses(route, answer),
+        "responses": _responses(route, answers),
     }
     if route.reads:
         content = {media: {"schema": _read(reads)} for media, reads in route.reads.items()}
@@ -116,9 +116,10 @@ def _headers(route: Route) -> list[dict[str, Any]]:
     return [{"name": "Idempotency-Key", "in": "header", "required": False, "description": words, "schema": schema}]
 
 
-def _responses(route: Route, answer: Any) -> dict[str, Any]:
+def _responses(route: Route, answers: Sequence[Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
-    if answer is not None:
+    if answers:
+        answer = answers[0] if len(answers) == 1 else {"oneOf": list(answers)}
         good["content"] = {JSON: {"schema": _list_of(answer) if route.listed else answer}}
     failures = [HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND]
     if route.method != "GET":
@@ -130,9 +131,16 @@ def _responses(route: Route, answer: Any) -> dict[str, Any]:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
     content = {PROBLEM: {"schema": {"$ref": _REFS.format(name="ProblemDocument")}}}
-    answers = {str(one.value): {"description": one.phrase, "content": content} for one in failures}
+    bad = {str(one.value): {"description": one.phrase, "content": content} for one in failures}
     unavailable = {"description": HTTPStatus.SERVICE_UNAVAILABLE.phrase, "content": content}
-    return {str(route.status): good, **answers, "503": unavailable}
+    return {str(route.status): good, **bad, "503": unavailable}
+
+
+def _answers(route: Route) -> tuple[Any, ...]:
+    """The shapes that a good answer may have."""
+    if route.answers is None:
+        return ()
+    return route.answers if isinstance(route.answers, tuple) else (route.answers,)
 
 
 def _list_of(item: Any) -> dict[str, Any]:

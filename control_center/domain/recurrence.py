@@ -1,0 +1,51 @@
+"""When the same date comes round again: which action an occurrence already has, and which name it is kept under."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from control_center.domain.action import HANDLED, Action, Plan, State
+from control_center.domain.catalogue import Source
+from control_center.domain.rules import Rule
+
+
+def recurrence(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Action | None, Plan]:
+    """The action this occurrence already has, and the plan under the occurrence's full name.
+
+    `earlier` is what this trigger has for the record. A date that was handled, left for another about which a message
+    went out, and come back to, is a new occurrence: the same date with `#2`. Under `moved = "nothing"` a date other
+    than one that was sent is set aside.
+    """
+    if rule.trigger.activate.on.source is not Source.DATE:
+        same = [action for action in earlier if action.occurrence == wanted.occurrence]
+        return (same[0] if same else None), wanted
+    same = [action for action in earlier if without_number(action.occurrence) == wanted.occurrence]
+    others = [action for action in earlier if action.released_at is not None and action not in same]
+    last = max(same, key=lambda action: action.action_id, default=None)
+    if last is not None:
+        if not (last.state in HANDLED and any(_sent_since(last, other) for other in others)):
+            wanted = replace(wanted, occurrence=last.occurrence)
+        else:
+            wanted, last = replace(wanted, occurrence=f"{wanted.occurrence}#{len(same) + 1}"), None
+    if others and rule.trigger.moved == "nothing" and (last is None or last.state is State.LAPSED):
+        wanted = _settled(wanted, State.BASELINED, "moved: a message about an earlier date went out")
+    return last, wanted
+
+
+def without_number(occurrence: str) -> str:
+    """An occurrence without its `#2`. Names of statuses may hold a # of their own, but never at the end of a key."""
+    base, mark, number = occurrence.rpartition("#")
+    return base if mark and number.isdecimal() else occurrence
+
+
+def _sent_since(handled: Action, other: Action) -> bool:
+    """Whether `other` was sent after `handled` was dealt with; where it sent nothing, which was planned later."""
+    assert other.released_at is not None
+    if handled.released_at is None:
+        return other.action_id > handled.action_id
+    return other.released_at > handled.released_at
+
+
+def _settled(wanted: Plan, state: State, reason: str) -> Plan:
+    return replace(wanted, state=state, reason=reason, due_at=wanted.activation_at)
