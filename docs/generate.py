@@ -23,7 +23,8 @@ from pydantic import SecretStr
 
 from control_center.cli import app
 from control_center.domain import action, message, template
-from control_center.domain.catalogue import ACTIONS, KINDS, Choice
+from control_center.domain.catalogue import KINDS
+from control_center.domain.catalogue_actions import ACTIONS, Choice
 from control_center.domain.trigger import WEEKDAYS
 from control_center.logs import EVENTS
 from control_center.settings.model import PREFIX, Settings

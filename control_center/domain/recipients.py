@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from control_center.domain import number
-from control_center.domain.catalogue import Choice, Leg
+from control_center.domain.catalogue_actions import Choice, Leg
 from control_center.domain.record import Address, Phone, Record, Staff
 from control_center.domain.trigger import Trigger
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from control_center.domain.catalogue import ACTIONS, KINDS, ActionKind, Base, Kind
+from control_center.domain.catalogue import KINDS, Base, Kind
+from control_center.domain.catalogue_actions import ACTIONS, ActionKind
 from control_center.domain.table import Table, shown
+from control_center.domain.trigger_action import Call, Words, call, send_to, to_status, words
+from control_center.domain.trigger_exclusions import Exclusions, exclusions
 from control_center.domain.windows import Window
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -20,7 +23,6 @@ DEFAULT_USE_BY = timedelta(days=14)
 _LATER = frozenset(
     {"then_status", "attach", "task", "web_form", "referral", "test", "keyword", "match", "category", "form"}
 )
-_LATER_EXCLUSIONS = frozenset({"without_allow_marketing", "nps", "redeemed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +41,6 @@ class Processing:
     window: Window | None
     closed_weekdays: frozenset[int]
     blackouts: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusions:
-    past_date: bool = False
-    on_hold: bool = False
-    confirmed: bool = False
-    canceled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The call record that `call` asks of the CRM."""
-
-    type: str | None = None
-    due_days: int = 0
-    assign: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Where the words come from: a stored template by name, or a text of the trigger's own."""
-
-    template: str | None
-    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +88,17 @@ def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
         type=_filter(top, kind, "type"),
         activate=_activation(top, kind),
         action=action,
-        send_to=_send_to(top, action),
-        words=_words(top, action),
+        send_to=send_to(top, action),
+        words=words(top, action),
         late=top.choice("late", ("send", "skip"), "send"),
         moved=top.choice("moved", ("remind", "nothing"), "remind"),
         use_by=_use_by(top),
         ceiling=top.whole("ceiling", 0, 1_000_000) if "ceiling" in table else None,
         enabled=top.boolean("enabled", default=False),
         processing=_processing(top),
-        exclude=_exclusions(top, kind),
-        call=_call(top, action),
-        to_status=_to_status(top, action),
+        exclude=exclusions(top, kind),
+        call=call(top, action),
+        to_status=to_status(top, action),
     )
     top.refuse_the_rest(later=_LATER)
     return trigger
@@ -142,37 +119,6 @@ def _activation(top: Table, kind: Kind) -> Activation:
         raise table.wrong("days", f"{days}; {base.name!r} only ever lies behind us, so 0 or more is allowed")
     table.refuse_the_rest()
     return Activation(base, days)
-
-
-_PLAIN_RECIPIENTS = ("client", "photographer", "all_photographers")
-
-
-def _send_to(top: Table, action: ActionKind) -> tuple[str, ...]:
-    value = top.take("send_to")
-    if value is None:
-        return ("client",)
-    if not action.writes:
-        raise top.wrong("send_to", f"{action.name!r} writes to nobody; leave it out")
-    if not isinstance(value, list) or not value:
-        raise top.wrong("send_to", f'{shown(value)}; a list such as ["client"] is needed')
-    for item in value:
-        plain = item in _PLAIN_RECIPIENTS
-        family = isinstance(item, str) and re.fullmatch(r"family:[^\s\x00][^\x00\n]{0,99}", item)
-        if not plain and not family:
-            allowed = f"{', '.join(_PLAIN_RECIPIENTS)}, family:<relationship>"
-            raise top.wrong("send_to", f"{shown(item)}; allowed: {allowed}")
-    return tuple(dict.fromkeys(value))
-
-
-def _words(top: Table, action: ActionKind) -> Words:
-    template, text = top.optional("template"), top.optional("text", limit=10_000)
-    if action.name == "change_status" and (template or text):
-        raise top.wrong("template" if template else "text", "'change_status' sends nothing; leave it out")
-    if template and text:
-        raise top.wrong("text", "stands beside a template; one of the two is needed")
-    if action.writes and not template and not text:
-        raise top.wrong("template", f"is missing; {action.name!r} needs a template or a text")
-    return Words(template, text)
 
 
 _PERIOD = re.compile(r"([1-9][0-9]{0,3})([dhm])")
@@ -211,35 +157,3 @@ def _processing(top: Table) -> Processing:
     )
     table.refuse_the_rest()
     return processing
-
-
-def _exclusions(top: Table, kind: Kind) -> Exclusions:
-    table = top.table("exclude")
-    names = ("past_date", "on_hold", "confirmed", "canceled")
-    chosen = {name: table.boolean(name, default=False) for name in names}
-    for name, on in chosen.items():
-        if on and name not in kind.exclusions:
-            offered = ", ".join(sorted(kind.exclusions))
-            raise table.wrong(name, f"is not offered for {kind.name}; offered: {offered}")
-    table.refuse_the_rest(later=_LATER_EXCLUSIONS)
-    return Exclusions(**chosen)
-
-
-def _call(top: Table, action: ActionKind) -> Call:
-    table = top.table("call")
-    if table.values and action.name != "call":
-        raise top.wrong("call", f"stands beside the action {action.name!r}, which makes no call")
-    call = Call(table.optional("type"), table.whole("due_days", 0, LARGEST_OFFSET, 0), table.optional("assign"))
-    table.refuse_the_rest()
-    return call
-
-
-def _to_status(top: Table, action: ActionKind) -> str | None:
-    table = top.table("change_status")
-    if action.name != "change_status":
-        if table.values:
-            raise top.wrong("change_status", f"stands beside the action {action.name!r}")
-        return None
-    status = table.text("to")
-    table.refuse_the_rest()
-    return status

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from control_center.domain import words, zones
-from control_center.domain.catalogue import Leg
+from control_center.domain.catalogue_actions import Leg
 from control_center.domain.command import Cause, Command, command, id_of
 from control_center.domain.record import Picture
 from control_center.domain.template import Unrenderable

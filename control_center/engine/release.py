@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from control_center.domain.action import Change, Plan, State
-from control_center.domain.catalogue import Leg
+from control_center.domain.catalogue_actions import Leg
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import Routing, possible, route

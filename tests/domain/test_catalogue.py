@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from control_center.domain.catalogue import ACTIONS, KINDS, RECORD_KINDS, Choice, Leg, Source
+from control_center.domain.catalogue import KINDS, RECORD_KINDS, Source
+from control_center.domain.catalogue_actions import ACTIONS, Choice, Leg
 
 # record: filters, bases ("°" for one that only ever lies behind us), exclusions.
 CONTRACT = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control_center.domain.catalogue import Leg
+from control_center.domain.catalogue_actions import Leg
 from control_center.domain.recipients import Routing, possible, route
 from tests.support.values import a_client, a_record, a_trigger, as_read
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from control_center.domain.catalogue import KINDS
 from control_center.domain.errors import Malformed
-from control_center.domain.trigger import Call, Exclusions, Processing, Trigger, Words, parse
+from control_center.domain.trigger import Processing, Trigger, parse
+from control_center.domain.trigger_action import Call, Words
+from control_center.domain.trigger_exclusions import Exclusions
 from control_center.domain.windows import Window
 from tests.support.values import a_trigger_table
 
