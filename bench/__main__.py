@@ -29,6 +29,7 @@ TARGETS: Final = {
     "P6": "p6_matching",
     "P8": "p8_memory",
     "P9": "p9_calendar",
+    "P10": "p10_forecast",
 }
 
 

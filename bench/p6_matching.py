@@ -9,7 +9,7 @@ from bench import child, machine, seeds
 from bench.context import Context
 from bench.events import Crm, triggers
 from bench.table import Goal, Row, Run, in_turn
-from control_center.domain.planner import reconcile
+from control_center.domain.reconciliation import reconcile
 from control_center.engine.intake import Intake
 from control_center.service import now
 from control_center.store import db, studios

@@ -13,7 +13,7 @@ from bench.events import Crm, triggers
 from bench.table import Goal, Row, Run, Series
 from control_center.domain.blackouts import Blackout, Blackouts
 from control_center.domain.event import decode
-from control_center.domain.planner import decide, plan
+from control_center.domain.planner import decide, plans
 from control_center.domain.record import Picture
 from control_center.domain.rules import Rule, Rules
 from control_center.domain.trigger import parse
@@ -49,8 +49,7 @@ def _cases(count: int) -> list[tuple[Rule, Picture, str, datetime]]:
     for _, body in Crm().events(count):
         picture = decode(body).seen[-1]
         for rule in rules.matching(picture.kind, picture.record):
-            wanted = plan(rule, picture, now)
-            if wanted is not None:
+            for wanted in plans(rule, picture, now):
                 at = wanted.due_at + timedelta(seconds=dice.randrange(-3600, 48 * 3600))
                 cases.append((rule, picture, wanted.occurrence, at))
     return cases

@@ -21,7 +21,8 @@ AHEAD: Final = timedelta(days=3)
 
 async def a_studio(connection: asyncpg.Connection, tables: Sequence[dict[str, Any]]) -> None:
     """The studio and these triggers, numbered from 1."""
-    await studios.put(connection, studio.parse(events.STUDIO))
+    # High enough never to hold, and not 0: what the blast guard costs is part of what is measured.
+    await studios.put(connection, studio.parse(events.STUDIO | {"blast_ceiling": 1_000_000}))
     for table in tables[:100]:
         trigger.parse(table)  # a mistake here would be a rule that never matches
     rows = [("main", n, table["name"], 1, table["record"], True) for n, table in enumerate(tables, 1)]

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from control_center.cli import app
 from control_center.domain import action, message, template
-from control_center.domain.catalogue import KINDS
+from control_center.domain.catalogue import KINDS, TYPES
 from control_center.domain.catalogue_actions import ACTIONS, Choice
 from control_center.domain.trigger import WEEKDAYS
 from control_center.logs import EVENTS
@@ -143,16 +143,18 @@ def _ordered(states: Iterable[Any]) -> Iterator[str]:
 
 
 def kinds() -> str:
-    rows = [
-        (
-            f"`{kind.name}`",
-            code(sorted(kind.filters)),
-            ", ".join(f"`{base.name}`{'°' if base.past else ''}" for base in kind.bases.values()),
-            code(sorted(kind.exclusions)),
-        )
-        for kind in KINDS.values()
-    ]
-    return table(("`record`", "filters", "`activate.on`", "`exclude`"), rows)
+    """The fourteen types of triggers, with what each offers."""
+    rows = []
+    for one in TYPES:
+        kind = KINDS[one.kind]
+        dates = ", ".join(f"`{base.name}`{'°' if base.past else ''}" for base in kind.bases.values())
+        fits = [action.name for action in ACTIONS.values() if action.kinds is None or kind.name in action.kinds]
+        missing = [name for name in ACTIONS if name not in fits]
+        but = f"all but {code(missing)}" if missing else "all"
+        excluded = code(sorted(kind.exclusions))
+        rows.append((str(one.number), one.name, f"`{kind.name}`", code(one.filters), dates, excluded, but))
+    head = ("", "type", "`record`", "filters", "`activate.on`", "`exclude`", "actions")
+    return table(head, rows)
 
 
 def actions() -> str:

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from itertools import count
@@ -129,7 +130,7 @@ def _find_program(request: pytest.FixtureRequest) -> Callable[[str], Path | None
     def find(program: str) -> Path | None:
         if program not in found:
             package = PACKAGES.get(program)
-            installed = shutil.which(program)
+            installed = shutil.which(program) or shutil.which(program, path=Path(sys.executable).parent)
             found[program] = (
                 None
                 if program in RUNS_NOT_HERE

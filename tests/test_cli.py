@@ -169,7 +169,7 @@ async def test_without_a_database_a_verb_has_a_private_one_for_its_own_duration(
 async def test_check_tells_each_thing_in_a_line(here: Installation) -> None:
     done = await here.done("check")
     assert [line.split()[:2] for line in done.out.splitlines()] == [
-        ["ok", name] for name in ("settings", "broker", "database", "clock", "templates", "triggers")
+        ["ok", name] for name in ("settings", "broker", "database", "clock", "templates", "triggers", "catalog")
     ]
     found = json.loads((await here.done("check", "--json")).out)
     assert found["ok"] is True
@@ -180,8 +180,9 @@ async def test_check_tells_each_thing_in_a_line(here: Installation) -> None:
 
 async def test_triggers_are_compared_applied_and_exported_as_files(here: Installation) -> None:
     edited = here.write("edited.toml", trigger("Booked", processing='window = "09:00-18:00"') + REVIEWED)
-    compared = await here.json("triggers", "diff", str(edited))
-    assert [(one["name"], one["kind"]) for one in compared["items"]] == [("Booked", "changed"), ("By hand", "new")]
+    compared = await here.cli("triggers", "diff", str(edited), "--json")
+    assert compared.code == 1  # there are changes
+    assert [(one["name"], one["kind"]) for one in compared.json["items"]] == [("Booked", "changed"), ("By hand", "new")]
 
     unasked = await here.cli("triggers", "apply", str(edited))
     assert unasked.code == 1
@@ -289,6 +290,33 @@ async def test_an_event_becomes_a_text_and_everything_can_be_asked_about_it(here
     assert running.code == 0
     assert not endpoints.exists()
     assert still_running(members) == []
+
+
+async def test_what_the_blast_guard_holds_is_shown_by_trigger_and_let_go_in_one_call(here: Installation) -> None:
+    await here.done("triggers", "apply", str(here.write("hand.toml", REVIEWED)), "--yes")
+    await here.sql(
+        "INSERT INTO actions (studio_id, kind, record_id, trigger_id, occurrence, trigger_version, state, reason,"
+        " activation_at, due_at, use_by) SELECT 'main', 'session', n::text, trigger_id, 'x', 1, 'held',"
+        " 'blast guard: a test', at, at, 'infinity' FROM triggers, generate_series(1, 12) n,"
+        " (VALUES ('2027-06-05 05:00Z'::timestamptz)) AS due (at) WHERE name = 'By hand'"
+    )
+    await here.sql(
+        "INSERT INTO release_guards SELECT 'main', trigger_id, '', now(), 'blast guard: a test' FROM triggers"
+        " WHERE name = 'By hand'"
+    )
+
+    told = (await here.done("actions", "review")).out
+    assert "By hand: 12 held; the oldest was due 2027-06-05 00:00" in told
+    assert "blast guard: a test" in told
+    assert "and 2 more" in told
+    [group] = (await here.json("actions", "review", "--state", "held"))["items"]
+    assert (group["count"], len(group["samples"])) == (12, 10)
+    assert (await here.cli("actions", "release", "--trigger", "By hand", "--expect", "11", "--yes")).code == 1
+    done = await here.done("actions", "release", "--trigger", "By hand", "--expect", "12", "--yes")
+    assert done.out.splitlines()[0] == "12 of 12 let go"
+    assert await here.value("SELECT count(*) FROM actions WHERE state = 'planned'") == 12
+    assert await here.value("SELECT count(*) FROM release_guards WHERE held_since IS NOT NULL") == 0
+    assert (await here.done("actions", "review", "--state", "held")).out.strip() == "nothing waits there"
 
 
 async def test_a_list_is_decided_on_only_as_it_was_counted(here: Installation) -> None:

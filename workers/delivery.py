@@ -22,7 +22,7 @@ from control_center.domain.message import Settlement, State, settle
 from control_center.domain.outcome import Lookup, Outcome, Stage, Unknown
 from control_center.domain.telling import told
 from control_center.loop import first_of
-from control_center.store import breakers, db, message_leases, messages, submissions
+from control_center.store import breakers, db, message_leases, messages, scores, submissions
 from control_center.store.messages import Case, Claimed, Return
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready, Settled
@@ -167,10 +167,12 @@ class Delivery:
         ]
         cases = await messages.gather(connection, ids, self._owner)
         books = await self._rulebooks.of(connection, {case.studio.studio: case.studio for case in cases})
+        sessions = await scores.sessions(connection, [(case.trigger_id, case.record) for case in cases], books)
         now = self._clock()
         returns: list[tuple[Case, Return]] = []
         for case in cases:
-            match prepare(case, books[case.studio.studio], now):
+            session = sessions.get(case.record.key) if case.record else None
+            match prepare(case, books[case.studio.studio], now, session=session):
                 case Ready() as ready:
                     self._ready.append(ready)
                 case Return() as back:

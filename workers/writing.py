@@ -7,9 +7,14 @@ from datetime import datetime
 import msgspec
 
 from control_center.domain import words
+from control_center.domain.catalogue_actions import Leg
+from control_center.domain.confirmation import calendar_file, with_invoice_link
 from control_center.domain.message import State, key_of
 from control_center.domain.outcome import Mail, Text
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
+from control_center.domain.recipients import allowed
+from control_center.domain.record import Picture
+from control_center.domain.recurrence import tells
 from control_center.domain.rules import Rule
 from control_center.domain.telling import told
 from control_center.domain.template import Unrenderable
@@ -19,19 +24,27 @@ from control_center.store.rulebooks import Rulebook
 from control_center.store.submissions import Ready
 
 
-def prepare(case: Case, book: Rulebook, now: datetime) -> Ready | Return:
+def prepare(case: Case, book: Rulebook, now: datetime, *, session: Picture | None = None) -> Ready | Return:
     """Decide on a claimed message as everything is now, and write it if it may go.
 
-    A message that may not go now comes back as what becomes of it; waiting costs no attempt.
+    A message that may not go now comes back as what becomes of it; waiting costs no attempt. `session` is the one
+    that an invoice is for, where its score counts.
     """
-    rule = book.rules.by_id.get(case.trigger_id)
+    rule = book.rules.of(case.trigger_id, case.about.trigger_version)
     if case.stopped:
         return _ended(case, State.SUPPRESSED, "opted out: the address said STOP")
-    decision = decide(rule, case.record, case.occurrence, now, by_hand=case.released_by is not None)
+    by_hand = case.released_by is not None
+    decision = decide(rule, case.record, case.occurrence, now, by_hand=by_hand, session=session)
     if not isinstance(decision, Send) or rule is None:
         return _not_now(case, decision)
+    unwanted = _unwanted(case, rule)
+    if unwanted is not None:
+        return _ended(case, State.CANCELLED, unwanted)
+    calendar = case.channel == "email" and "confirmation" in rule.trigger.attach
     try:
         written = _words(case, rule, book, now)
+        if calendar and case.record is not None:
+            calendar_file(case.record, case.studio, now)  # what cannot be made must show before the point of no return
     except Unrenderable as error:
         return _ended(case, State.FAILED, error.reason)
     return Ready(
@@ -41,7 +54,20 @@ def prepare(case: Case, book: Rulebook, now: datetime) -> Ready | Return:
         subject=written.subject,
         body=written.text,
         html=written.html,
+        calendar=calendar,
     )
+
+
+def _unwanted(case: Case, rule: Rule) -> str | None:
+    """Why the recipient does not allow it any more, where the trigger asks that they do."""
+    if not rule.trigger.exclude.without_allow_marketing:
+        return None
+    role = msgspec.json.decode(case.recipient).get("role", "client")
+    assert case.record is not None, "what may be sent has a record"
+    client = case.client.record if case.client else None
+    if allowed(rule.trigger, Leg(case.channel), role, case.record.record, client):
+        return None
+    return f"allow marketing: {role} has not ticked the box for {case.channel}"
 
 
 def _not_now(case: Case, decision: Decision) -> Return:
@@ -63,10 +89,13 @@ def _ended(case: Case, state: State, reason: str) -> Return:
 def _words(case: Case, rule: Rule, book: Rulebook, now: datetime) -> Words:
     """The words of a message. Raises Unrenderable."""
     assert case.record is not None, "what may be sent has a record"
-    parts = words.source(rule.trigger, book.templates)
+    parts = words.source(rule.trigger, book.templates, Leg(case.channel), moved=tells(case.occurrence))
     recipient = msgspec.json.decode(case.recipient)
     seen = words.fields(book.studio, case.record, case.client, recipient, now)
-    return words.text_message(parts, seen) if case.channel == "sms" else words.mail(parts, seen)
+    if case.channel == "sms":
+        return words.text_message(parts, seen)
+    written = words.mail(parts, seen)
+    return with_invoice_link(written, case.record) if "invoice" in rule.trigger.attach else written
 
 
 def sheet(ready: Ready, now: datetime) -> Text | Mail:
@@ -98,4 +127,5 @@ def sheet(ready: Ready, now: datetime) -> Text | Mail:
         at=now,
         expires_at=case.use_by,
         reply_to=case.studio.reply_to,
+        attachments=(calendar_file(case.record, case.studio, now),) if ready.calendar and case.record else (),
     )

@@ -9,6 +9,7 @@ import typer
 
 from control_center.cli import (
     actions,
+    audit,
     blackouts,
     consents,
     emitting,
@@ -19,6 +20,7 @@ from control_center.cli import (
     studios,
     templates,
     triggers,
+    users,
     why,
 )
 
@@ -42,6 +44,8 @@ for part in (
     templates,
     studios,
     consents,
+    users,
+    audit,
 ):
     part.add_to(app)
 

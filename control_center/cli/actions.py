@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from control_center.cli.aim import Aim
-from control_center.cli.deciding import delete, process, skip
+from control_center.cli.deciding import delete, process, release, skip
 from control_center.cli.narrowing import DueBefore, DueFrom, OfRecord, OfTrigger, States, filter_of, number_of
+from control_center.cli.reviewing import review
 from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import NotFound
@@ -20,6 +21,8 @@ def add_to(app: typer.Typer) -> None:
     noun = group(app, "actions", "What triggers have planned: waiting, for review, and what became of it.")
     verb(noun, "list", example="actions list --state review")(list_)
     verb(noun, "show", example="actions show a-12")(show_one)
+    verb(noun, "review", example="actions review --state held")(review)
+    verb(noun, "release", example='actions release --trigger "Reminder" --expect 4500')(release)
     verb(noun, "process", example='actions process --trigger "Gallery ready" --expect 12')(process)
     verb(noun, "skip", example="actions skip a-12")(skip)
     verb(noun, "delete", example="actions delete a-12")(delete)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from control_center.domain.errors import ConfigurationError, NotFound
+from control_center.domain.signature import Signature
 
 if TYPE_CHECKING:
     from control_center.daemon.place import Endpoints
@@ -150,12 +151,13 @@ def sample(name: str) -> Path:
     return beside if beside.exists() else Path(__file__).resolve().parents[1] / "package_data" / "config" / name
 
 
-def person() -> str:
+def person() -> Signature:
     """Who types this, as changes are signed."""
     try:
-        return getpass.getuser()
+        name = getpass.getuser()
     except (KeyError, OSError):  # an account without a name
-        return f"uid {os.getuid()}"
+        name = f"uid {os.getuid()}"
+    return Signature(name, "cli")
 
 
 def note(line: str) -> None:

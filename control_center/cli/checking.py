@@ -43,6 +43,7 @@ async def everything(aim: Aim) -> list[Finding]:
             findings.append(await _asked("clock", lambda: _clock(here), "let both machines keep time by NTP"))
             findings.append(await _asked("templates", lambda: _templates(here), "mend it, and save it again"))
             findings.append(await _asked("triggers", lambda: _triggers(here), "mend it, and save it again"))
+            findings.append(await _catalog(here))
     except ConfigurationError as error:
         findings.append(Finding("database", ok=False, says=str(error)))
     except Exception as error:  # noqa: BLE001 - whatever keeps us from the database is the finding
@@ -117,6 +118,21 @@ async def _templates(here: Database) -> str:
     return f"{len(saved)} in studio {here.studio}"
 
 
+async def _catalog(here: Database) -> Finding:
+    """Saved triggers against what the CRM has by now: a name that has gone is a warning, since it stops nothing."""
+    from control_center.engine import catalogs
+    from control_center.store import db
+
+    async with db.session(here.pool) as connection:
+        found = await catalogs.complaints(connection, here.studio)
+    if not found:
+        return Finding("catalog", ok=True, says="every name that a trigger uses is known, or cannot be checked yet")
+    triggers = len({name for name, _ in found})
+    says = f"{triggers} trigger{'' if triggers == 1 else 's'} with names that the CRM no longer has"
+    hint = "; ".join(f"trigger {name!r}, {one.field}: {one.says}" for name, one in found)
+    return Finding("catalog", ok=True, says=says, hint=hint)
+
+
 async def _triggers(here: Database) -> str:
     from control_center.domain.trigger import parse
     from control_center.store import db, templates, triggers
@@ -125,8 +141,8 @@ async def _triggers(here: Database) -> str:
         saved = await triggers.every(connection, here.studio)
         known = await templates.of_studio(connection, here.studio)
     for one in saved:
-        words = parse(one.definition, where=f"trigger {one.name!r}").words
-        if words.template is not None and words.template not in known:
-            raise Malformed(f"trigger {one.name!r}, template", f"{words.template!r} does not exist")
+        for key, name in parse(one.definition, where=f"trigger {one.name!r}").words.templates:
+            if name not in known:
+                raise Malformed(f"trigger {one.name!r}, {key}", f"{name!r} does not exist")
     live = sum(one.enabled for one in saved)
     return f"{len(saved)} in studio {here.studio}, {live} of them enabled"

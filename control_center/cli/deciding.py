@@ -1,4 +1,4 @@
-"""`actions process|skip|delete`: what a person decides, about single actions or about a list that was counted first."""
+"""`actions process|release|skip|delete`: what a person decides, about single actions or a list that was counted."""
 
 # ruff: noqa: PLC0415 - help must not wait for what a verb works with
 
@@ -45,6 +45,23 @@ async def process(
     """Run actions now: the window does not apply to what a person decides, everything else is checked again."""
     chosen = _Chosen(ids, state, trigger, record, (due_from, due_before), every, expect, yes)
     return await _decide(aim, "process", chosen)
+
+
+async def release(
+    aim: Aim,
+    *,
+    ids: Ids = None,
+    trigger: OfTrigger = None,
+    record: OfRecord = None,
+    due_from: DueFrom = None,
+    due_before: DueBefore = None,
+    every: Every = False,
+    expect: Expect = None,
+    yes: Yes = False,
+) -> int:
+    """Let go what is held: it goes as it would have, window and all. The whole of a trigger opens its guard."""
+    chosen = _Chosen(ids, None, trigger, record, (due_from, due_before), every, expect, yes, of=("held",))
+    return await _decide(aim, "release", chosen)
 
 
 async def skip(
@@ -95,6 +112,7 @@ class _Chosen:
     every: bool
     expect: int | None
     yes: bool
+    of: tuple[str, ...] = ("review", "held")  # the states where none is named
 
     def check(self) -> None:
         narrowed = any((self.trigger, self.record, *self.due))
@@ -106,7 +124,7 @@ class _Chosen:
             raise typer.BadParameter("give ids, or a filter such as --trigger, or --all")
 
     def wanted(self, zone: Zone) -> Filter:
-        return filter_of(self.state or ["review", "held"], self.trigger, self.record, due=self.due, zone=zone)
+        return filter_of(self.state or list(self.of), self.trigger, self.record, due=self.due, zone=zone)
 
 
 async def _decide(aim: Aim, name: str, chosen: _Chosen) -> int:
@@ -129,7 +147,7 @@ async def _of_ids(here: Database, name: str, numbers: list[int]) -> dict[int, tu
 
     if name == "skip":
         return {one.number: (one.state, one.reason) for one in await _read(here, numbers)}
-    deed = review.process if name == "process" else review.delete
+    deed = {"process": review.process, "release": review.release, "delete": review.delete}[name]
     after: dict[int, tuple[Any, str]] = {**await deed(here.pool, now, here.studio, numbers, by=person())}
     return after
 
@@ -173,7 +191,7 @@ def _print(name: str, told: Tally) -> None:
     if not told.count:
         show("nothing waits for a person there")
         return
-    done = {"process": "released", "skip": "left where they are", "delete": "deleted"}[name]
+    done = {"process": "released", "release": "let go", "skip": "left where they are", "delete": "deleted"}[name]
     show(f"{told.done} of {told.count} {done}")
     if told.why:
         rows = [

@@ -16,14 +16,14 @@ from control_center.cli.templates import read_files
 from control_center.crm import tap
 from control_center.daemon import place, running
 from control_center.daemon.running import Running
-from control_center.domain import zones
+from control_center.domain import studio_catalog, zones
 from control_center.domain.action import State
 from control_center.domain.blackouts import Blackout
 from control_center.domain.errors import ConfigurationError
 from control_center.domain.studio import Studio, parse
 from control_center.domain.wire.sandbox import OutboxLine, read_outbox, whole
 from control_center.embedded import ensure_rabbitmq
-from control_center.engine import blackouts, templates, triggers
+from control_center.engine import blackouts, catalogs, templates, trigger_files, triggers
 from control_center.loop import Loop, first_of
 from control_center.service import now
 from control_center.settings import Settings
@@ -71,14 +71,16 @@ async def _furnish(pool: db.Pool, house: Studio) -> None:
         if not await studios.get(tx, [house.studio]):
             await studios.put(tx, house)
     for name, body in read_files([sample("demo/templates")]).items():
-        await templates.put(pool, house.studio, name, body)
-    tables = triggers.read_files([sample("demo/triggers")])
+        await templates.put(pool, house.studio, name, body, by="demo")
+    catalog = studio_catalog.parse(read_file(sample("demo/catalog.toml")))
+    await catalogs.replace(pool, house.studio, catalog, by="demo")
+    tables = trigger_files.read_files([sample("demo/triggers")])
     await triggers.apply(pool, now, house.studio, tables, by="demo")
     async with db.session(pool) as connection:
         known = {one.blackout for one in await stored_blackouts.of_studio(connection, house.studio)}
     for day in _closed(zones.local_date(zones.zone(house.timezone), now())):
         if day not in known:
-            await blackouts.add(pool, now, house.studio, day)
+            await blackouts.add(pool, now, house.studio, day, by="demo")
 
 
 def _closed(today: date) -> list[Blackout]:

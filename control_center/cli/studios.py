@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from control_center.cli.aim import Aim, show
+from control_center.cli import catalog
+from control_center.cli.aim import Aim, person, show
 from control_center.cli.tables import as_json, columns, pairs
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import ConfigurationError, NotFound
-
-if TYPE_CHECKING:
-    from control_center.domain.studio import Studio
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,18 +22,21 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "list", example="studios list", but=("studio",))(list_)
     verb(noun, "show", example="studios show main", but=("studio",))(show_one)
     verb(noun, "put", example="studios put studio.toml", but=("studio",))(put)
+    verb(noun, "remove", example="studios remove north", but=("studio",))(remove)
+    catalog.add_to(noun)
     asked = group(app, "commands", "What the CRM is asked to do, and is told.")
     verb(asked, "list", example="commands list")(commands)
 
 
 async def list_(aim: Aim) -> None:
     """List the studios."""
+    from control_center.engine.studios import resource
     from control_center.store import db, studios
 
     async with aim.database() as here, db.session(here.pool) as connection:
         found = await studios.every(connection)
     if aim.json:
-        as_json({"items": [_resource(one) for one in found], "next_cursor": None})
+        as_json({"items": [resource(one) for one in found], "next_cursor": None})
         return
     columns(
         [
@@ -54,6 +55,7 @@ async def list_(aim: Aim) -> None:
 
 async def show_one(aim: Aim, *, studio: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Show one studio."""
+    from control_center.engine.studios import resource
     from control_center.store import db, studios
 
     async with aim.database() as here, db.session(here.pool) as connection:
@@ -61,9 +63,9 @@ async def show_one(aim: Aim, *, studio: Annotated[str, typer.Argument(metavar="I
     if found is None:
         raise NotFound(f"there is no studio {studio!r}")
     if aim.json:
-        as_json(_resource(found))
+        as_json(resource(found))
     else:
-        pairs(_resource(found))
+        pairs(resource(found))
 
 
 async def put(
@@ -71,15 +73,27 @@ async def put(
 ) -> None:
     """Create a studio, or replace what it says, from a file."""
     from control_center.domain.studio import parse
-    from control_center.store import db, studios
+    from control_center.engine import studios
 
     studio = parse(read_file(file), where=file.name)
-    async with aim.database() as here, db.transaction(here.pool) as tx:
-        await studios.put(tx, studio)
+    async with aim.database() as here:
+        await studios.put(here.pool, studio, by=person())
     if aim.json:
-        as_json(_resource(studio))
+        as_json(studios.resource(studio))
     else:
         show(f"saved: {studio.studio}")
+
+
+async def remove(aim: Aim, *, studio: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Delete a studio for which nothing waits, with its triggers, templates and blackout days."""
+    from control_center.engine import studios
+
+    async with aim.database() as here:
+        await studios.drop(here.pool, studio, by=person())
+    if aim.json:
+        as_json({"id": studio})
+    else:
+        show(f"studio {studio} is removed")
 
 
 def read_file(file: Path) -> dict[str, Any]:
@@ -108,14 +122,3 @@ async def commands(
     else:
         rows = [{name: getattr(one, name) for name in one.__struct_fields__ if name != "data"} for one in found]
         columns(rows, none="nothing waits: the CRM has everything")
-
-
-def _resource(studio: Studio) -> dict[str, Any]:
-    return {
-        "id": studio.studio,
-        "name": studio.name,
-        "timezone": studio.timezone,
-        "country": studio.country,
-        **studio.settings(),
-        "enabled": studio.enabled,
-    }

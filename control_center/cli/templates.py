@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from control_center.cli.aim import Aim, show
+from control_center.cli.aim import Aim, person, show
 from control_center.cli.tables import as_json, columns
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import ConfigurationError, Malformed
@@ -20,6 +20,7 @@ def add_to(app: typer.Typer) -> None:
     noun = group(app, "templates", "Words with fields, for texts and emails.")
     verb(noun, "list", example="templates list")(list_)
     verb(noun, "apply", example="templates apply config/templates")(apply)
+    verb(noun, "remove", example="templates remove session-reminder")(remove)
 
 
 async def list_(aim: Aim) -> None:
@@ -59,11 +60,23 @@ async def apply(
         templates.parse(name, body)
     async with aim.database() as here:
         for name, body in bodies.items():
-            await templates.put(here.pool, here.studio, name, body)
+            await templates.put(here.pool, here.studio, name, body, by=person())
     if aim.json:
         as_json({"saved": list(bodies)})
     else:
         show(f"saved: {', '.join(bodies) or 'nothing, there are no files'}")
+
+
+async def remove(aim: Aim, *, name: Annotated[str, typer.Argument()]) -> None:
+    """Delete a template that no trigger uses."""
+    from control_center.engine import templates
+
+    async with aim.database() as here:
+        await templates.drop(here.pool, here.studio, name, by=person())
+    if aim.json:
+        as_json({"name": name})
+    else:
+        show(f"template {name} is removed")
 
 
 def read_files(paths: list[Path]) -> dict[str, dict[str, Any]]:

@@ -4,30 +4,32 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from control_center.cli.aim import Aim, note, person, show
+from control_center.cli import forecasting, trigger_plans, trigger_turns
+from control_center.cli.aim import Aim, show
 from control_center.cli.tables import as_json, columns
 from control_center.cli.verbs import group, verb
-from control_center.domain.errors import NotFound, Refused
-
-if TYPE_CHECKING:
-    from control_center.engine.triggers import Difference
-
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Trigger files, or folders of them.")]
+from control_center.domain.errors import Refused
 
 
 def add_to(app: typer.Typer) -> None:
     noun = group(app, "triggers", "Saved rules: what a change in the CRM makes happen, and when.")
     verb(noun, "list", example="triggers list")(list_)
     verb(noun, "show", example='triggers show "Session reminder"')(show_one)
-    verb(noun, "diff", example="triggers diff config/triggers")(diff)
-    verb(noun, "apply", example="triggers apply config/triggers --yes")(apply)
-    verb(noun, "export", example="triggers export > triggers.toml")(export)
+    verb(noun, "diff", example="triggers diff config/triggers")(trigger_plans.diff)
+    verb(noun, "apply", example="triggers apply config/triggers --yes")(trigger_plans.apply)
+    verb(noun, "export", example="triggers export --to triggers")(export)
+    verb(noun, "enable", example='triggers enable "Session reminder"')(trigger_turns.enable)
+    verb(noun, "disable", example='triggers disable "Session reminder" --pending hold')(trigger_turns.disable)
+    verb(noun, "versions", example='triggers versions "Session reminder"')(trigger_turns.versions)
+    verb(noun, "rollback", example='triggers rollback "Session reminder" 3')(trigger_turns.rollback)
+    verb(noun, "forecast", example="triggers forecast --days 14 --closed 2026-12-24")(forecasting.forecast)
+    verb(noun, "backtest", example="triggers backtest draft.toml --days 90")(forecasting.backtest)
+    verb(noun, "test", example='triggers test "Session reminder"')(trigger_turns.run_tests)
 
 
 async def list_(aim: Aim) -> None:
@@ -58,78 +60,53 @@ async def list_(aim: Aim) -> None:
 async def show_one(aim: Aim, *, name: Annotated[str, typer.Argument()]) -> None:
     """Show one trigger as the file it could stand in."""
     from control_center.cli.toml import table
-    from control_center.store import db, triggers
+    from control_center.engine import triggers
+    from control_center.store import db
 
     async with aim.database() as here, db.session(here.pool) as connection:
-        found = await triggers.by_name(connection, here.studio, name)
-        if found is None:
-            names = ", ".join(repr(one.name) for one in await triggers.every(connection, here.studio))
-            raise NotFound(f"there is no trigger {name!r} in studio {here.studio!r}; there are: {names or 'none'}")
+        found = await triggers.named(connection, here.studio, name)
     if aim.json:
         as_json({"id": found.trigger_id, "version": found.version, "enabled": found.enabled, **found.definition})
     else:
         show(table("trigger", found.definition))
 
 
-async def diff(aim: Aim, *, paths: Paths) -> None:
-    """Show what applying these files would change, and what waits under the triggers they change."""
-    from control_center.engine import triggers
-
-    async with aim.database() as here:
-        found = await triggers.diff(here.pool, here.studio, triggers.read_files(paths))
-    if aim.json:
-        as_json({"items": found})
-    else:
-        _print(found)
-
-
-async def apply(
-    aim: Aim, *, paths: Paths, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+async def export(
+    aim: Aim,
+    *,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FOLDER", help="Write a file for each kind of record.")
+    ] = None,
 ) -> None:
-    """Save the triggers of these files, all or none, after showing what that changes."""
-    from control_center.engine import triggers
-    from control_center.service import now
-
-    tables = triggers.read_files(paths)
-    async with aim.database() as here:
-        found = await triggers.diff(here.pool, here.studio, tables)
-        changes = [one for one in found if one.kind != "same"]
-        if not aim.json:
-            _print(found)
-        if changes and not yes:
-            _ask(len(changes))
-        saved = await triggers.apply(here.pool, now, here.studio, tables, by=person()) if changes else []
-    if aim.json:
-        as_json({"items": found, "saved": [{"name": one.name, "version": one.version} for one in saved]})
-    else:
-        show(f"saved: {len(changes)}" if changes else "nothing to change")
-
-
-async def export(aim: Aim) -> None:
-    """Print every trigger of a studio as one file."""
+    """Print every trigger of a studio as one file, or write them into a folder, a file for each kind of record."""
     from control_center.cli.toml import table
     from control_center.engine import triggers
 
     async with aim.database() as here:
         found = await triggers.export(here.pool, here.studio)
-    if aim.json:
+    if to is not None:
+        files = _files(found)
+        write_all(to, {name: "\n".join(table("trigger", one) for one in tables) for name, tables in files.items()})
+        written = {"written": [str(to / name) for name in files]}
+        as_json(written) if aim.json else show("\n".join(written["written"]) or "there are no triggers yet")
+    elif aim.json:
         as_json({"trigger": found})
     else:
         show("\n".join(table("trigger", one) for one in found))
 
 
-def _ask(changes: int) -> None:
-    if not sys.stdin.isatty():
-        raise Refused("nobody is here to be asked; say --yes to apply without asking")
-    note(f"Save {changes} trigger{'' if changes == 1 else 's'}? [y/N]")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Refused("nothing was changed")
-
-
-def _print(found: list[Difference]) -> None:
-    marks: dict[str, Any] = {"new": "+", "changed": "~", "same": " "}
+def _files(found: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    files: dict[str, list[dict[str, Any]]] = {}
     for one in found:
-        waiting = f"  ({one.pending} waiting)" if one.pending else ""
-        show(f"{marks[one.kind]} {one.name}{waiting}")
-        for line in one.lines:
-            show(f"    {line}")
+        files.setdefault(f"{one['record']}.toml", []).append(one)
+    return files
+
+
+def write_all(folder: Path, files: dict[str, str]) -> None:
+    """Write these files. Raises Refused where one of them is there already: it may say something else."""
+    there = [str(folder / name) for name in files if (folder / name).exists()]
+    if there:
+        raise Refused(f"{', '.join(there)}: is there already; name another folder, or remove it first")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, "utf-8")

@@ -36,9 +36,10 @@ Work = Callable[..., Coroutine[Any, Any, int | None]]
 
 
 def group(app: typer.Typer, name: str, purpose: str) -> typer.Typer:
-    """A noun with verbs of its own."""
-    noun = typer.Typer(name=name, help=purpose, rich_markup_mode=None, no_args_is_help=True)
-    app.add_typer(noun)
+    """A noun with verbs of its own; one inside another is called by both names."""
+    full = f"{app.info.name} {name}" if isinstance(app.info.name, str) else name
+    noun = typer.Typer(name=full, help=purpose, rich_markup_mode=None, no_args_is_help=True)
+    app.add_typer(noun, name=name)
     return noun
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from hashlib import sha256
 
 from control_center import web
 from control_center.daemon import place
 from control_center.daemon.duties import Duties
+from control_center.domain.signature import Signature
+from control_center.engine import users
 from control_center.service import now
 from control_center.settings import Settings
-from control_center.store import db, tokens
-from control_center.store.tokens import EVERY_STUDIO, Token
+from control_center.store import db
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is listened on, and where we find it ourselves
 
@@ -49,9 +49,9 @@ async def served(settings: Settings, duties: Duties) -> str:
 
 async def _admit(settings: Settings, pool: db.Pool) -> None:
     """Let the first API client in: its token is kept in a file for people, as a digest for us."""
-    token = place.token(settings.data_dir, settings.api_token.get_secret_value())
-    async with db.transaction(pool) as tx:
-        await tokens.put(tx, Token(EVERY_STUDIO, sha256(token.encode()).hexdigest(), "first", "owner"))
+    configured = settings.api_token.get_secret_value()
+    token = place.token(settings.data_dir, configured)
+    await users.admit_first(pool, token, configured=bool(configured), by=Signature(users.SETTINGS, "settings"))
 
 
 def _accounts(settings: Settings) -> tuple[web.Account, ...]:

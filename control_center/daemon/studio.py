@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import structlog
 
+from control_center.domain.signature import Signature
 from control_center.domain.studio import Studio
+from control_center.engine.studios import resource
+from control_center.engine.users import SETTINGS
 from control_center.settings import Settings
-from control_center.store import db, studios
+from control_center.store import audit, db, studios
 
 log = structlog.get_logger(__name__)
 
@@ -25,4 +28,6 @@ async def first_studio(pool: db.Pool, settings: Settings) -> None:
             email_sender=settings.email_from,
         )
         await studios.put(tx, studio)
+        made = audit.Entry(studio.studio, "create", f"studio/{studio.studio}", after=resource(studio))
+        await audit.write(tx, Signature(SETTINGS, "settings"), made)
     log.info("studio.created", studio=studio.studio, timezone=studio.timezone)

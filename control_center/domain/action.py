@@ -38,9 +38,9 @@ _ENDS = frozenset({State.RELEASED, State.LAPSED, State.EXPIRED, State.DELETED, S
 # Every move that is allowed, each a named verb guarded by the state it leaves; store.actions has no other.
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.PLANNED: _ENDS | {State.PLANNED, State.REVIEW, State.HELD},
-    State.REVIEW: _ENDS | {State.PLANNED, State.REVIEW},
+    State.REVIEW: _ENDS | {State.PLANNED, State.REVIEW, State.HELD},
     State.HELD: _ENDS | {State.PLANNED, State.HELD},
-    State.LAPSED: frozenset({State.PLANNED}),
+    State.LAPSED: frozenset({State.PLANNED, State.HELD}),
     State.BASELINED: frozenset({State.PLANNED}),
     State.RELEASED: frozenset(),
     State.EXPIRED: frozenset(),
@@ -51,6 +51,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 BEFORE_US = "before us: it was already past when we first heard of this record"
 BEFORE_TRIGGER = "before the trigger: it was already past when the trigger was switched on"
 IN_SNAPSHOT = "snapshot: history that was loaded, not news"
+# Why a held action is held that goes on by itself when its trigger is switched on again.
+PAUSED = "paused: its trigger is switched off and holds what waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,19 @@ class Action:
         """What a plan is compared by; `due_at` follows from the first with the calendar."""
         return self.activation_at, self.use_by
 
+    def turned(self, state: State, reason: str) -> Plan:
+        """The same action in another state, its times untouched."""
+        return Plan(
+            trigger_id=self.trigger_id,
+            trigger_version=self.trigger_version,
+            occurrence=self.occurrence,
+            state=state,
+            activation_at=self.activation_at,
+            due_at=self.due_at,
+            use_by=self.use_by,
+            reason=reason,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -94,9 +109,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """A new occurrence."""
+    """A new occurrence. `chain` are the ids of the triggers that led to it, the first of them first."""
 
     plan: Plan
+    chain: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

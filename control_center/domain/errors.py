@@ -5,6 +5,7 @@ ControlCenterError
 ├── ConfigurationError a setting, file or server that is not as it must be; says what to do
 ├── NotFound           an id that names nothing
 ├── Refused            a change that the present state does not allow; says why
+├── Outdated           an edit made from a version that is no longer the current one
 └── Conflict           two writers met; the transaction is to be tried again
 """
 
@@ -37,6 +38,10 @@ class NotFound(ControlCenterError):  # noqa: N818
 
 class Refused(ControlCenterError):  # noqa: N818
     """The present state does not allow this change; `reason` is a sentence for the person who asked."""
+
+
+class Outdated(ControlCenterError):  # noqa: N818
+    """Somebody else saved in between: look at what they wrote, and edit that."""
 
 
 class Conflict(ControlCenterError):  # noqa: N818

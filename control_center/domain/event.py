@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from control_center.domain.catalogue import RECORD_KINDS
 from control_center.domain.errors import Malformed
 from control_center.domain.event_json import check_name, check_readable, check_record, decode_json, refuse_nul
 from control_center.domain.record import Facts, Picture, Record, check_moment, facts_of, read, with_entry
+from control_center.domain.studio_catalog import Catalog, understand
 
 EVENT_LIMIT = 256 * 1024  # bytes of one event
 SNAPSHOT_LIMIT = 8 * 1024 * 1024  # bytes of a snapshot
@@ -23,6 +25,7 @@ class Verb(Enum):
     STATUS_CHANGED = "status_changed"
     DELETED = "deleted"
     SNAPSHOT = "snapshot"
+    CATALOG = "catalog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Event:
     """One understood event: who it is about, and the versions of records it shows.
 
     `source` and `event_id` together are its identity. `seen` holds one Picture for each record or client in it,
-    each as that version alone would give it. `caused_by` is the id of our command that the CRM answers.
+    each as that version alone would give it. `caused_by` is the id of our command that the CRM answers. `catalog` is
+    what a `crm.catalog` event tells of the studio; such an event shows no records.
     """
 
     studio: str
@@ -43,6 +47,7 @@ class Event:
     body: str
     seen: tuple[Picture, ...]
     caused_by: str | None = None
+    catalog: Catalog | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -76,7 +81,12 @@ class _Envelope(msgspec.Struct, rename={"event_id": "id", "event_type": "type"})
     causedby: str | None = None
 
 
+class _CatalogEnvelope(msgspec.Struct):
+    data: dict[str, Any]
+
+
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+_CATALOG = msgspec.json.Decoder(_CatalogEnvelope)
 _RECORD = msgspec.json.Decoder(Record)
 
 
@@ -98,14 +108,15 @@ def decode(body: bytes) -> Event:
         raise _too_large(body)
     if envelope.specversion != "1.0":
         raise Malformed("specversion", f"{envelope.specversion[:20]!r}; allowed is '1.0'")
-    subject = envelope.subject or ("snapshot" if verb is Verb.SNAPSHOT and envelope.data.is_list else "")
+    subject = envelope.subject or _subject_of(verb, envelope.data)
     names = {"id": envelope.event_id, "source": envelope.source, "subject": subject, "studio": envelope.studio}
     for name, value in names.items():
         check_name(name, value)
     reader = _Reader(envelope.studio, _instant("time", envelope.time), verb)
+    seen: tuple[Picture, ...] = ()
     if verb is Verb.SNAPSHOT and envelope.data.is_list:
         seen = reader.snapshot(envelope.data)
-    else:
+    elif verb is not Verb.CATALOG:
         seen = reader.single(envelope.data, kind, subject)
     return Event(
         studio=envelope.studio,
@@ -118,7 +129,13 @@ def decode(body: bytes) -> Event:
         body=text,
         seen=seen,
         caused_by=envelope.causedby,
+        catalog=understand(decode_json(_CATALOG, body, "").data) if verb is Verb.CATALOG else None,
     )
+
+
+def _subject_of(verb: Verb, data: _Data) -> str:
+    """The subject of an event that names none: what is about no single record need not."""
+    return verb.value if verb is Verb.CATALOG or (verb is Verb.SNAPSHOT and data.is_list) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +213,7 @@ def _facts_before(record: Record, verb: Verb) -> Facts:
     """What the record already was; the status change that an event reports is news, not history."""
     facts = facts_of(record)
     if verb is Verb.STATUS_CHANGED:
-        return replace(facts, status=None, status_changed_at=None)
+        return msgspec.structs.replace(facts, status=None, status_changed_at=None)
     return facts
 
 
@@ -220,19 +237,20 @@ def _absent(raw: msgspec.Raw) -> bool:
 
 def _type(text: str) -> tuple[str | None, Verb]:
     """`crm.session.updated` -> ("session", UPDATED); `crm.snapshot` -> (None, SNAPSHOT)."""
-    if text == "crm.snapshot":
-        return None, Verb.SNAPSHOT
+    if text in _WHOLE:
+        return None, _WHOLE[text]
     match text.split("."):
         case ["crm", kind, verb] if kind in RECORD_KINDS and verb in _VERBS:
             return kind, _VERBS[verb]
         case _:
             raise Malformed(
                 "type",
-                f"{text[:60]!r}; allowed: crm.<kind>.<verb> with verb {'|'.join(_VERBS)}, or crm.snapshot",
+                f"{text[:60]!r}; allowed: crm.<kind>.<verb> with verb {'|'.join(_VERBS)}, or {' or '.join(_WHOLE)}",
             )
 
 
-_VERBS = {verb.value: verb for verb in Verb if verb is not Verb.SNAPSHOT}
+_WHOLE = {f"crm.{verb.value}": verb for verb in (Verb.SNAPSHOT, Verb.CATALOG)}  # of the studio, not of one record
+_VERBS = {verb.value: verb for verb in Verb if verb not in _WHOLE.values()}
 
 
 def _instant(field: str, text: str) -> datetime:

@@ -13,6 +13,7 @@ from control_center.domain.record import Record, check_moment
 _NAME_LIMIT = 200  # characters of anything that becomes part of a key
 _LARGEST_VERSION = 2**53  # what every JSON writer can say exactly
 _NESTING = 100  # levels of one record
+_BEST_SCORE = 10  # how likely somebody is to recommend
 
 _MISSING = re.compile("Object missing required field `(.*)`")
 _ANYTHING = msgspec.json.Decoder()
@@ -54,6 +55,26 @@ def check_record(record: Record, field: str) -> None:
     for name, value in record.dates.items():
         if value is not None:
             check_moment(f"{field}.dates.{_in_a_line(name)}", value)
+    _check_rarer(record, field)
+
+
+def _check_rarer(record: Record, field: str) -> None:
+    """What few records have: days that come round each year, instalments, a score."""
+    days = [("birthday", record.birthday), ("anniversary", record.anniversary)]
+    days += [(f"family[{place}].birthday", one.birthday) for place, one in enumerate(record.family or ())]
+    days += [(f"instalments[{place}].due", one.due) for place, one in enumerate(record.instalments or ())]
+    for place, instalment in enumerate(record.instalments or ()):
+        check_name(f"{field}.instalments[{place}].id", instalment.instalment_id)
+    nps = record.nps
+    if nps is not None:
+        days.append(("nps.received_at", nps.received_at))
+        if nps.response_id is not None:
+            check_name(f"{field}.nps.id", nps.response_id)
+        if nps.score is not None and not 0 <= nps.score <= _BEST_SCORE:
+            raise Malformed(f"{field}.nps.score", f"{nps.score}; allowed is a whole number from 0 to {_BEST_SCORE}")
+    for name, value in days:
+        if value is not None:
+            check_moment(f"{field}.{name}", value)
 
 
 def _in_a_line(name: str) -> str:

@@ -142,6 +142,15 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file on a mail: its name, its type as a header says it (`text/calendar; method=PUBLISH`), its bytes."""
+
+    name: str
+    type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One email as it leaves, to one address.
 
@@ -163,3 +172,4 @@ class Mail:
     html: str | None = None
     reply_to: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()

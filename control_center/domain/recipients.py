@@ -1,35 +1,20 @@
 """To whom an action goes: which people, at which numbers and addresses, by which leg.
 
 The leg is chosen from data before any attempt, and the choice is recorded with its reason. A number that said
-STOP counts as not able to receive texts.
+STOP counts as not able to receive texts; a box that is not ticked ends the matter, and never starts a fallback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-import msgspec
-
-from control_center.domain import number
 from control_center.domain.catalogue_actions import Choice, Leg
-from control_center.domain.record import Address, Phone, Record, Staff
+from control_center.domain.people import Circle, Recipient, Somebody, named, ticked
+from control_center.domain.record import Record
 from control_center.domain.trigger import Trigger
 
-
-class Recipient(msgspec.Struct, frozen=True):
-    """Whom a message is written to, as templates see it and the lists show it."""
-
-    role: str
-    first_name: str = ""
-    last_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Person:
-    recipient: Recipient
-    phones: tuple[str, ...]
-    emails: tuple[str, ...]
+Stopped = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,132 +26,161 @@ class Letterbox:
     recipient: Recipient
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One leg that is a command to the CRM, about this client. `instead` marks the second leg of a fallback."""
+
+    leg: Leg
+    client_id: str | None = None
+    recipient: Recipient | None = None
+    instead: bool = False
+
+
 @dataclass(slots=True)
 class Routing:
-    """Where an action goes: the messages to write, the legs that are commands, and why any leg was not taken."""
+    """Where an action goes: the messages to write, the commands to give, and why any leg was not taken.
+
+    `excluded` says why the action as a whole does not go to its client; then there is nothing else.
+    """
 
     letterboxes: list[Letterbox] = field(default_factory=list)
-    commands: list[Leg] = field(default_factory=list)
+    errands: list[Errand] = field(default_factory=list)
+    unwanted: list[Letterbox] = field(default_factory=list)  # taken, had their box been ticked
     reasons: list[str] = field(default_factory=list)
+    excluded: str = ""
 
     @property
     def empty(self) -> bool:
-        return not self.letterboxes and not self.commands
+        return not self.letterboxes and not self.errands
 
     @property
     def reason(self) -> str:
         return "; ".join(dict.fromkeys(self.reasons))
 
+    def write(self, boxes: Iterable[Letterbox]) -> None:
+        """Take letterboxes on, each address once, whoever is reached there."""
+        taken = {(box.leg, box.address) for box in self.letterboxes}
+        for box in boxes:
+            if (box.leg, box.address) not in taken:
+                taken.add((box.leg, box.address))
+                self.letterboxes.append(box)
 
-def route(
-    trigger: Trigger, record: Record, client: Record | None, country: str, stopped: Callable[[str, str], bool]
-) -> Routing:
+
+def route(trigger: Trigger, record: Record, client: Record | None, country: str, stopped: Stopped) -> Routing:
     """Choose people, legs and addresses. `stopped(channel, address)` says whether an address has opted out.
 
     The same number or address reached twice is written to once. Under a fallback exactly one leg is taken for
-    each person, and a command at most once for the action.
+    each person, and a command at most once for each client.
     """
+    circle = Circle(record, client, country)
+    enrolled = _enrolled(trigger, client)
+    if enrolled is not None:
+        return Routing(reasons=[enrolled], excluded=enrolled)
     routing = Routing()
-    taken: set[tuple[Leg, str]] = set()
-    if not trigger.action.writes:
-        unlinked = client is None and record.client_id is None
-        if unlinked and Leg.CALL in trigger.action.legs:
-            routing.reasons.append(f"no recipient: the {record.kind} has no client to call")
-        else:
-            routing.commands.extend(trigger.action.legs)
+    if not trigger.action.personal:
+        _ask(trigger, circle, routing)
         return routing
-    people = list(_people(trigger, record, client, country, routing))
-    for person in people:
-        for leg in trigger.action.legs:
-            boxes = _letterboxes(leg, person, stopped, routing)
-            for box in boxes:
-                if (leg, box.address) not in taken:
-                    taken.add((leg, box.address))
-                    routing.letterboxes.append(box)
-            if boxes and trigger.action.choice is Choice.FIRST:
-                break
+    search = _Search(trigger, circle, stopped, routing)
+    meant = _people(trigger, circle, routing)
+    wanting = [one for one, legs in meant if not _stands_in(trigger, legs) and not _reach(one, legs, search)]
+    if wanting and routing.empty:
+        for one, legs in meant:
+            if _stands_in(trigger, legs):
+                _reach(one, legs, search)
     return routing
 
 
-def _people(
-    trigger: Trigger, record: Record, client: Record | None, country: str, routing: Routing
-) -> Iterator[_Person]:
-    for wanted in trigger.send_to:
-        found = False
-        for recipient, phones, emails in _named(wanted, record, client):
-            found = True
-            yield _Person(
-                recipient,
-                tuple(_usable(phones, lambda typed: number.phone(typed, country), routing)),
-                tuple(_usable(emails, number.email, routing)),
-            )
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What looking for the ways to each person needs, and the routing that grows by it."""
+
+    trigger: Trigger
+    circle: Circle
+    stopped: Stopped
+    routing: Routing
+
+
+def _enrolled(trigger: Trigger, client: Record | None) -> str | None:
+    program = client.referral_program if client is not None else None
+    if trigger.referral is None or not trigger.referral.skip or not program:
+        return None
+    return f"referral: the client is in the program {program!r} already"
+
+
+def _ask(trigger: Trigger, circle: Circle, routing: Routing) -> None:
+    """What is asked of the CRM about the record itself. A form needs somebody to fill it in."""
+    for leg in trigger.action.legs:
+        if leg is Leg.WEB_FORM and circle.client_id is None:
+            routing.reasons.append(f"no recipient: the {circle.record.kind} has no client to fill the form in")
+        else:
+            routing.errands.append(Errand(leg, circle.client_id))
+
+
+def _people(trigger: Trigger, circle: Circle, routing: Routing) -> list[tuple[Somebody, list[Leg]]]:
+    """Everybody who is meant, each client once, with the legs that are meant for them, in the action's order."""
+    meant: list[tuple[Somebody, set[Leg]]] = []
+    for wanted in trigger.send_to.everybody:
+        legs = {leg for leg in trigger.action.legs if wanted in trigger.send_to.of(leg)}
+        found = list(named(wanted, circle, routing.reasons.append))
+        for somebody in found:
+            place = next((place for place, (one, _) in enumerate(meant) if one.is_same(somebody)), None)
+            if place is None:
+                meant.append((somebody, legs))
+            else:
+                known, theirs = meant[place]
+                meant[place] = (known.joined(somebody), theirs | legs)
         if not found:
-            routing.reasons.append(f"no recipient: the {record.kind} has no {wanted}")
+            routing.reasons.append(f"no recipient: the {circle.record.kind} has no {wanted}")
+    return [(somebody, [leg for leg in trigger.action.legs if leg in legs]) for somebody, legs in meant]
 
 
-def _named(wanted: str, record: Record, client: Record | None) -> Iterator[tuple[Recipient, list[str], list[str]]]:
-    match wanted.split(":", 1):
-        case ["client"]:
-            if client is not None:
-                recipient = Recipient("client", client.first_name or "", client.last_name or "")
-                yield recipient, _ticked(client.phones), _addresses(client.emails)
-        case ["family", relationship]:
-            for person in (client.family or ()) if client is not None else ():
-                if person.relationship.casefold() == relationship.casefold():
-                    recipient = Recipient(
-                        f"family:{person.relationship}", person.first_name or "", person.last_name or ""
-                    )
-                    yield recipient, _ticked(person.phones), _addresses(person.emails)
-        case ["photographer" | "all_photographers" as which]:
-            for staff in _photographers(record, everyone=which == "all_photographers"):
-                recipient = Recipient("photographer", staff.name)
-                yield recipient, [staff.phone] if staff.phone else [], [staff.email] if staff.email else []
-        case _:
-            raise AssertionError(f"a saved trigger cannot send to {wanted!r}")
+def _stands_in(trigger: Trigger, legs: list[Leg]) -> bool:
+    """Whether somebody is written to only where the first leg finds an address of nobody it is meant for."""
+    return trigger.action.choice is Choice.FIRST and trigger.action.legs[0] not in legs
 
 
-def _photographers(record: Record, *, everyone: bool) -> list[Staff]:
-    """All photographers, or the primary one: the one so marked, else the only one there is."""
-    found = [staff for staff in record.staff or () if staff.role.casefold() == "photographer"]
-    if everyone or len(found) == 1:
-        return found
-    return [staff for staff in found if staff.primary][:1]
+def _reach(somebody: Somebody, legs: list[Leg], search: _Search) -> bool:
+    """Take the first of these legs that has somewhere to go, or each; False where none has."""
+    trigger, circle, routing, role = search.trigger, search.circle, search.routing, somebody.recipient.role
+    settled = False
+    for leg in legs:
+        boxes = _letterboxes(leg, somebody, search.stopped, routing) if leg.is_message else []
+        if not boxes and (leg.is_message or somebody.client_id is None):
+            continue  # staff and families are not called, and get no letters
+        settled = True
+        instead = trigger.action.choice is Choice.FIRST and leg is not trigger.action.legs[0]
+        if not allowed(trigger, leg, role, circle.record, circle.client):
+            routing.unwanted.extend(boxes)
+            routing.reasons.append(f"allow marketing: {role} has not ticked the box for {leg.value}")
+        else:
+            routing.write(boxes)
+            if not leg.is_message:
+                routing.errands.append(Errand(leg, somebody.client_id, somebody.recipient, instead=instead))
+            if instead:
+                routing.reasons.append(f"fallback: {leg.value} for {role}")
+        if trigger.action.choice is Choice.FIRST:
+            break
+    return settled
 
 
-def _ticked(phones: tuple[Phone, ...] | None) -> list[str]:
-    return [phone.number for phone in phones or () if phone.sms]
+def allowed(trigger: Trigger, leg: Leg, role: str, record: Record, client: Record | None) -> bool:
+    """Whether the trigger's exclusion of those who do not allow marketing lets this leg through."""
+    return not trigger.exclude.without_allow_marketing or ticked(leg, role, record, client)
 
 
-def _addresses(emails: tuple[Address, ...] | None) -> list[str]:
-    return [email.address for email in emails or ()]
-
-
-def _usable(
-    typed: list[str], spell: Callable[[str], number.Phone | str | number.Unusable], routing: Routing
-) -> Iterator[str]:
-    for one in typed:
-        match spell(one):
-            case number.Phone(e164=e164):
-                yield e164
-            case str(address):
-                yield address
-            case number.Unusable(reason=reason):
-                routing.reasons.append(f"unusable: {reason}")
-
-
-def _letterboxes(leg: Leg, person: _Person, stopped: Callable[[str, str], bool], routing: Routing) -> list[Letterbox]:
+def _letterboxes(leg: Leg, somebody: Somebody, stopped: Stopped, routing: Routing) -> list[Letterbox]:
     """The letterboxes of one person for one leg: every ticked number, the first email address that takes mail."""
-    addresses = person.phones if leg is Leg.SMS else person.emails
+    addresses = somebody.phones if leg is Leg.SMS else somebody.emails
     open_ones = [address for address in addresses if not stopped(leg.value, address)]
     if leg is Leg.EMAIL:
         open_ones = open_ones[:1]
-    role = person.recipient.role
+    role = somebody.recipient.role
     if not addresses:
         what = "no number that takes texts" if leg is Leg.SMS else "no email address"
         routing.reasons.append(f"no route: {role} has {what}")
     elif not open_ones:
         routing.reasons.append(f"opted out: {role} takes no {leg.value}")
-    return [Letterbox(leg, address, person.recipient) for address in open_ones]
+    return [Letterbox(leg, address, somebody.recipient) for address in open_ones]
 
 
 def possible(trigger: Trigger, record: Record, client: Record | None, country: str) -> list[tuple[str, str]]:

@@ -12,41 +12,20 @@ import msgspec
 
 from control_center.domain import zones
 from control_center.domain.errors import Malformed
-
-
-class Phone(msgspec.Struct, frozen=True):
-    number: str
-    label: str = ""
-    sms: bool = False
-
-
-class Address(msgspec.Struct, frozen=True):
-    address: str
-    label: str = ""
-
-
-class Person(msgspec.Struct, frozen=True):
-    """Somebody at hand of a record: a family member or a participant."""
-
-    relationship: str = ""
-    first_name: str | None = None
-    last_name: str | None = None
-    phones: tuple[Phone, ...] | None = ()
-    emails: tuple[Address, ...] | None = ()
-
-
-class Staff(msgspec.Struct, frozen=True):
-    role: str
-    name: str = ""
-    primary: bool = False
-    phone: str | None = None
-    email: str | None = None
-
-
-class Flags(msgspec.Struct, frozen=True):
-    on_hold: bool | None = False
-    confirmed: bool | None = False
-    canceled: bool | None = False
+from control_center.domain.record_parts import (
+    Address,
+    AllowMarketing,
+    Assigned,
+    Flags,
+    Form,
+    Instalment,
+    Nps,
+    Payer,
+    Person,
+    Phone,
+    Reward,
+    Staff,
+)
 
 
 class Record(msgspec.Struct, frozen=True, rename={"record_id": "id"}):
@@ -67,6 +46,15 @@ class Record(msgspec.Struct, frozen=True, rename={"record_id": "id"}):
     dates: dict[str, str | None] = {}
     flags: Flags | None = Flags()
     staff: tuple[Staff, ...] | None = ()
+    assigned: tuple[Assigned, ...] | None = ()
+    participants: tuple[Person, ...] | None = ()
+    bill_to: Payer | None = None
+    links: dict[str, str | None] | None = None
+    instalments: tuple[Instalment, ...] | None = ()
+    nps: Nps | None = None
+    form: Form | None = None
+    reward: Reward | None = None
+    text: str | None = None  # of an incoming text
     # of a client
     first_name: str | None = None
     last_name: str | None = None
@@ -74,6 +62,9 @@ class Record(msgspec.Struct, frozen=True, rename={"record_id": "id"}):
     emails: tuple[Address, ...] | None = ()
     family: tuple[Person, ...] | None = ()
     birthday: str | None = None
+    anniversary: str | None = None
+    allow_marketing: AllowMarketing | None = None
+    referral_program: str | None = None
 
 
 RECORD_DECODER = msgspec.json.Decoder(Record)
@@ -142,14 +133,18 @@ def check_moment(field: str, text: str) -> None:
         raise Malformed(field, f"{text[:40]!r} lies outside the years 1900 to 9000")
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The bases of a record's activations in one version: enough to tell news from history."""
 
-    status: str | None
-    status_changed_at: str | None
-    status_due_date: str | None
-    dates: tuple[tuple[str, str | None], ...]
+    status: str | None = None
+    status_changed_at: str | None = None
+    status_due_date: str | None = None
+    dates: tuple[tuple[str, str | None], ...] = ()
+    birthday: str | None = None
+    anniversary: str | None = None
+    instalments: tuple[Instalment, ...] | None = ()
+    nps: Nps | None = None
+    family: tuple[Person, ...] | None = ()  # with nothing but names and birthdays
 
     def to_json(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -160,7 +155,21 @@ class Facts:
 
 
 def facts_of(record: Record) -> Facts:
-    return Facts(record.status, record.status_changed_at, record.status_due_date, tuple(sorted(record.dates.items())))
+    return Facts(
+        status=record.status,
+        status_changed_at=record.status_changed_at,
+        status_due_date=record.status_due_date,
+        dates=tuple(sorted(record.dates.items())),
+        birthday=record.birthday,
+        anniversary=record.anniversary,
+        instalments=record.instalments or (),
+        nps=record.nps,
+        family=tuple(_celebrated(person) for person in record.family or () if person.birthday is not None),
+    )
+
+
+def _celebrated(person: Person) -> Person:
+    return Person(person.relationship, person.first_name, person.last_name, birthday=person.birthday)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,17 @@ from control_center.domain.action import HANDLED, Action, Plan, State
 from control_center.domain.catalogue import Source
 from control_center.domain.rules import Rule
 
+_TOLD = "~told"
+
 
 def recurrence(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Action | None, Plan]:
     """The action this occurrence already has, and the plan under the occurrence's full name.
 
     `earlier` is what this trigger has for the record. A date that was handled, left for another about which a message
     went out, and come back to, is a new occurrence: the same date with `#2`. Under `moved = "nothing"` a date other
-    than one that was sent is set aside.
+    than one that was sent is set aside; under `moved = "tell"` it is told of at once, with a mark of its own.
     """
-    if rule.trigger.activate.on.source is not Source.DATE:
+    if rule.trigger.activate.on.source is not Source.DATE or rule.trigger.activate.on.once:
         same = [action for action in earlier if action.occurrence == wanted.occurrence]
         return (same[0] if same else None), wanted
     same = [action for action in earlier if without_number(action.occurrence) == wanted.occurrence]
@@ -30,13 +32,23 @@ def recurrence(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Act
             wanted, last = replace(wanted, occurrence=f"{wanted.occurrence}#{len(same) + 1}"), None
     if others and rule.trigger.moved == "nothing" and (last is None or last.state is State.LAPSED):
         wanted = _settled(wanted, State.BASELINED, "moved: a message about an earlier date went out")
+    if others and rule.trigger.moved == "tell" and last is None:
+        wanted = replace(wanted, occurrence=wanted.occurrence + _TOLD)
     return last, wanted
 
 
+def tells(occurrence: str) -> bool:
+    """Whether it is there to tell that the date has moved."""
+    return occurrence.endswith(_TOLD)
+
+
 def without_number(occurrence: str) -> str:
-    """An occurrence without its `#2`. Names of statuses may hold a # of their own, but never at the end of a key."""
-    base, mark, number = occurrence.rpartition("#")
-    return base if mark and number.isdecimal() else occurrence
+    """An occurrence without its marks: `#2`, and that it tells of a move.
+
+    Names of statuses may hold a # of their own, but never at the end of a key.
+    """
+    base, mark, number = occurrence.removesuffix(_TOLD).rpartition("#")
+    return base if mark and number.isdecimal() else occurrence.removesuffix(_TOLD)
 
 
 def _sent_since(handled: Action, other: Action) -> bool:

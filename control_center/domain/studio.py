@@ -27,8 +27,10 @@ class Studio:
     phone: str = ""
     address: str = ""
     web: str = ""
+    blast_ceiling: int = 500
     enabled: bool = True
     revision: int = 0
+    catalog_revision: int = 0
 
     def fields(self) -> dict[str, Any]:
         """What templates see as `studio`."""
@@ -46,7 +48,7 @@ class Studio:
         sms = {"account": self.sms_account, "numbers": [self.sms_sender] if self.sms_sender else None}
         email = {"account": self.email_account, "from": self.email_sender, "reply_to": self.reply_to}
         plain = {"phone": self.phone, "address": self.address, "web": self.web}
-        return {"sms": _said(sms), "email": _said(email), **_said(plain)}
+        return {"sms": _said(sms), "email": _said(email), **_said(plain), "blast_ceiling": self.blast_ceiling}
 
 
 def _said(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,10 +87,11 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
         phone=top.text("phone", default=""),
         address=top.text("address", default=""),
         web=top.text("web", default=""),
+        blast_ceiling=top.whole("blast_ceiling", 0, 1_000_000, 500),
         enabled=top.boolean("enabled", default=True),
         revision=revision,
     )
     email.refuse_the_rest(later={"postal_address"})
     sms.refuse_the_rest()
-    top.refuse_the_rest(later={"work_week", "plan", "quiet_hours", "blast_ceiling", "create_unknown_clients"})
+    top.refuse_the_rest(later={"work_week", "plan", "quiet_hours", "create_unknown_clients"})
     return found

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from control_center.domain.command import Cause, Command, command
+import msgspec
+
+from control_center.domain.command import Cause, Command, command, id_of
 from control_center.domain.message import State
+
+
+class Enrolment(msgspec.Struct, frozen=True):
+    """The referral program that a client enters with a message; `if_enrolled` says what if they are in one."""
+
+    client_id: str
+    program: str
+    if_enrolled: str
+
+    @staticmethod
+    def of(stored: str | None) -> Enrolment | None:
+        """What is kept beside a message."""
+        return None if stored is None else msgspec.json.decode(stored, type=Enrolment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,7 @@ class About:
     event_id: str | None
     trigger: str | None
     trigger_version: int
+    enrols: Enrolment | None = None  # whoever gets it: the client of the record, and only once it was handed over
 
 
 _REPORTS = {
@@ -44,6 +60,7 @@ _OUTCOMES = {
     State.SUPPRESSED: "not sent",
     State.EXPIRED: "not sent",
 }
+_HANDED_OVER = frozenset({State.ACCEPTED, State.DELIVERED})
 _CHANNELS = {"sms": "Text", "email": "Email"}
 
 
@@ -63,11 +80,23 @@ def told(about: About, state: State, reason: str) -> tuple[Command, ...]:
         "state": state.value,
         "reason": reason,
     }
-    report = command(about.studio, subject, verb, data, cause=cause, of=of)
+    found = [command(about.studio, subject, verb, data, cause=cause, of=of)]
+    if about.enrols is not None and state in _HANDED_OVER:
+        found.append(enrolment(about.studio, subject, about.enrols, cause))
     outcome = _OUTCOMES.get(state)
     if outcome is None:
-        return (report,)
+        return tuple(found)
     by = f" by trigger {about.trigger!r}" if about.trigger else ""
     why = f" ({reason})" if reason else ""
     text = f"{_CHANNELS[about.channel]} to {about.address}{by}: {outcome}{why}."
-    return report, command(about.studio, subject, "add_note", {"text": text}, cause=cause, of=of)
+    return *found, command(about.studio, subject, "add_note", {"text": text}, cause=cause, of=of)
+
+
+def enrolment(studio: str, subject: str, enrols: Enrolment, cause: Cause) -> Command:
+    """The command that puts a client into a program: one for each action, by however many messages it goes."""
+    data = msgspec.structs.asdict(enrols)
+    return command(studio, subject, "assign_referral", data, cause=cause, of=f"{cause.action} referral")
+
+
+def id_of_enrolment(studio: str, subject: str, action: str) -> str:
+    return id_of(studio, subject, "assign_referral", of=f"{action} referral")

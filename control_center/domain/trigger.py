@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from control_center.domain.catalogue import KINDS, Base, Kind
-from control_center.domain.catalogue_actions import ACTIONS, ActionKind
+from control_center.domain.catalogue import EMAIL_EVENTS, KINDS, Base, Kind, Slot, Source
+from control_center.domain.catalogue_actions import ActionKind
+from control_center.domain.keyword import RESERVED, Keyword, plain
 from control_center.domain.table import Table, shown
-from control_center.domain.trigger_action import Call, Words, call, send_to, to_status, words
+from control_center.domain.trigger_action import (
+    Call,
+    Referral,
+    Task,
+    Words,
+    action,
+    attach,
+    call,
+    referral,
+    task,
+    then_status,
+    to_status,
+    web_form,
+    words,
+)
+from control_center.domain.trigger_examples import Example, examples
 from control_center.domain.trigger_exclusions import Exclusions, exclusions
+from control_center.domain.trigger_recipients import SendTo, send_to
 from control_center.domain.windows import Window
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LARGEST_OFFSET = 3650  # days
 DEFAULT_USE_BY = timedelta(days=14)
-
-# Keys of contract part 6 whose feature is still to be built: refused by name, never ignored.
-_LATER = frozenset(
-    {"then_status", "attach", "task", "web_form", "referral", "test", "keyword", "match", "category", "form"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +64,10 @@ class Trigger:
     kind: Kind
     status: str | None
     type: str | None
+    keyword: Keyword | None
     activate: Activation
     action: ActionKind
-    send_to: tuple[str, ...]
+    send_to: SendTo
     words: Words
     late: str
     moved: str
@@ -64,9 +77,23 @@ class Trigger:
     processing: Processing
     exclude: Exclusions
     call: Call
+    task: Task | None
+    web_form: str | None
     to_status: str | None
+    then_status: str | None
+    attach: tuple[str, ...]
+    referral: Referral | None
+    examples: tuple[Example, ...] = ()
+    shadow: bool = False  # it only records what it would have sent
     trigger_id: int = 0
     version: int = 0
+    must_hold: timedelta | None = None  # how long a status must last before it counts
+    paused: str | None = None  # while it is switched off: what waits is on "hold", or goes out to the last ("drain")
+
+    @property
+    def changes_status(self) -> bool:
+        """Whether it has the CRM change a status, on its own or beside something else."""
+        return self.to_status is not None or self.then_status is not None
 
 
 def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
@@ -79,36 +106,66 @@ def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
     name = top.text("name")
     top = Table(table, f'{where} "{name}"', "", top.used)
     kind = KINDS[top.choice("record", KINDS)]
-    action = ACTIONS[top.choice("action", ACTIONS)]
+    chosen = action(top, kind)
     trigger = Trigger(
         name=name,
         purpose=top.choice("purpose", ("transactional", "marketing"), "marketing"),
         kind=kind,
-        status=_filter(top, kind, "status"),
-        type=_filter(top, kind, "type"),
+        status=_filter(top, kind, Slot.STATUS),
+        type=_filter(top, kind, Slot.TYPE) or _filter(top, kind, Slot.FORM),
+        keyword=_keyword(top, kind),
         activate=_activation(top, kind),
-        action=action,
-        send_to=send_to(top, action),
-        words=words(top, action),
+        action=chosen,
+        send_to=send_to(top, chosen, kind),
+        words=replace(words(top, chosen), moved=_moved_template(top, kind, chosen)),
+        must_hold=_must_hold(top),
         late=top.choice("late", ("send", "skip"), "send"),
-        moved=top.choice("moved", ("remind", "nothing"), "remind"),
+        moved=top.choice("moved", _MOVED, "remind"),
         use_by=_use_by(top),
         ceiling=top.whole("ceiling", 0, 1_000_000) if "ceiling" in table else None,
         enabled=top.boolean("enabled", default=False),
+        shadow=top.boolean("shadow", default=False),
         processing=_processing(top),
         exclude=exclusions(top, kind),
-        call=call(top, action),
-        to_status=to_status(top, action),
+        call=call(top, chosen),
+        task=task(top, chosen),
+        web_form=web_form(top, chosen),
+        to_status=to_status(top, chosen),
+        then_status=then_status(top, chosen, kind),
+        attach=attach(top, chosen, kind),
+        referral=referral(top, chosen),
+        examples=examples(top, kind),
     )
-    top.refuse_the_rest(later=_LATER)
+    top.refuse_the_rest()
     return trigger
 
 
-def _filter(top: Table, kind: Kind, key: str) -> str | None:
-    value = top.optional(key)
-    if value is not None and key not in kind.filters:
-        raise top.wrong(key, f"is not offered for {kind.name}; offered: {', '.join(sorted(kind.filters))}")
-    return value
+_FILTERS = dict.fromkeys(name for kind in KINDS.values() for name in kind.filters)
+
+
+def _filter(top: Table, kind: Kind, slot: Slot) -> str | None:
+    """What the kind compares in this slot, under the name it has there. Raises Malformed for another kind's filter."""
+    for key in _FILTERS:
+        if key not in kind.filters and top.take(key) is not None:
+            raise top.wrong(key, f"is not offered for {kind.name}; offered: {', '.join(sorted(kind.filters))}")
+    name = next((name for name, found in kind.filters.items() if found is slot), None)
+    if name is None or top.take(name) is None:
+        return None
+    return top.choice(name, EMAIL_EVENTS) if name == "event" else top.text(name)
+
+
+def _keyword(top: Table, kind: Kind) -> Keyword | None:
+    if Slot.KEYWORD not in kind.filters.values():
+        return None
+    first_word = top.choice("match", ("whole", "first_word"), "whole") == "first_word"
+    word = plain(top.text("keyword"))
+    if not word:
+        raise top.wrong("keyword", "has no letter or digit; a word that people can text is needed")
+    if word in RESERVED:
+        raise top.wrong("keyword", f"{word!r} is reserved: providers act on it before anybody else")
+    if first_word and " " in word:
+        raise top.wrong("keyword", f'{word!r} is more than one word; with match = "first_word" one is needed')
+    return Keyword(word, first_word)
 
 
 def _activation(top: Table, kind: Kind) -> Activation:
@@ -121,16 +178,48 @@ def _activation(top: Table, kind: Kind) -> Activation:
     return Activation(base, days)
 
 
+_MOVED = ("remind", "tell", "nothing")
+
+
+def _moved_template(top: Table, kind: Kind, action: ActionKind) -> str | None:
+    """The words that tell of a new date: needed for moved = "tell", which is for what hangs on a date that may move."""
+    tell = top.values.get("moved") == "tell"
+    named = top.optional("moved_template")
+    if not tell:
+        if named is not None:
+            raise top.wrong("moved_template", 'is for moved = "tell"; leave it out')
+        return None
+    base = kind.bases.get(str(top.table("activate").values.get("on")))
+    if base is not None and (base.source is not Source.DATE or base.past):
+        raise top.wrong("moved", f"'tell' is for a date that may move, and {base.name!r} is none")
+    if not action.writes:
+        raise top.wrong("moved", f"'tell' needs words, and {action.name!r} writes to nobody")
+    return top.text("moved_template")
+
+
 _PERIOD = re.compile(r"([1-9][0-9]{0,3})([dhm])")
 
 
 def _use_by(top: Table) -> timedelta | None:
-    value = top.take("use_by")
+    return _period(top, "use_by")
+
+
+def _must_hold(top: Table) -> timedelta | None:
+    """How long a status must last: only for what is active at the very change of a status."""
+    held = _period(top, "must_hold")
+    activate = top.table("activate").values
+    if held is not None and (activate.get("on") != "status_changed" or activate.get("days")):
+        raise top.wrong("must_hold", 'is for activate = { on = "status_changed" } without days; leave it out')
+    return held
+
+
+def _period(top: Table, key: str) -> timedelta | None:
+    value = top.take(key)
     if value is None:
         return None
     match = _PERIOD.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise top.wrong("use_by", f"{shown(value)}; allowed: a number and d, h or m, such as 3d or 6h")
+        raise top.wrong(key, f"{shown(value)}; allowed: a number and d, h or m, such as 3d or 6h")
     unit = {"d": "days", "h": "hours", "m": "minutes"}[match[2]]
     return timedelta(**{unit: int(match[1])})
 

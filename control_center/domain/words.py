@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from control_center.domain import sms, zones
+from control_center.domain.catalogue_actions import Leg
 from control_center.domain.record import Picture, as_mapping
 from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable, context, render, render_subject
 from control_center.domain.trigger import Trigger
+from control_center.domain.trigger_action import Task
 
 Source = Mapping[str, Any]
 
@@ -27,14 +29,18 @@ class Words:
     html: str | None = None
 
 
-def source(trigger: Trigger, templates: Mapping[str, Source]) -> Source:
-    """The parts that a trigger's words are made of. Raises Unrenderable where its template is gone."""
+def source(trigger: Trigger, templates: Mapping[str, Source], leg: Leg | None = None, *, moved: bool = False) -> Source:
+    """The parts that a trigger's words for a leg are made of; with `moved`, those that tell of a new date.
+
+    Raises Unrenderable where its template is gone.
+    """
     words = trigger.words
-    if words.text is not None:
+    if words.text is not None and not moved:
         return {"sms": words.text, "text": words.text}
-    found = templates.get(words.template or "")
+    name = words.moved if moved else words.template if leg is None else words.template_of(leg)
+    found = templates.get(name or "")
     if found is None:
-        raise Unrenderable("", f"there is no template {words.template!r}")
+        raise Unrenderable("", f"there is no template {name!r}")
     return found
 
 
@@ -67,13 +73,18 @@ def text_message(parts: Source, seen: Mapping[str, Any]) -> Words:
 
 
 def mail(parts: Source, seen: Mapping[str, Any]) -> Words:
-    """The words of an email. Raises Unrenderable."""
+    """The words of an email or a letter. Raises Unrenderable."""
     html = parts.get("html")
     return Words(
         text=render(_part(parts, "text"), seen),
         subject=render_subject(parts.get("subject") or "{{ studio.name }}", seen),
         html=render(html, seen, html=True) if html else None,
     )
+
+
+def task(task: Task, seen: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The subject and the description of a task. Raises Unrenderable."""
+    return render_subject(task.subject, seen), render(task.description, seen) if task.description else None
 
 
 def note(parts: Source, seen: Mapping[str, Any]) -> str:

@@ -9,15 +9,15 @@ import structlog
 
 from control_center.domain.blackouts import Blackout
 from control_center.domain.errors import NotFound
-from control_center.engine.blackouts import bump, place_anew
-from control_center.store import blackout_changes, blackouts, db
+from control_center.engine.blackouts import bump, entry, place_anew
+from control_center.store import audit, blackout_changes, blackouts, db
 from control_center.store.blackouts import Stored
 
 log = structlog.get_logger(__name__)
 
 
 async def change(
-    pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int, blackout: Blackout
+    pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int, blackout: Blackout, *, by: str
 ) -> Stored:
     """Replace what a blackout says, under the same id. Raises NotFound."""
 
@@ -26,6 +26,7 @@ async def change(
         earlier = await blackout_changes.change(tx, studio, blackout_id, blackout)
         if earlier is None:
             raise NotFound(f"there is no blackout {blackout_id}")
+        await audit.write(tx, by, entry(studio, "change", blackout_id, earlier, blackout))
         now = clock()
         return sum([await place_anew(tx, studio, days, now) for days in (earlier, blackout)])
 
@@ -35,7 +36,7 @@ async def change(
 
 
 async def add_all(
-    pool: db.Pool, clock: Callable[[], datetime], studio: str, wanted: Sequence[Blackout]
+    pool: db.Pool, clock: Callable[[], datetime], studio: str, wanted: Sequence[Blackout], *, by: str
 ) -> list[Stored]:
     """Add all of them or none; one that is there already, with the same name and days, is not added again."""
 
@@ -45,6 +46,8 @@ async def add_all(
         missing = [blackout for blackout in dict.fromkeys(wanted) if blackout not in have]
         for blackout in missing:
             have[blackout] = Stored(await blackouts.add(tx, studio, blackout), blackout)
+        made = [entry(studio, "create", have[blackout].blackout_id, None, blackout) for blackout in missing]
+        await audit.write(tx, by, *made)
         now = clock()
         moved = sum([await place_anew(tx, studio, days, now) for days in _spans(missing)])
         return [have[blackout] for blackout in dict.fromkeys(wanted)], moved

@@ -14,7 +14,7 @@ from control_center.domain.errors import NotFound
 from control_center.domain.planner import due
 from control_center.domain.rules import Rules
 from control_center.engine.intake import RELEASE_CHANNEL
-from control_center.store import actions, blackouts, db, messages, studios
+from control_center.store import actions, audit, blackouts, db, messages, studios
 from control_center.store.rulebooks import read
 
 log = structlog.get_logger(__name__)
@@ -23,12 +23,13 @@ PAGE = 1000
 _ALWAYS = timedelta(days=11 * 366)  # as far as a calendar looks ahead, for days of every year
 
 
-async def add(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout: Blackout) -> int:
+async def add(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout: Blackout, *, by: str) -> int:
     """Close a day or days; returns the blackout's id. What waits for a time on them gets its next one."""
 
     async def work(tx: db.Connection) -> tuple[int, int]:
         await bump(tx, studio)
         blackout_id = await blackouts.add(tx, studio, blackout)
+        await audit.write(tx, by, entry(studio, "create", blackout_id, None, blackout))
         return blackout_id, await place_anew(tx, studio, blackout, clock())
 
     blackout_id, moved = await db.retried(pool, work)
@@ -36,7 +37,7 @@ async def add(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackou
     return blackout_id
 
 
-async def remove(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int) -> None:
+async def remove(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int, *, by: str) -> None:
     """Open the days again. What waited because of them is due at once. Raises NotFound."""
 
     async def work(tx: db.Connection) -> tuple[Blackout, int]:
@@ -44,10 +45,24 @@ async def remove(pool: db.Pool, clock: Callable[[], datetime], studio: str, blac
         removed = await blackouts.remove(tx, studio, blackout_id)
         if removed is None:
             raise NotFound(f"there is no blackout {blackout_id}")
+        await audit.write(tx, by, entry(studio, "delete", blackout_id, removed.blackout, None))
         return removed.blackout, await place_anew(tx, studio, removed.blackout, clock())
 
     removed, moved = await db.retried(pool, work)
     log.info("blackout.removed", studio=studio, blackout=blackout_id, days=str(removed), moved=moved)
+
+
+def entry(studio: str, verb: str, blackout_id: int, before: Blackout | None, after: Blackout | None) -> audit.Entry:
+    """What the audit trail says of a blackout."""
+    return audit.Entry(studio, verb, f"blackout/{blackout_id}", _shown(before), _shown(after))
+
+
+def _shown(blackout: Blackout | None) -> dict[str, str] | None:
+    if blackout is None:
+        return None
+    if blackout.yearly:
+        return {"name": blackout.name, "yearly": f"{blackout.first:%m-%d}"}
+    return {"name": blackout.name, "from": str(blackout.first), "to": str(blackout.last)}
 
 
 async def bump(tx: db.Connection, studio: str) -> None:
@@ -83,7 +98,7 @@ async def place_anew(tx: db.Connection, studio: str, blackout: Blackout, now: da
 def _changes(rules: Rules, page: list[actions.Due], now: datetime) -> list[tuple[str, Change]]:
     changes = []
     for one in page:
-        rule = rules.by_id.get(one.action.trigger_id)
+        rule = rules.of(one.action.trigger_id, one.action.trigger_version)
         if rule is None:
             continue
         placed = due(rule, one.action, now)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from control_center.domain.action import State
 from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide
 from control_center.engine import explain_event, explain_message
-from control_center.engine.commands import id_of_leg
+from control_center.engine.commands import ids_of
 from control_center.engine.explain_words import Case, Step, Told, when
 from control_center.store import command_feed, db, views_messages
 from control_center.store.views_actions import Action
@@ -48,6 +48,7 @@ def state_of(case: Case, action: Action) -> list[Step]:
     ids = [action.id, action.record, *([action.event_id] if action.event_id else [])]
     if action.state == State.RELEASED.value and action.released_at is not None:
         by = f" by {action.released_by}" if action.released_by else ""
+        by += f", let go past the blast guard by {action.let_go_by}" if action.let_go_by else ""
         reason = f": {action.reason}" if action.reason else ""
         return [
             Step(action.created_at, made, ids),
@@ -83,7 +84,8 @@ def _outlook(case: Case, action: Action) -> str:
     if not case.studio.enabled:
         return f"{action.id} waits: studio {case.studio.studio!r} is switched off, and nothing is released for it"
     due = when(case.zone, action.due_at)
-    decision = decide(case.rules.by_id.get(action.trigger_id), case.picture, action.occurrence, case.now)
+    rule = case.rules.of(action.trigger_id, action.trigger_version)
+    decision = decide(rule, case.picture, action.occurrence, case.now)
     match decision:
         case Lapse(reason=reason) | Expire(reason=reason):
             return f"{action.id} is looked at on {due}; as things stand it would send nothing then: {reason}"
@@ -105,12 +107,10 @@ async def _messages(tx: db.Connection, case: Case, action: Action) -> list[Messa
 
 async def _commands(tx: db.Connection, case: Case, action: Action) -> list[Step]:
     """What the CRM was asked to do: its id follows from the action, so the same function finds it again."""
-    rule = case.rules.by_id.get(action.trigger_id)
+    rule = case.rules.of(action.trigger_id, action.trigger_version)
     if action.state != State.RELEASED.value or rule is None or case.picture is None:
         return []
-    legs = [leg for leg in rule.trigger.action.legs if not leg.is_message]
-    asked = [id_of_leg(leg, case.picture, action.id) for leg in legs]
-    found = await command_feed.by_id(tx, case.studio.studio, asked)
+    found = await command_feed.by_id(tx, case.studio.studio, ids_of(rule.trigger, case.picture, action.id))
     return [
         Step(
             one.created_at,

@@ -16,12 +16,15 @@ from control_center.store.views_actions import Action
 from control_center.store.views_events import Event
 
 LONGEST = 30  # triggers, or records of a snapshot, told one by one
+CATALOG = "crm.catalog"
 MOST = 1000  # actions of one record that one event can have made: more than there are triggers
 
 
 async def of(tx: db.Connection, case: Case, event: Event, body: str) -> Told:
     """What became of an event, in a sentence and in steps."""
     name = f"event {event.id}"
+    if event.type == CATALOG:
+        return _catalog(case, event, body)
     if event.verdict == "loaded":
         sentence = f"{name} loaded history from the CRM: a snapshot fires no trigger."
         return Told(sentence, [*_shown(case, event, body), Step(event.received_at, sentence, [event.id])])
@@ -37,6 +40,16 @@ async def of(tx: db.Connection, case: Case, event: Event, body: str) -> Told:
         return Told(f"{name} about {event.subject} planned {each}.", [*steps, *_made(case, planned)])
     first = verdicts[0].text if verdicts else f"no trigger is about a {case.kind}"
     return Told(f"{name} about {event.subject} was taken in and planned nothing: {first}.", steps)
+
+
+def _catalog(case: Case, event: Event, body: str) -> Told:
+    """What the CRM told of a studio; it fires no trigger."""
+    catalog = decode(body.encode()).catalog
+    sizes = {section: len(entries) for section, entries in (catalog.named if catalog else {}).items()}
+    sentence = f"event {event.id} told the catalogue: " + ", ".join(f"{name} ({n})" for name, n in sizes.items()) + "."
+    if event.verdict == "superseded":
+        sentence = f"event {event.id} changed nothing: of what it tells of the catalogue, something newer was known."
+    return Told(sentence, [*_shown(case, event, body), Step(event.received_at, sentence, [event.id])])
 
 
 async def origin(tx: db.Connection, case: Case, action: Action) -> list[Step]:

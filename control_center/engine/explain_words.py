@@ -11,9 +11,11 @@ import msgspec
 
 from control_center.domain import zones
 from control_center.domain.action import Action, Add, Plan, State
-from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide, reconcile
+from control_center.domain.activations import activations
+from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide
+from control_center.domain.reconciliation import reconcile
 from control_center.domain.record import Picture
-from control_center.domain.rules import Rule, Rules, activation
+from control_center.domain.rules import Rule, Rules
 from control_center.domain.studio import Studio
 from control_center.domain.zones import Zone
 from control_center.store.triggers import Saved
@@ -77,9 +79,9 @@ def verdict_of(case: Case, saved: Saved, picture: Picture, settled: Mapping[int,
     plan = settled.get(saved.trigger_id)
     if plan is not None:
         return Verdict(True, f"it would be {plan.state.value}: {plan.reason}")
-    rule = case.rules.by_id.get(saved.trigger_id)
-    active = activation(rule, picture.record) if rule else None
-    return _said(case, rule, picture, active.occurrence if active else "")
+    rule = case.rules.by_id.get(saved.trigger_id) if saved.enabled else None
+    active = activations(rule, picture.record, case.now) if rule else []
+    return _said(case, rule, picture, active[0].occurrence if active else "")
 
 
 def settled_by(case: Case, picture: Picture, have: Sequence[Action] = ()) -> dict[int, Plan]:

@@ -16,10 +16,12 @@ import structlog
 from control_center.domain.action import IN_SNAPSHOT, Add, Change, State
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Event, Verb, decode
-from control_center.domain.planner import reconcile
+from control_center.domain.reconciliation import reconcile
 from control_center.domain.record import Picture, project
 from control_center.domain.rules import Rules
-from control_center.store import actions, db, events, records, studios
+from control_center.domain.studio import Studio
+from control_center.engine.catalogs import Noted, SeenNames, told
+from control_center.store import actions, catalogs, chains, db, events, records, studios
 from control_center.store.events import Dead
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
@@ -37,6 +39,7 @@ class Taken:
     duplicates: list[Event] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
     due_now: bool = False
+    noted: Noted = field(default_factory=dict, repr=False)  # names that records showed for the first time
 
 
 @dataclass(slots=True)
@@ -62,6 +65,14 @@ class _Seen:
     def changed(self) -> bool:
         return self.picture != self.before
 
+    @property
+    def entered_status(self) -> bool:
+        """Whether the record is in another status than before, or in the same one anew."""
+        if self.picture is None or self.before is None or self.snapshot:
+            return False
+        before, now = self.before.record, self.picture.record
+        return (before.status, before.status_changed_at) != (now.status, now.status_changed_at)
+
 
 class Intake:
     """Takes batches in for every studio of one database."""
@@ -70,6 +81,7 @@ class Intake:
         self._pool = pool
         self._clock = clock
         self._rulebooks = rulebooks or Rulebooks()
+        self._names = SeenNames()
 
     async def take_in(self, bodies: Sequence[bytes], *, keep_dead: bool = True) -> Taken:
         """Commit a batch. With `keep_dead`, bodies not understood are stored in the same transaction.
@@ -107,10 +119,14 @@ class Intake:
         async def work(tx: db.Connection) -> Taken:
             return await self._apply(tx, understood, list(dead), keep_dead=keep_dead)
 
-        return await db.retried(self._pool, work)
+        taken = await db.retried(self._pool, work)
+        self._names.learn(taken.noted)
+        return taken
 
     async def _apply(self, tx: db.Connection, understood: list[Event], dead: list[Dead], *, keep_dead: bool) -> Taken:
         taken = Taken(dead=dead)
+        if tell := {event.studio for event in understood if event.catalog is not None}:
+            await catalogs.lock(tx, tell)
         known = await studios.share(tx, (event.studio for event in understood))
         ours = _of_known_studios(understood, known, taken)
         stored = await events.remember(tx, ours) if ours else set()
@@ -119,8 +135,9 @@ class Intake:
             stored.discard(event.key)
         if taken.new:
             rulebooks = await self._rulebooks.of(tx, known)
-            seen = await self._project(tx, taken.new)
+            seen = await self._project(tx, [event for event in taken.new if event.catalog is None])
             taken.due_now = await self._reconcile(tx, seen, {name: book.rules for name, book in rulebooks.items()})
+            taken.noted = await self._note_names(tx, known, taken.new, seen)
         if keep_dead and taken.dead:
             await events.bury(tx, taken.dead)
         if taken.due_now:
@@ -158,6 +175,7 @@ class Intake:
         have = await actions.of_records(tx, [one.picture.key for one in seen if one.picture])
         added: list[tuple[Key, Add, str | None]] = []
         changes: list[tuple[str, Change]] = []
+        causes = await self._chains(tx, seen, rules)
         for one in seen:
             picture = one.picture
             assert picture is not None
@@ -168,6 +186,7 @@ class Intake:
                 have.get(picture.key, ()),
                 now,
                 baseline=IN_SNAPSHOT if one.snapshot else None,
+                chain=causes.get(picture.key, ()),
             ):
                 match step:
                     case Add():
@@ -180,6 +199,35 @@ class Intake:
             await actions.change(tx, changes)
         plans = [one.plan for _, one, _ in added] + [one.plan for _, one in changes]
         return any(plan.state is State.PLANNED and plan.due_at <= now for plan in plans)
+
+    async def _chains(
+        self, tx: db.Connection, seen: Sequence[_Seen], rules: dict[str, Rules]
+    ) -> dict[Key, tuple[int, ...]]:
+        """The triggers that brought these changes about, where the CRM answers our commands. Nearly always: none."""
+        answers = [(one.picture.key, one.event.caused_by) for one in seen if one.picture and one.event]
+        named = [(key, command) for key, command in answers if command is not None]
+        found = await chains.of_commands(tx, named) if named else {}
+        entered = [
+            (one.picture.key, one.picture.record.status)
+            for one in seen
+            if one.picture and one.entered_status and rules[one.picture.studio].change_statuses
+        ]
+        silent = [(key, status) for key, status in entered if status is not None and key not in found]
+        return {**(await chains.of_statuses(tx, silent) if silent else {}), **found}
+
+    async def _note_names(
+        self, tx: db.Connection, known: dict[str, Studio], new: Iterable[Event], seen: Iterable[_Seen]
+    ) -> Noted:
+        """Take over what the CRM tells of its catalogue, then the names that records show beside it.
+
+        Last of all: a batch that waits here for another's names holds up nobody, since it wants nothing else.
+        """
+        if tells := [event for event in new if event.catalog is not None]:
+            superseded = await told(tx, tells, self._clock())
+            self._names.forget(event.studio for event in tells)
+            if superseded:
+                await events.mark(tx, [(event, "superseded") for event in superseded])
+        return await self._names.note(tx, known, (one.picture for one in seen if one.picture))
 
 
 def _decode(bodies: Iterable[bytes]) -> tuple[list[Event], list[Dead]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
+from datetime import date
 
 from control_center.domain.blackouts import Blackout
 from control_center.domain.errors import Malformed
@@ -23,6 +24,17 @@ def of(country: str, subdivision: str | None, years: Sequence[int]) -> list[Blac
         raise Malformed("holidays.subdivision", _unknown(subdivision, known[country]))
     days = holidays.country_holidays(country, subdiv=subdivision, years=list(years))
     return [Blackout.on(name[:200], day) for day, name in sorted(days.items())]
+
+
+def ticked(days: Sequence[Blackout], dates: Sequence[date] | None) -> list[Blackout]:
+    """Of these holidays the ones that fall on `dates`; None is all. Raises Malformed for a date on which none does."""
+    if dates is None:
+        return list(days)
+    known = {one.first for one in days}
+    for n, day in enumerate(dates):
+        if day not in known:
+            raise Malformed(f"holidays.dates[{n}]", f"{day} is none of the public holidays there")
+    return [one for one in days if one.first in set(dates)]
 
 
 def _unknown(code: str, known: Collection[str]) -> str:

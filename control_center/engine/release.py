@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import msgspec
 import structlog
 
 from control_center.domain.action import Change, Plan, State
-from control_center.domain.catalogue_actions import Leg
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
-from control_center.domain.recipients import Routing, possible, route
-from control_center.domain.record import Picture, Record
+from control_center.domain.recipients import Routing
+from control_center.domain.record import Picture
+from control_center.domain.recurrence import tells
 from control_center.domain.rules import Rule
-from control_center.domain.trigger import Trigger
-from control_center.engine.commands import of_leg
-from control_center.store import actions, commands, consents, db, messages, records, studios
+from control_center.domain.template import Unrenderable
+from control_center.engine import blast, recurring, shadow
+from control_center.engine.addressing import Sending, message, routes
+from control_center.engine.commands import Job, beside, of_errand
+from control_center.store import actions, commands, db, messages, records, scores, shadows, studios
 from control_center.store.actions import Due
 from control_center.store.records import Key
-from control_center.store.rulebooks import Rulebook, Rulebooks
+from control_center.store.rulebooks import Rulebooks
 
 log = structlog.get_logger(__name__)
 
@@ -41,9 +41,12 @@ class Released:
     due: int = 0
     released: list[tuple[Due, str]] = field(default_factory=list)
     made: list[messages.New] = field(default_factory=list)
+    recorded: list[shadows.New] = field(default_factory=list)  # what triggers in shadow mode would have sent
     asked: list[Command] = field(default_factory=list)
     changes: list[tuple[str, Change]] = field(default_factory=list)
     triggers: dict[tuple[str, int], str] = field(default_factory=dict)  # the names of those that exist
+    shut: list[tuple[str, str, str]] = field(default_factory=list)  # blast guards: studio, trigger's name, reason
+    opened: list[tuple[str, str, str]] = field(default_factory=list)  # ... and the person who decided
 
 
 class Release:
@@ -90,46 +93,28 @@ class Release:
             return done
         books = await self._rulebooks.of(tx, await studios.get(tx, {one.studio for one in due}))
         pictures = await _pictures(tx, due)
+        sessions = await scores.sessions(tx, [(one.action.trigger_id, pictures.get(one.key)) for one in due], books)
         now = self._clock()
-        sending: list[_Sending] = []
+        sending: list[Sending] = []
         for one in due:
             book = books[one.studio]
-            rule = book.rules.by_id.get(one.action.trigger_id)
+            rule = book.rules.of(one.action.trigger_id, one.action.trigger_version)
             if rule is not None:
                 done.triggers[one.studio, rule.trigger.trigger_id] = rule.trigger.name
             picture = pictures.get(one.key)
-            decision = decide(rule, picture, one.action.occurrence, now, by_hand=by is not None)
+            decision = decide(
+                rule, picture, one.action.occurrence, now, by_hand=by is not None, session=sessions.get(one.key)
+            )
             if isinstance(decision, Send) and rule is not None and picture is not None:
                 key = _client_key(picture)
                 client = pictures.get(key) if key is not None else None
-                sending.append(_Sending(one, book, rule, picture, client))
+                sending.append(Sending(one, book, rule, picture, client))
             else:
                 _note(done, one, decision, rule, by=by)
-        await _address(tx, sending, done, now)
+        await _address(tx, sending, done, now, by=by)
         await _write(tx, done, now=now, by=by)
+        await recurring.plan_next(tx, [(one.key, one.action.occurrence) for one in due], now, books=books)
         return done
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """An action that may go now, with everything that addressing it needs."""
-
-    due: Due
-    book: Rulebook
-    rule: Rule
-    picture: Picture
-    client: Picture | None
-
-    @property
-    def cause(self) -> Cause:
-        trigger = self.rule.trigger
-        return Cause(trigger.name, trigger.version, f"a-{self.due.action.action_id}", self.due.event_id)
-
-    @property
-    def addressed(self) -> tuple[Trigger, Record, Record | None, str]:
-        """What decides to whom it goes."""
-        client = self.client.record if self.client else None
-        return self.rule.trigger, self.picture.record, client, self.book.studio.country
 
 
 def _client_key(picture: Picture) -> Key | None:
@@ -171,79 +156,73 @@ def _note(done: Released, one: Due, decision: Decision, rule: Rule | None, *, by
             plan = replace(plan, state=State.EXPIRED, reason=reason)
         case Send():
             raise AssertionError("what may be sent is addressed, not noted")
-    done.changes.append((one.studio, Change(action, plan)))
-    if plan.state in (State.LAPSED, State.EXPIRED):
-        done.asked.append(_lapsed(one, plan, rule))
+    _end(done, one, plan, rule)
 
 
-def _lapsed(one: Due, plan: Plan, rule: Rule | None) -> Command:
-    """The report that an action ended without a send."""
+def _end(done: Released, one: Due, plan: Plan, rule: Rule | None) -> None:
+    done.changes.append((one.studio, Change(one.action, plan)))
+    if plan.state in (State.LAPSED, State.EXPIRED, State.HELD) and plan.state is not one.action.state:
+        done.asked.append(_report(one, plan, rule))
+
+
+def _report(one: Due, plan: Plan, rule: Rule | None) -> Command:
+    """The report that an action ended without a send, or that it needs a person."""
     action = f"a-{one.action.action_id}"
     cause = Cause(rule.trigger.name if rule else None, plan.trigger_version, action, one.event_id)
     data = {"action": action, "state": plan.state.value, "reason": plan.reason}
     # An action may lapse, return and lapse again: each time is a report of its own.
     of = f"{action} {plan.state.value} {plan.due_at.isoformat()} {plan.reason}"
-    return command(one.studio, f"{one.kind}/{one.record_id}", "action.lapsed", data, cause=cause, of=of)
+    verb = "action.held" if plan.state is State.HELD else "action.lapsed"
+    return command(one.studio, f"{one.kind}/{one.record_id}", verb, data, cause=cause, of=of)
 
 
-async def _address(tx: db.Connection, sending: Sequence[_Sending], done: Released, now: datetime) -> None:
-    """Turn actions that may go into messages and commands; one without any address ends with the reason."""
-    for one, routing in await _routed(tx, sending):
+async def _address(
+    tx: db.Connection, sending: Sequence[Sending], done: Released, now: datetime, *, by: str | None
+) -> None:
+    """Turn actions that may go into messages and commands; one without any address ends with the reason.
+
+    What goes by itself keeps to its trigger's ceiling: the surplus is held.
+    """
+    routed = await routes(tx, sending)
+    guarded = blast.Guarded()
+    if by is None:
+        real = ((one, routing) for one, routing in routed if not one.rule.trigger.shadow)
+        going = ((one.book.studio, one.rule.trigger, one.due) for one, routing in real if not routing.empty)
+        guarded = await blast.guard(tx, going, now)
+        done.shut += guarded.shut
+    for one, routing in routed:
         if routing.empty:
-            _note(done, one.due, Expire(routing.reason or "no route"), one.rule, by=None)
+            end = Lapse(routing.excluded) if routing.excluded else Expire(routing.reason or "no route")
+            _note(done, one.due, end, one.rule, by=None)
             continue
-        done.released.append((one.due, routing.reason))
-        done.made.extend(_messages(one, routing))
-        for leg in routing.commands:
-            asked_of_crm = of_leg(
-                leg, one.rule.trigger, one.picture, one.client, book=one.book, cause=one.cause, now=now
-            )
-            done.asked.append(asked_of_crm)
+        held = guarded.held.get(one.due.action.action_id)
+        if held is not None:
+            _end(done, one.due, one.due.action.turned(State.HELD, held), one.rule)
+            continue
+        _let_go(done, one, routing, now)
 
 
-async def _routed(tx: db.Connection, sending: Sequence[_Sending]) -> list[tuple[_Sending, Routing]]:
-    """Where each goes. Few addresses ever say STOP: first as if none had, then anew for those where one has."""
-    routes = [(one, _route(one, frozenset())) for one in sending]
-    reached = {(one.due.studio, box.leg.value, box.address) for one, routing in routes for box in routing.letterboxes}
-    stopped = await consents.stopped(tx, sorted(reached))
-    if not stopped:
-        return routes
-    anew = [
-        one
-        for one, routing in routes
-        if any((one.due.studio, box.leg.value, box.address) in stopped for box in routing.letterboxes)
-    ]
-    others = {(one.due.studio, channel, address) for one in anew for channel, address in possible(*one.addressed)}
-    stopped |= await consents.stopped(tx, sorted(others - reached))
-    changed = {one.due.action.action_id: _route(one, stopped) for one in anew}
-    return [(one, changed.get(one.due.action.action_id, routing)) for one, routing in routes]
-
-
-def _route(one: _Sending, stopped: AbstractSet[tuple[str, str, str]]) -> Routing:
-    studio = one.due.studio
-    return route(*one.addressed, lambda channel, address: (studio, channel, address) in stopped)
-
-
-def _messages(one: _Sending, routing: Routing) -> list[messages.New]:
-    studio, trigger, action = one.book.studio, one.rule.trigger, one.due.action
-    return [
-        messages.New(
-            studio=studio.studio,
-            action_id=action.action_id,
-            channel=box.leg.value,
-            address=box.address,
-            account=f"sms/{studio.sms_account}" if box.leg is Leg.SMS else f"email/{studio.email_account}",
-            sender=studio.sms_sender if box.leg is Leg.SMS else studio.email_sender,
-            recipient=msgspec.json.encode(box.recipient).decode(),
-            kind=one.due.kind,
-            record_id=one.due.record_id,
-            client_id=one.client.record_id if one.client else None,
-            trigger_id=trigger.trigger_id,
-            trigger_version=trigger.version,
-            use_by=action.use_by,
-        )
-        for box in routing.letterboxes
-    ]
+def _let_go(done: Released, one: Sending, routing: Routing, now: datetime) -> None:
+    """Write its messages and commands. A letter whose words cannot be written is left out, with the reason."""
+    if one.rule.trigger.shadow:
+        done.released.append((one.due, shadow.reason(one, routing, now)))
+        done.recorded.extend(shadow.messages(one, routing, now))
+        return
+    moved = tells(one.due.action.occurrence)
+    job = Job(one.rule.trigger, one.picture, one.client, one.book, one.cause, now, moved)
+    asked = []
+    for errand in routing.errands:
+        try:
+            asked.append((errand, of_errand(errand, job)))
+        except Unrenderable as error:
+            routing.reasons.append(error.reason)
+    if not asked and not routing.letterboxes:
+        _note(done, one.due, Expire(routing.reason), one.rule, by=None)
+        return
+    done.released.append((one.due, routing.reason))
+    done.made.extend(message(one, box) for box in routing.letterboxes)
+    done.asked.extend(made for _, made in asked)
+    done.asked.extend(beside(job, [errand for errand, _ in asked]))
 
 
 async def _write(tx: db.Connection, done: Released, *, now: datetime, by: str | None) -> None:
@@ -254,6 +233,8 @@ async def _write(tx: db.Connection, done: Released, *, now: datetime, by: str | 
     if done.made:
         await messages.add(tx, done.made)
         await db.notify(tx, messages.WORK_CHANNEL)
+    if done.recorded:
+        await shadows.add(tx, done.recorded)
     if done.asked:
         await commands.enqueue(tx, done.asked)
 
@@ -263,6 +244,10 @@ _EVENTS = {state: f"action.{state.value}" for state in State}
 
 def tell(done: Released) -> None:
     """Log what a committed round did."""
+    for studio, trigger, reason in done.shut:
+        log.warning("guard.shut", studio=studio, trigger=trigger, reason=reason)
+    for studio, trigger, by in done.opened:
+        log.info("guard.opened", studio=studio, trigger=trigger, by=by)
     for due, reason in done.released:
         log.info(
             "action.released",

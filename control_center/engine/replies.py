@@ -9,9 +9,9 @@ import structlog
 
 from control_center.domain.message import State, fold, key_of, message_of
 from control_center.domain.outcome import Receipt
-from control_center.engine import reports
+from control_center.engine import own_records, reports
 from control_center.engine.reports import Step
-from control_center.store import consents, db, receipts
+from control_center.store import clock, consents, db, receipts
 from control_center.store.receipts import Came, Folded, Named
 
 log = structlog.get_logger(__name__)
@@ -80,6 +80,10 @@ async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken
         await receipts.fold(tx, folded)
         await reports.tell(tx, _steps(folded))
         await _stop(tx, [one for one in fresh if one.came.receipt.opted_out])
+        moved = [one for one in folded if one.named.channel == "email" and one.state is not one.named.state]
+        if moved:
+            reached = [(one.named.studio, one.named.message_id, one.state) for one in moved]
+            await own_records.note_emails(tx, reached, await clock.read(tx))
     return _Taken(len(once), len(new), fresh, folded)
 
 

@@ -19,14 +19,16 @@ import msgspec
 
 from control_center.domain.action import PENDING, State
 from control_center.domain.errors import Malformed, Refused
-from control_center.engine import review
+from control_center.engine import blast, review
 from control_center.engine.release import Release, Released, tell
 from control_center.store import actions, db, views_actions
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.views_actions import Filter
 
 MOST = 10_000  # actions of one decision
+MOST_RELEASED = 1_000_000  # nothing is worked out for what is let go, so that one call does for all that is held
 PAGE = 200  # of one transaction
+PAGE_RELEASED = 2_000
 TIME = timedelta(seconds=40)  # for all pages; no new one is begun afterwards
 GROUPS = 50  # reasons told apart
 EXAMPLES = 10  # ids told with each
@@ -38,6 +40,17 @@ class Deed(str, Enum):
     PROCESS = "process"
     SKIP = "skip"
     DELETE = "delete"
+    RELEASE = "release"
+
+    @property
+    def most(self) -> int:
+        """How many actions one decision may be about."""
+        return MOST_RELEASED if self is Deed.RELEASE else MOST
+
+    @property
+    def page(self) -> int:
+        """How many are decided in one transaction."""
+        return PAGE_RELEASED if self is Deed.RELEASE else PAGE
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -52,8 +65,8 @@ class Why(msgspec.Struct, frozen=True):
 class Tally(msgspec.Struct, frozen=True):
     """What became of a list: `count` is the sum of the next four, and `why` gives the reasons of the last three.
 
-    `done` are released, deleted or, where they were skipped, still waiting. `stopped` were checked again and do not
-    go (now). `not_applicable` were not waiting or had left the list. `not_reached` is what was not come to.
+    `done` are released, deleted, let go or, where they were skipped, still waiting. `stopped` were checked again and do
+    not go (now). `not_applicable` were not waiting or had left the list. `not_reached` is what was not come to.
     """
 
     count: int
@@ -91,22 +104,26 @@ async def decide(
     every: bool = False,
     by: str,
 ) -> Tally:
-    """Process, skip or delete what the list has, as `by` decided; `expect` is how many it had when they saw it.
+    """Process, skip, delete or let go what the list has, as `by` decided; `expect` is how many it had when they saw it.
 
-    Each page is a transaction: what is done stays done. Raises Malformed where the filter leaves nothing out and
-    `every` does not say that this is meant, or where both are given; Miscounted, and then nothing was done.
+    Of what is let go only the held is listed, unless states are named; letting go all of a trigger opens its blast
+    guard, also where it holds nothing any more. Each page is a transaction: what is done stays done. Raises Malformed
+    where the filter leaves nothing out and `every` does not say that this is meant, or where both are given;
+    Miscounted, and then nothing was done.
     """
     check(wanted, every=every)
-    numbers = await _counted(pool, studio, wanted, expect)
-    work = _Work(studio, wanted, _work_of(deed, Release(pool, clock, Rulebooks()), clock, by))
+    if deed is Deed.RELEASE and wanted.states is None:
+        wanted = wanted.of({State.HELD})
+    numbers = await _counted(pool, studio, wanted, deed, expect)
+    work = _Work(studio, wanted, deed, _work_of(deed, Release(pool, clock, Rulebooks()), clock, by), by)
     ledger = _Ledger(len(numbers))
     until = clock() + TIME
-    for start in range(0, len(numbers), PAGE):
+    for start in range(0, len(numbers), deed.page):
         if clock() >= until:
             ledger.not_reached(numbers[start:], f"{TIME.seconds} seconds were over; decide about the rest again")
             break
         try:
-            done, fates = await work.page(pool, numbers[start : start + PAGE])
+            done, fates = await work.page(pool, numbers[start : start + deed.page])
         except (*db.AWAY, *db.MET) as error:
             if start == 0:
                 raise
@@ -114,6 +131,9 @@ async def decide(
             break
         tell(done)
         ledger.enter(fates)
+    else:
+        if deed is Deed.RELEASE and not wanted.narrows_within:
+            await blast.let_on(pool, studio, wanted.trigger, by=by)
     return ledger.tally()
 
 
@@ -128,13 +148,14 @@ def check(wanted: Filter, *, every: bool) -> None:
         raise Malformed("all", "the list is narrowed, so not all can be meant; give one or the other")
 
 
-async def _counted(pool: db.Pool, studio: str, wanted: Filter, expect: int) -> list[int]:
+async def _counted(pool: db.Pool, studio: str, wanted: Filter, deed: Deed, expect: int) -> list[int]:
     """The actions of the list, of which there are `expect`."""
-    if not 0 <= expect <= MOST:
-        raise Malformed("expect", f"{expect}; at most {MOST} are decided at once, so narrow the list")
+    most = deed.most
+    if not 0 <= expect <= most:
+        raise Malformed("expect", f"{expect}; at most {most} are decided at once, so narrow the list")
     async with db.session(pool) as connection:
-        found = await views_actions.listed(connection, studio, wanted, limit=MOST + 1)
-    if len(found) > MOST:
+        found = await views_actions.listed(connection, studio, wanted, limit=most + 1)
+    if len(found) > most:
         raise Miscounted(expect, await count(pool, studio, wanted))
     if len(found) != expect:
         raise Miscounted(expect, dict(sorted(Counter(state for _, state in found).items())))
@@ -153,7 +174,10 @@ def _work_of(deed: Deed, release: Release, clock: Callable[[], datetime], by: st
     async def delete(tx: db.Connection, waiting: Sequence[actions.Due]) -> Released:
         return await review.drop(tx, waiting, by=by, now=clock())
 
-    return {Deed.PROCESS: process, Deed.DELETE: delete, Deed.SKIP: None}[deed]
+    async def release_(tx: db.Connection, held: Sequence[actions.Due]) -> Released:
+        return await review.let_go(tx, held, by=by, now=clock())
+
+    return {Deed.PROCESS: process, Deed.DELETE: delete, Deed.RELEASE: release_, Deed.SKIP: None}[deed]
 
 
 class _Kind(Enum):
@@ -176,7 +200,9 @@ class _Work:
 
     studio: str
     wanted: Filter
+    name: Deed
     deed: _Deed | None
+    by: str
 
     async def page(self, pool: db.Pool, numbers: Sequence[int]) -> tuple[Released, list[_Fate]]:
         """One transaction. The actions are locked first and looked up in the list then: nobody moves them between."""
@@ -184,36 +210,44 @@ class _Work:
         async def work(tx: db.Connection) -> tuple[Released, list[_Fate]]:
             picked = await actions.pick(tx, self.studio, numbers)
             listed = await views_actions.still_listed(tx, self.studio, self.wanted, numbers)
-            waits = {one.action.action_id: _waits(one, listed) for one in picked}
+            waits = {one.action.action_id: self._waits(one, listed) for one in picked}
             waiting = [one for one in picked if waits[one.action.action_id]]
             left = [one for one in picked if not waits[one.action.action_id]]
             gone = set(numbers) - waits.keys()
-            done = await self.deed(tx, waiting) if self.deed else Released()
-            return done, [*_of_work(waiting, done), *_of_others(left), *(_gone(number) for number in sorted(gone))]
+            done = Released()
+            if self.deed is not None:
+                done = await review.decide(tx, self.studio, waiting, self.deed, by=self.by)
+            fates = [*_of_work(waiting, done, self.name), *_of_others(left, listed), *map(_gone, sorted(gone))]
+            return done, fates
 
         return await db.retried(pool, work)
 
+    def _waits(self, one: actions.Due, listed: AbstractSet[int]) -> bool:
+        waits = review.may_be_let_go(one) if self.name is Deed.RELEASE else one.action.state in PENDING
+        return waits and one.action.action_id in listed
 
-def _waits(one: actions.Due, listed: AbstractSet[int]) -> bool:
-    return one.action.state in PENDING and one.action.action_id in listed
+
+_WANTED = {Deed.DELETE: State.DELETED, Deed.RELEASE: State.PLANNED}  # what a deed makes of an action, if it says so
 
 
-def _of_work(waiting: Iterable[actions.Due], done: Released) -> Iterable[_Fate]:
+def _of_work(waiting: Iterable[actions.Due], done: Released, deed: Deed) -> Iterable[_Fate]:
     """What was written of each; without a word about it, it is as it was."""
     plans = {change.action.action_id: change.plan for _, change in done.changes}
     for one in waiting:
         number = one.action.action_id
         plan = plans.get(number)
-        if plan is None or plan.state is State.DELETED:
+        if plan is None or plan.state is _WANTED.get(deed):
             yield _Fate(number, _Kind.DONE, None, "")
         else:
             yield _Fate(number, _Kind.STOPPED, plan.state.value, plan.reason)
 
 
-def _of_others(left: Iterable[actions.Due]) -> Iterable[_Fate]:
+def _of_others(left: Iterable[actions.Due], listed: AbstractSet[int]) -> Iterable[_Fate]:
     for one in left:
         action = one.action
-        if action.state in PENDING:
+        if action.state in PENDING and action.action_id in listed:
+            reason = action.reason if action.state is State.HELD else "it is not held, so there is nothing to let go"
+        elif action.state in PENDING:
             reason = "it changed meanwhile, and is no longer in the list"
         else:
             reason = f"it is {action.state.value} already" + (f": {action.reason}" if action.reason else "")

@@ -2,249 +2,188 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
-from control_center.domain import template, zones
-from control_center.domain.action import BEFORE_TRIGGER, PENDING, Add, Change
-from control_center.domain.blackouts import Blackouts
-from control_center.domain.errors import Malformed, NotFound
-from control_center.domain.planner import reconcile
-from control_center.domain.record import Picture
-from control_center.domain.rules import Rules
+from control_center.domain.chains import OF_A_STATUS, circle
+from control_center.domain.errors import Malformed, NotFound, Outdated
 from control_center.domain.studio import Studio
-from control_center.domain.trigger import Trigger, parse
-from control_center.store import actions, blackouts, db, records, studios, templates, triggers
-from control_center.store.records import Key
+from control_center.domain.trigger import Trigger
+from control_center.engine import catalogs, trigger_pausing
+from control_center.engine.intake import RELEASE_CHANNEL
+from control_center.engine.trigger_changes import Edit, edit_of, house_of
+from control_center.engine.trigger_checks import checked
+from control_center.engine.trigger_files import Mistakes, Named, Table, mistakes_of, plain
+from control_center.engine.trigger_pausing import Choices
+from control_center.engine.trigger_sweep import rules_of, sweep
+from control_center.store import actions, audit, db, messages, studios, triggers
+from control_center.store.triggers import Saved
 
 log = structlog.get_logger(__name__)
 
-PAGE = 1000
-Table = Mapping[str, Any]
-
-
-def read_files(paths: Iterable[Path]) -> list[tuple[str, dict[str, Any]]]:
-    """The [[trigger]] tables of these files and folders, each with its file for messages. Raises Malformed."""
-    tables: list[tuple[str, dict[str, Any]]] = []
-    for path in paths:
-        if not path.exists():
-            raise Malformed(str(path), "there is no such file or folder")
-        for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
-            tables.extend((file.name, table) for table in _read_file(file))
-    return tables
-
-
-def _read_file(file: Path) -> list[dict[str, Any]]:
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Malformed(file.name, f"not TOML: {error}") from None
-    for key in content:
-        if key != "trigger":
-            raise Malformed(f"{file.name}, {key}", "is not a known key; a trigger file holds [[trigger]] tables")
-    found = content.get("trigger", [])
-    if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
-        raise Malformed(f"{file.name}, trigger", "a trigger is written under [[trigger]]")
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What applying one table would do: `kind` is new, changed or same; `lines` say what changes."""
-
-    name: str
-    kind: str
-    lines: tuple[str, ...]
-    pending: int
-
-
-async def diff(pool: db.Pool, studio: str, tables: Sequence[tuple[str, Table]]) -> list[Difference]:
-    """What `apply` would change. Raises Malformed for the first table that is wrong; changes nothing."""
-    async with db.session(pool) as connection:
-        house = await _studio(connection, studio)
-        found = []
-        for where, table in _named_once(tables):
-            trigger = await _checked(connection, house, table, where)
-            saved = await triggers.by_name(connection, studio, trigger.name)
-            if saved is None:
-                found.append(Difference(trigger.name, "new", (), 0))
-                continue
-            lines = tuple(_lines(saved.definition, table))
-            pending = await actions.count_of_trigger(connection, studio, saved.trigger_id, states=PENDING)
-            found.append(Difference(trigger.name, "changed" if lines else "same", lines, pending))
-        return found
+Clock = Callable[[], datetime]
 
 
 async def apply(
     pool: db.Pool,
-    clock: Callable[[], datetime],
+    clock: Clock,
     studio: str,
-    tables: Sequence[tuple[str, Table]],
+    tables: Sequence[Named],
     *,
     by: str,
+    choices: Choices | None = None,
+    remove: Collection[str] = (),
+    expect: Mapping[str, int | None] | None = None,
 ) -> list[Trigger]:
-    """Save all tables in one transaction, or none of them. Raises Malformed naming file, trigger and field."""
+    """Save all tables and remove the triggers of these names, in one transaction, or nothing of it.
+
+    `expect` are the versions that somebody was shown, None for a trigger that is new. Raises Mistakes naming file,
+    trigger and field, and Outdated where a version is another by now.
+    """
+    mistakes = mistakes_of(tables)
+    if mistakes:
+        raise Mistakes(mistakes)
     async with db.transaction(pool) as tx:
         if await studios.bump(tx, studio) is None:
             raise NotFound(f"there is no studio {studio!r}")
-        house = await _studio(tx, studio)
-        return [await _save(tx, house, dict(table), where, now=clock(), by=by) for where, table in _named_once(tables)]
+        house = await house_of(tx, studio)
+        if expect is not None:
+            await _check_versions(tx, studio, expect)
+        saved = [
+            await save(tx, house, dict(table), where, now=clock(), by=by, choices=choices) for where, table in tables
+        ]
+        for name in remove:
+            await _remove(tx, studio, name, by=by)
+        return saved
 
 
-async def put(pool: db.Pool, clock: Callable[[], datetime], studio: str, definition: Table, *, by: str) -> Trigger:
-    """Save one trigger as its next version. Raises Malformed naming the field, NotFound for the studio."""
-    (trigger,) = await apply(pool, clock, studio, [("trigger", definition)], by=by)
-    return trigger
-
-
-def _named_once(tables: Sequence[tuple[str, Table]]) -> Sequence[tuple[str, Table]]:
-    names: dict[Any, str] = {}
-    for where, table in tables:
-        name = table.get("name")
-        if isinstance(name, str) and name in names:
-            raise Malformed(f'{where} "{name}", name', f"is used twice, also in {names[name]}; names are unique")
-        names[name] = where
-    return tables
-
-
-async def _studio(tx: db.Connection, studio: str) -> Studio:
-    found = (await studios.get(tx, [studio])).get(studio)
-    if found is None:
-        raise NotFound(f"there is no studio {studio!r}")
-    return found
-
-
-async def _checked(tx: db.Connection, house: Studio, table: Table, where: str) -> Trigger:
-    """Understand a table and everything it names. Raises Malformed."""
-    trigger = parse(table, where=where)
-    place = f'{where} "{trigger.name}"'
-    if trigger.words.text is not None:
-        template.check(trigger.words.text, trigger.kind.name, field=f"{place}, text")
-    if trigger.words.template is not None:
-        known = await templates.of_studio(tx, house.studio)
-        found = known.get(trigger.words.template)
-        if found is None:
-            names = ", ".join(known) or "none is saved yet"
-            raise Malformed(f"{place}, template", f"{trigger.words.template!r} does not exist; known: {names}")
-        if found.get("kind", "any") not in ("any", trigger.kind.name):
-            raise Malformed(
-                f"{place}, template",
-                f"{trigger.words.template!r} is for {found['kind']} records, the trigger is on {trigger.kind.name}",
-            )
-    return trigger
-
-
-async def _save(
-    tx: db.Connection, house: Studio, table: dict[str, Any], where: str, *, now: datetime, by: str
+async def put(
+    pool: db.Pool, clock: Clock, studio: str, definition: Table, *, by: str, pending: str | None = None
 ) -> Trigger:
-    trigger = await _checked(tx, house, table, where)
-    saved = await triggers.by_name(tx, house.studio, trigger.name)
-    if saved is not None and not _lines(saved.definition, table):
-        return saved.trigger
-    baseline = saved is None or not saved.enabled or _matches_others(saved.trigger, trigger)
-    stored = await triggers.put(tx, house.studio, trigger, table, by=by)
-    swept = await _sweep(tx, house, stored, now, baseline=BEFORE_TRIGGER if baseline else None)
-    log.info("trigger.saved", studio=house.studio, trigger=stored.name, version=stored.version, by=by, changed=swept)
-    return stored
+    """Save one trigger as its next version. `pending` says what becomes of what waits under the one before:
 
-
-def _matches_others(before: Trigger, after: Trigger) -> bool:
-    """Whether an edit changes who matches or when: then what is past under the new rule is history, too."""
-    return (before.kind.name, before.status, before.type, before.activate) != (
-        after.kind.name,
-        after.status,
-        after.type,
-        after.activate,
-    )
-
-
-async def _sweep(tx: db.Connection, house: Studio, trigger: Trigger, now: datetime, *, baseline: str | None) -> int:
-    """Bring every record of the trigger's kind into line with it; returns how many actions that changed.
-
-    The studio's row is locked, so no event comes in between: no record is missed and none is taken twice.
+    `follow` (planned anew, the default) or `keep` for an edit; `hold` (the default), `drain` or `drop` where it is
+    switched off. Raises Malformed naming the field, NotFound for the studio, Refused.
     """
-    days = Blackouts(tuple(stored.blackout for stored in await blackouts.of_studio(tx, house.studio)))
-    rules = Rules([trigger] if trigger.enabled else [], zones.zone(house.timezone), days)
-    after, changed = "", 0
-    while page := await records.of_kind(tx, house.studio, trigger.kind.name, after=after, limit=PAGE):
-        changed += await _reconcile_page(tx, trigger, rules, page, now=now, baseline=baseline)
-        after = page[-1].record_id
-    return changed
+    (trigger,) = await apply(pool, clock, studio, [("trigger", definition)], by=by, choices=Choices.of(pending))
+    return trigger
 
 
-async def _reconcile_page(
-    tx: db.Connection,
-    trigger: Trigger,
-    rules: Rules,
-    page: Sequence[Picture],
-    *,
-    now: datetime,
-    baseline: str | None,
-) -> int:
-    have = await actions.of_records(tx, [picture.key for picture in page])
-    added: list[tuple[Key, Add, str | None]] = []
-    changes: list[tuple[str, Change]] = []
-    for picture in page:
-        mine = [one for one in have.get(picture.key, ()) if one.trigger_id == trigger.trigger_id]
-        for step in reconcile(picture, rules, mine, now, baseline=baseline):
-            match step:
-                case Add():
-                    added.append((picture.key, step, None))
-                case Change():
-                    changes.append((picture.studio, step))
-    if added:
-        await actions.add(tx, added)
-    if changes:
-        await actions.change(tx, changes)
-    return len(added) + len(changes)
+async def switch(
+    pool: db.Pool, clock: Clock, studio: str, name: str, *, on: bool, by: str, pending: str | None = None
+) -> Trigger:
+    """Enable or disable a trigger: a new version of it, with its baseline where it goes live again.
 
-
-async def switch(pool: db.Pool, clock: Callable[[], datetime], studio: str, name: str, *, on: bool, by: str) -> Trigger:
-    """Enable or disable a trigger: a new version of it, with its baseline where it goes live again."""
+    What was held when it was switched off waits for its time again when it is switched on.
+    """
     async with db.session(pool) as connection:
-        saved = await triggers.by_name(connection, studio, name)
-    if saved is None:
-        raise NotFound(f"there is no trigger {name!r}")
-    return await put(pool, clock, studio, {**saved.definition, "enabled": on}, by=by)
+        saved = await named(connection, studio, name)
+    return await put(pool, clock, studio, {**saved.definition, "enabled": on}, by=by, pending=pending)
 
 
 async def export(pool: db.Pool, studio: str) -> list[dict[str, Any]]:
     """Every trigger of a studio as the table it was written as, by name."""
     async with db.session(pool) as connection:
-        await _studio(connection, studio)
+        await house_of(connection, studio)
         return [saved.definition for saved in await triggers.every(connection, studio)]
 
 
-def _lines(before: Table, after: Table) -> list[str]:
-    """One line for each key that differs, nested tables included."""
-    old, new = dict(_flat(before, "")), dict(_flat(after, ""))
-    shown = []
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) == new.get(key):
-            continue
-        if key not in old:
-            shown.append(f"+ {key} = {_json(new[key])}")
-        elif key not in new:
-            shown.append(f"- {key} = {_json(old[key])}")
-        else:
-            shown.append(f"~ {key} = {_json(old[key])} -> {_json(new[key])}")
-    return shown
+async def named(tx: db.Connection, studio: str, name: str) -> Saved:
+    """Raises NotFound naming those that there are."""
+    found = await triggers.by_name(tx, studio, name)
+    if found is None:
+        names = ", ".join(repr(one.name) for one in await triggers.every(tx, studio))
+        raise NotFound(f"there is no trigger {name!r} in studio {studio!r}; there are: {names or 'none'}")
+    return found
 
 
-def _flat(table: Table, path: str) -> Iterable[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value
+# One of them ----------------------------------------------------------------------------------------------
 
 
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+async def save(
+    tx: db.Connection,
+    house: Studio,
+    table: Table,
+    where: str,
+    *,
+    now: datetime,
+    by: str,
+    choices: Choices | None = None,
+) -> Trigger:
+    """Save one table where it says something new. The studio's row is locked by then. Raises Malformed, Refused."""
+    table = plain(table, where)
+    trigger = await checked(tx, house, table, where)
+    saved = await triggers.by_name(tx, house.studio, trigger.name)
+    if saved is not None and saved.definition == table:
+        return saved.trigger
+    before, place = saved.definition if saved is not None else None, f'{where} "{trigger.name}"'
+    for warning in await catalogs.check(tx, house.studio, table, place, saved=before):
+        log.warning("trigger.doubtful", studio=house.studio, trigger=trigger.name, reason=warning)
+    edit = edit_of(saved, trigger, choices or Choices())
+    stored = await triggers.put(tx, house.studio, edit.after, table, by=by, pending=edit.pending)
+    await _refuse_circles(tx, house.studio, stored, place)
+    await audit.write(tx, by, saved_as(house.studio, stored, before, table))
+    changed = await _carry_out(tx, house, edit, stored, by=by, now=now)
+    log.info("trigger.saved", studio=house.studio, trigger=stored.name, version=stored.version, by=by, changed=changed)
+    return stored
+
+
+async def _refuse_circles(tx: db.Connection, studio: str, stored: Trigger, place: str) -> None:
+    """Raises Malformed where this trigger and others would set one another off for ever."""
+    hangs = stored.activate.on.source in OF_A_STATUS
+    if not stored.enabled or not (hangs or stored.changes_status):
+        return
+    found = circle(await triggers.live(tx, studio))
+    if found is not None:
+        field = (
+            "then_status" if stored.then_status is not None else "change_status.to" if stored.to_status else "status"
+        )
+        way = " sets off ".join(repr(name) for name in found)
+        raise Malformed(f"{place}, {field}", f"goes round in a circle: {way}; let one of them end it")
+
+
+def saved_as(studio: str, stored: Trigger, before: Table | None, after: Table) -> audit.Entry:
+    """What the audit trail says of it."""
+    verb = "create" if before is None else "change"
+    return audit.Entry(studio, verb, f"trigger/{stored.trigger_id}", before, after)
+
+
+async def _carry_out(tx: db.Connection, house: Studio, edit: Edit, stored: Trigger, *, by: str, now: datetime) -> int:
+    """Bring what waits into line with a trigger that was just stored; returns how many actions that changed."""
+    studio, trigger_id, changed = house.studio, stored.trigger_id, 0
+    if edit.before is not None and edit.pending == "keep":
+        await actions.stamp(tx, studio, trigger_id, edit.before.version)
+        await triggers.keep(tx, studio, trigger_id, edit.before.version)
+    elif edit.pending == "follow":
+        await triggers.forget(tx, studio, trigger_id)
+    if edit.turns_off:
+        changed += await trigger_pausing.pause(tx, studio, trigger_id, edit.pending, by=by, now=now)
+    if edit.live:
+        kept = [one for one in await triggers.kept(tx, studio) if one.trigger_id == trigger_id]
+        rules = await rules_of(tx, house, stored, kept=kept)
+        changed += await sweep(tx, rules, studio, trigger_id, edit.kinds, now=now, baseline=edit.baseline)
+        if edit.turns_on:
+            changed += await trigger_pausing.wake(tx, studio, trigger_id, rules, now)
+            await messages.look_again(tx, studio)
+            await db.notify(tx, messages.WORK_CHANNEL)
+        await db.notify(tx, RELEASE_CHANNEL)
+    return changed
+
+
+async def _remove(tx: db.Connection, studio: str, name: str, *, by: str) -> None:
+    """Delete a trigger with what waits under it; what was sent remains."""
+    saved = await named(tx, studio, name)
+    dropped = await trigger_pausing.drop(tx, studio, saved.trigger_id, by=by)
+    await triggers.drop(tx, studio, saved.trigger_id)
+    await audit.write(tx, by, audit.Entry(studio, "delete", f"trigger/{saved.trigger_id}", saved.definition))
+    log.info("trigger.deleted", studio=studio, trigger=name, by=by, changed=dropped)
+
+
+async def _check_versions(tx: db.Connection, studio: str, expect: Mapping[str, int | None]) -> None:
+    for name, version in expect.items():
+        saved = await triggers.by_name(tx, studio, name)
+        if (saved.version if saved is not None else None) != version:
+            raise Outdated(f"trigger {name!r} was changed by somebody else meanwhile; look at the plan again")

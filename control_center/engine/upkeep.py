@@ -11,9 +11,10 @@ from uuid import UUID
 
 import structlog
 
+from control_center.domain.blast import LEARNT_FROM
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
-from control_center.engine import replies, reports
+from control_center.engine import recurring, replies, reports
 from control_center.engine.reports import Step
 from control_center.store import breakers, commands, db, expiry, leases, message_leases, messages, pruning
 from control_center.store.expiry import Lapsed
@@ -46,6 +47,7 @@ class Ages:
     unheard_reports: timedelta = timedelta(days=30)
     unmatched_receipts: timedelta = timedelta(days=30)
     idempotency_keys: timedelta = timedelta(hours=24)
+    release_counts: timedelta = LEARNT_FROM + timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -169,6 +171,9 @@ class Upkeep:
             now = self._clock()
             ended = await expiry.expire_actions(tx, now, overdue=now - OVERDUE, limit=self._batch)
             await commands.enqueue(tx, [_lapsed(one) for one in ended])
+            await recurring.plan_next(
+                tx, [((one.studio, one.kind, one.record_id), one.occurrence) for one in ended], now
+            )
             return ended
 
         ended = await db.retried(self._pool, work)
@@ -192,6 +197,7 @@ class Upkeep:
             ("unheard_reports", pruning.unheard_reports, ages.unheard_reports),
             ("unmatched_receipts", pruning.unmatched_receipts, ages.unmatched_receipts),
             ("idempotency_keys", pruning.idempotency_keys, ages.idempotency_keys),
+            ("release_counts", pruning.release_counts, ages.release_counts),
         ]
         more = False
         for name, forget, age in steps:

@@ -37,9 +37,9 @@ async def of_records(tx: Connection, keys: Iterable[Key]) -> dict[Key, list[Acti
 
 ADD = """
 INSERT INTO actions (studio_id, kind, record_id, trigger_id, occurrence, trigger_version, state,
-                     activation_at, due_at, use_by, reason, event_id)
+                     activation_at, due_at, use_by, reason, event_id, chain)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::text[],
-                     $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[])
+                     $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::text[])
     ON CONFLICT DO NOTHING"""
 
 
@@ -60,6 +60,7 @@ async def add(tx: Connection, added: Sequence[tuple[Key, Add, str | None]]) -> N
         [plan.use_by for plan in plans],
         [plan.reason for plan in plans],
         [event_id for _, _, event_id in added],
+        [" ".join(map(str, one.chain)) for _, one, _ in added],
     )
 
 
@@ -101,6 +102,8 @@ class Due:
     kind: str
     record_id: str
     event_id: str | None
+    let_go_by: str | None  # the person who let it go past the blast guard
+    chain: tuple[int, ...]  # the triggers that led to it
     action: Action
 
     @property
@@ -108,8 +111,11 @@ class Due:
         return (self.studio, self.kind, self.record_id)
 
 
+_DUE = f"""actions.studio_id, actions.kind, actions.record_id, actions.event_id, actions.let_go_by, actions.chain,
+       {_COLUMNS}"""
+
 CLAIM_DUE = f"""
-SELECT actions.studio_id, actions.kind, actions.record_id, actions.event_id, {_COLUMNS}
+SELECT {_DUE}
   FROM actions
  WHERE state = 'planned' AND due_at <= $1 AND studio_id <> ALL ($2::text[])
  ORDER BY due_at, action_id
@@ -123,7 +129,7 @@ async def claim_due(tx: Connection, now: datetime, *, without: Sequence[str], li
 
 
 PICK = f"""
-SELECT actions.studio_id, actions.kind, actions.record_id, actions.event_id, {_COLUMNS}
+SELECT {_DUE}
   FROM actions
  WHERE studio_id = $1 AND action_id = ANY ($2::bigint[])
  ORDER BY due_at, action_id
@@ -155,9 +161,20 @@ async def release(tx: Connection, released: Sequence[tuple[Due, str]], *, now: d
     )
 
 
+LET_GO = """
+UPDATE actions
+   SET state = 'planned', let_go_by = $3, reason = $4
+ WHERE studio_id = $1 AND action_id = ANY ($2::bigint[]) AND coalesce(state, '') = 'held'"""
+
+
+async def let_go(tx: Connection, studio: str, action_ids: Sequence[int], *, by: str, reason: str) -> None:
+    """What was held is due again, past the blast guard, because `by` says so."""
+    await tx.execute(LET_GO, studio, list(action_ids), by, reason)
+
+
 # Actions that a blackout day pushed, or will push: their time lies on one of these days or was moved across them.
 TOUCHED_BY_DAYS = f"""
-SELECT actions.studio_id, actions.kind, actions.record_id, actions.event_id, {_COLUMNS}
+SELECT {_DUE}
   FROM actions
  WHERE studio_id = $1 AND state = 'planned' AND due_at >= $2 AND activation_at < $3 AND action_id > $4
  ORDER BY action_id
@@ -173,7 +190,7 @@ async def touched_by_days(
 
 
 OF_TRIGGER = f"""
-SELECT actions.studio_id, actions.kind, actions.record_id, actions.event_id, {_COLUMNS}
+SELECT {_DUE}
   FROM actions
  WHERE studio_id = $1 AND trigger_id = $2 AND state = ANY ($3::text[]) AND action_id > $4
  ORDER BY action_id
@@ -189,6 +206,18 @@ async def of_trigger(
     return [_due(row) for row in await tx.fetch(OF_TRIGGER, studio, trigger_id, names, after, limit)]
 
 
+STAMP = """
+UPDATE actions
+   SET trigger_version = $3
+ WHERE studio_id = $1 AND trigger_id = $2 AND state IN ('planned', 'review', 'held') AND trigger_version <> ALL (
+       SELECT version FROM trigger_versions WHERE studio_id = $1 AND trigger_id = $2 AND kept)"""
+
+
+async def stamp(tx: Connection, studio: str, trigger_id: int, version: int) -> None:
+    """Let what waits name the version that it goes by, save for what an earlier one was kept for."""
+    await tx.execute(STAMP, studio, trigger_id, version)
+
+
 COUNT_OF_TRIGGER = """
 SELECT count(*) FROM actions WHERE studio_id = $1 AND trigger_id = $2 AND state = ANY ($3::text[])"""
 
@@ -196,6 +225,51 @@ SELECT count(*) FROM actions WHERE studio_id = $1 AND trigger_id = $2 AND state 
 async def count_of_trigger(tx: Connection, studio: str, trigger_id: int, *, states: Iterable[State]) -> int:
     """How many actions a trigger has in these states."""
     count: int = await tx.fetchval(COUNT_OF_TRIGGER, studio, trigger_id, [state.value for state in states])
+    return count
+
+
+COUNT_DUE = """
+SELECT count(*) FROM actions WHERE studio_id = $1 AND trigger_id = $2 AND state = 'planned' AND due_at <= $3"""
+
+
+async def count_due(tx: Connection, studio: str, trigger_id: int, now: datetime) -> int:
+    """How many actions of a trigger are due."""
+    count: int = await tx.fetchval(COUNT_DUE, studio, trigger_id, now)
+    return count
+
+
+WAITING = f"""
+SELECT {_DUE}
+  FROM actions
+ WHERE studio_id = $1 AND state = $2 AND due_at <= $3 AND (due_at, action_id) > ($4, $5)
+   AND ($6::bigint IS NULL OR trigger_id = $6)
+ ORDER BY due_at, action_id
+ LIMIT $7"""
+
+
+async def waiting(
+    tx: Connection,
+    studio: str,
+    state: State,
+    *,
+    until: datetime,
+    after: tuple[datetime, int],
+    trigger_id: int | None,
+    limit: int,
+) -> list[Due]:
+    """A page of what is looked at by `until` in this state, by time; nothing is locked."""
+    return [_due(row) for row in await tx.fetch(WAITING, studio, state.value, until, *after, trigger_id, limit)]
+
+
+COUNT_WAITING = """
+SELECT count(*) FROM actions
+ WHERE studio_id = $1 AND state IN ('planned', 'review', 'held') AND due_at <= $2
+   AND ($3::bigint IS NULL OR trigger_id = $3)"""
+
+
+async def count_waiting(tx: Connection, studio: str, *, until: datetime, trigger_id: int | None) -> int:
+    """How many actions `waiting` has, in all of its states."""
+    count: int = await tx.fetchval(COUNT_WAITING, studio, until, trigger_id)
     return count
 
 
@@ -209,7 +283,7 @@ async def next_due(tx: Connection, *, without: Sequence[str]) -> datetime | None
 
 
 def _due(row: Any) -> Due:
-    return Due(row[0], row[1], row[2], row[3], _action(row[4:]))
+    return Due(row[0], row[1], row[2], row[3], row[4], tuple(map(int, row[5].split())), _action(row[6:]))
 
 
 def _action(row: Any) -> Action:

@@ -45,6 +45,7 @@ class Lapsed:
     studio: str
     kind: str
     record_id: str
+    occurrence: str
     action_id: int
     trigger_version: int
     event_id: str | None
@@ -73,7 +74,8 @@ UPDATE actions
   FROM late
  WHERE actions.studio_id = late.studio_id AND actions.action_id = late.action_id
    AND actions.state IN ('planned', 'review', 'held')
-RETURNING actions.studio_id, kind, record_id, actions.action_id, trigger_version, event_id, actions.reason"""
+RETURNING actions.studio_id, kind, record_id, occurrence, actions.action_id, trigger_version, event_id,
+          actions.reason"""
 
 
 async def expire_actions(tx: Connection, now: datetime, *, overdue: datetime, limit: int) -> list[Lapsed]:

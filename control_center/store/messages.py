@@ -12,7 +12,7 @@ from control_center.domain.command import Command
 from control_center.domain.message import State
 from control_center.domain.record import Facts, Picture
 from control_center.domain.studio import Studio
-from control_center.domain.telling import About
+from control_center.domain.telling import About, Enrolment
 from control_center.store.commands import columns as command_columns
 from control_center.store.db import Connection
 from control_center.store.studios import get as get_studios
@@ -38,14 +38,17 @@ class New:
     trigger_id: int
     trigger_version: int
     use_by: datetime
+    question: str | None = None
+    enrols: str | None = None
 
 
 ADD = """
 INSERT INTO messages (studio_id, action_id, channel, address, account, sender, recipient, kind, record_id,
-                      client_id, trigger_id, trigger_version, use_by, state, due_at)
+                      client_id, trigger_id, trigger_version, use_by, question, enrols, state, due_at)
 SELECT made.*, 'queued', clock_timestamp()
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-              $9::text[], $10::text[], $11::bigint[], $12::integer[], $13::timestamptz[]) AS made
+              $9::text[], $10::text[], $11::bigint[], $12::integer[], $13::timestamptz[], $14::text[],
+              $15::text[]) AS made
     ON CONFLICT (studio_id, action_id, channel, address) DO NOTHING"""
 
 
@@ -66,6 +69,8 @@ async def add(tx: Connection, made: Sequence[New]) -> None:
         [one.trigger_id for one in made],
         [one.trigger_version for one in made],
         [one.use_by for one in made],
+        [one.question for one in made],
+        [one.enrols for one in made],
     )
 
 
@@ -143,7 +148,7 @@ SELECT messages.studio_id, messages.message_id, lease_token, channel, address, s
        record.first_version, record.first_facts, record.known_since,
        messages.client_id, client.version, client.body, client.deleted, messages.nonce, messages.trigger_version,
        (SELECT name FROM triggers WHERE triggers.studio_id = messages.studio_id
-           AND triggers.trigger_id = messages.trigger_id)
+           AND triggers.trigger_id = messages.trigger_id), messages.enrols
   FROM unnest($1::text[], $2::bigint[]) AS wanted (studio_id, message_id)
  CROSS JOIN LATERAL (
        SELECT * FROM messages
@@ -281,5 +286,6 @@ def _case(row: Any, studios: dict[str, Studio]) -> Case:
             event_id=row[11],
             trigger=row[32],
             trigger_version=row[31],
+            enrols=Enrolment.of(row[33]),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -45,3 +45,10 @@ def after(text: str | None, shape: type[Key]) -> Key | None:
         return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=shape)
     except (binascii.Error, ValueError, msgspec.DecodeError):
         raise Malformed("cursor", "is not one that a list gave; leave it out to begin at the start") from None
+
+
+def sorted_page(rows: Iterable[Row], name: Callable[[Row], str], *, cursor: str | None, limit: int) -> Page[Row]:
+    """A page of a short list that was read as a whole, by name. Raises Malformed for a cursor that is none."""
+    seen = after(cursor, tuple[str])
+    left = sorted((row for row in rows if seen is None or name(row) > seen[0]), key=name)
+    return page(left[: limit + 1], limit, lambda row: [name(row)])

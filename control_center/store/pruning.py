@@ -79,5 +79,20 @@ async def idempotency_keys(tx: Connection, *, older_than: timedelta, limit: int)
     return await _deleted(tx, IDEMPOTENCY_KEYS, older_than, limit)
 
 
+RELEASE_COUNTS = """
+WITH old AS MATERIALIZED (
+     SELECT studio_id, trigger_id, hour FROM release_counts
+      WHERE hour < statement_timestamp() - $1::interval
+      ORDER BY hour LIMIT $2)
+DELETE FROM release_counts USING old
+ WHERE release_counts.studio_id = old.studio_id AND release_counts.trigger_id = old.trigger_id
+   AND release_counts.hour = old.hour"""
+
+
+async def release_counts(tx: Connection, *, older_than: timedelta, limit: int) -> int:
+    """Hours from which the blast guard no longer learns."""
+    return await _deleted(tx, RELEASE_COUNTS, older_than, limit)
+
+
 async def _deleted(tx: Connection, statement: str, older_than: timedelta, limit: int) -> int:
     return int((await tx.execute(statement, older_than, limit)).split()[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from control_center.domain.errors import Conflict
@@ -90,6 +91,43 @@ SELECT {_COLUMNS} FROM records
 async def of_kind(tx: Connection, studio: str, kind: str, *, after: str, limit: int) -> list[Picture]:
     """A page of all records of a kind, for the baseline of a trigger."""
     return [_picture(row) for row in await tx.fetch(OF_KIND, studio, kind, after, limit)]
+
+
+EVERY_OF_KIND = f"""
+SELECT {_COLUMNS}, changed_at FROM records
+ WHERE studio_id = $1 AND kind = $2 AND record_id > $3
+ ORDER BY record_id LIMIT $4"""
+
+
+async def every_of_kind(
+    tx: Connection, studio: str, kind: str, *, after: str, limit: int
+) -> list[tuple[Picture, datetime]]:
+    """A page of all records of a kind, deleted ones too, each with the time when its newest version was written."""
+    return [(_picture(row[:-1]), row[-1]) for row in await tx.fetch(EVERY_OF_KIND, studio, kind, after, limit)]
+
+
+COUNT_OF_KIND = "SELECT count(*) FROM records WHERE studio_id = $1 AND kind = $2"
+
+
+async def count_of_kind(tx: Connection, studio: str, kind: str) -> int:
+    """How many `every_of_kind` has."""
+    count: int = await tx.fetchval(COUNT_OF_KIND, studio, kind)
+    return count
+
+
+GET_WITH_TIMES = f"""
+SELECT {_COLUMNS}, changed_at
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (studio_id, kind, record_id)
+ CROSS JOIN LATERAL (
+       SELECT * FROM records
+        WHERE records.studio_id = wanted.studio_id AND records.kind = wanted.kind
+          AND records.record_id = wanted.record_id OFFSET 0) AS records"""
+
+
+async def get_with_times(tx: Connection, keys: Iterable[Key]) -> dict[Key, tuple[Picture, datetime]]:
+    """The same of these records; unknown ones are left out."""
+    rows = await tx.fetch(GET_WITH_TIMES, *_columns(list(keys)))
+    return {picture.key: (picture, at) for picture, at in ((_picture(row[:-1]), row[-1]) for row in rows)}
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[str], list[str]]:

@@ -25,7 +25,8 @@ class Rulebook:
 async def read(tx: Connection, studio: Studio) -> Rulebook:
     """Read everything of a studio. The caller holds its row, or checks its revision again before acting."""
     days = Blackouts(tuple(stored.blackout for stored in await blackouts.of_studio(tx, studio.studio)))
-    rules = Rules(await triggers.enabled(tx, studio.studio), zones.zone(studio.timezone), days)
+    live, kept = await triggers.live(tx, studio.studio), await triggers.kept(tx, studio.studio)
+    rules = Rules(live, zones.zone(studio.timezone), days, kept=kept)
     return Rulebook(studio, rules, await templates.of_studio(tx, studio.studio))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from control_center.domain.studio import Studio, parse
 from control_center.store.db import Connection
 
-_COLUMNS = "studio_id, name, timezone, country, settings, enabled, revision"
+_COLUMNS = "studio_id, name, timezone, country, settings, enabled, revision, catalog_revision"
 
 # FOR SHARE: whoever changes a trigger or a blackout day waits for the batches that decide under the old ones.
 SHARE = f"SELECT {_COLUMNS} FROM studios WHERE studio_id = ANY ($1::text[]) ORDER BY studio_id FOR SHARE"
@@ -66,6 +67,25 @@ async def bump(tx: Connection, studio: str) -> int | None:
     return revision
 
 
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('studio' || chr(31) || $1, 0))"
+
+
+async def lock(tx: Connection, studio: str) -> None:
+    """Make whoever else would make a studio of that id wait: a row that is not there yet cannot be locked."""
+    await tx.execute(LOCK, studio)
+
+
+HAS_WAITING = """
+SELECT EXISTS (SELECT FROM actions WHERE studio_id = $1 AND state IN ('planned', 'review', 'held'))
+    OR EXISTS (SELECT FROM messages
+                WHERE studio_id = $1 AND state IN ('queued', 'held', 'claimed', 'submitting', 'unknown'))"""
+
+
+async def has_waiting(tx: Connection, studio: str) -> bool:
+    """Whether anything may still be sent for a studio, or may have been sent."""
+    return bool(await tx.fetchval(HAS_WAITING, studio))
+
+
 DROP = "DELETE FROM studios WHERE studio_id = $1"
 
 
@@ -74,6 +94,7 @@ async def drop(tx: Connection, studio: str) -> bool:
 
 
 def _studio(row: Sequence[Any]) -> Studio:
-    studio, name, timezone, country, settings, enabled, revision = row
+    studio, name, timezone, country, settings, enabled, revision, catalog_revision = row
     values = {"id": studio, "name": name, "timezone": timezone, "country": country, "enabled": enabled}
-    return parse({**msgspec.json.decode(settings), **values}, revision=revision)
+    found = parse({**msgspec.json.decode(settings), **values}, revision=revision)
+    return replace(found, catalog_revision=catalog_revision)

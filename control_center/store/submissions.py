@@ -27,6 +27,7 @@ class Ready:
     subject: str | None
     body: str
     html: str | None = None
+    calendar: bool = False  # its record goes along for the recipient's calendar, made anew from record and attempt
 
 
 @dataclass(frozen=True, slots=True)

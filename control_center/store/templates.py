@@ -16,13 +16,24 @@ async def of_studio(tx: Connection, studio: str) -> dict[str, dict[str, Any]]:
     return {row[0]: msgspec.json.decode(row[1]) for row in await tx.fetch(OF_STUDIO, studio)}
 
 
+VERSIONS = "SELECT name, version FROM templates WHERE studio_id = $1"
+
+
+async def versions(tx: Connection, studio: str) -> dict[str, int]:
+    """How often each template was saved."""
+    return {row[0]: row[1] for row in await tx.fetch(VERSIONS, studio)}
+
+
 PUT = """
 INSERT INTO templates (studio_id, name, body) VALUES ($1, $2, $3)
-    ON CONFLICT (studio_id, name) DO UPDATE SET body = excluded.body"""
+    ON CONFLICT (studio_id, name) DO UPDATE SET body = excluded.body, version = templates.version + 1
+RETURNING version"""
 
 
-async def put(tx: Connection, studio: str, name: str, body: dict[str, Any]) -> None:
-    await tx.execute(PUT, studio, name, msgspec.json.encode(body).decode())
+async def put(tx: Connection, studio: str, name: str, body: dict[str, Any]) -> int:
+    """Returns its version."""
+    version: int = await tx.fetchval(PUT, studio, name, msgspec.json.encode(body).decode())
+    return version
 
 
 DROP = "DELETE FROM templates WHERE studio_id = $1 AND name = $2"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,10 @@ from control_center.store.pages import Page, after, page
 
 
 class Action(msgspec.Struct, frozen=True):
-    """One action of contract part 5. `trigger` is its trigger's name, null once that was deleted."""
+    """One action of contract part 5. `trigger` is its trigger's name, null once that was deleted.
+
+    `released_by` is who processed it by hand, `let_go_by` who let it go past the blast guard.
+    """
 
     id: str
     state: str
@@ -31,6 +34,7 @@ class Action(msgspec.Struct, frozen=True):
     event_id: str | None
     released_at: datetime | None
     released_by: str | None
+    let_go_by: str | None
     created_at: datetime
 
     @property
@@ -49,16 +53,26 @@ class Filter:
     due_before: datetime | None = None
     event_id: str | None = None
 
+    @property
+    def narrows_within(self) -> bool:
+        """Whether it leaves out some actions of a trigger by something else than their state."""
+        return any((self.record, self.due_from, self.due_before, self.event_id))
 
-_TABLES = """
+    def of(self, states: Iterable[State]) -> Filter:
+        """The same, of these states only."""
+        return replace(self, states=sorted(states))
+
+
+TABLES = """
   FROM actions
   LEFT JOIN triggers ON triggers.studio_id = actions.studio_id AND triggers.trigger_id = actions.trigger_id"""
 
 _ACTIONS = f"""
 SELECT action_id, state, triggers.name, actions.trigger_id, trigger_version, actions.kind, record_id, occurrence,
-       activation_at, due_at, use_by, reason, event_id, released_at, released_by, created_at{_TABLES}"""
+       activation_at, due_at, use_by, reason, event_id, released_at, released_by, let_go_by,
+       created_at{TABLES}"""
 
-_WANTED = """
+WANTED = """
  WHERE actions.studio_id = $1
    AND ($2::text[] IS NULL OR state = ANY ($2))
    AND ($3::text IS NULL OR triggers.name = $3)
@@ -67,7 +81,7 @@ _WANTED = """
    AND ($7::timestamptz IS NULL OR due_at < $7)
    AND ($8::text IS NULL OR event_id = $8)"""
 
-ACTIONS = f"""{_ACTIONS}{_WANTED}
+ACTIONS = f"""{_ACTIONS}{WANTED}
    AND ($9::bigint IS NULL OR action_id < $9)
  ORDER BY action_id DESC
  LIMIT $10"""
@@ -78,11 +92,11 @@ async def actions(
 ) -> Page[Action]:
     """A page of a studio's actions, newest first. Raises Malformed for a cursor that is none."""
     before = after(cursor, tuple[int])
-    rows = await tx.fetch(ACTIONS, studio, *_wanted(wanted), before and before[0], limit + 1)
+    rows = await tx.fetch(ACTIONS, studio, *arguments(wanted), before and before[0], limit + 1)
     return page([_action(row) for row in rows], limit, lambda one: [one.number])
 
 
-ACTIONS_BY_DUE = f"""{_ACTIONS}{_WANTED}
+ACTIONS_BY_DUE = f"""{_ACTIONS}{WANTED}
    AND ($9::timestamptz IS NULL OR (due_at, action_id) > ($9, $10::bigint))
  ORDER BY due_at, action_id
  LIMIT $11"""
@@ -93,7 +107,7 @@ async def by_due(
 ) -> Page[Action]:
     """The same, by the time they are due, soonest first. One that is moved meanwhile may come twice or not at all."""
     last = after(cursor, tuple[datetime, int]) or (None, None)
-    rows = await tx.fetch(ACTIONS_BY_DUE, studio, *_wanted(wanted), *last, limit + 1)
+    rows = await tx.fetch(ACTIONS_BY_DUE, studio, *arguments(wanted), *last, limit + 1)
     return page([_action(row) for row in rows], limit, lambda one: [one.due_at, one.number])
 
 
@@ -113,38 +127,39 @@ async def action(tx: Connection, studio: str, action_id: int) -> Action | None:
 
 
 COUNTS = f"""
-SELECT state, count(*){_TABLES}{_WANTED}
+SELECT state, count(*){TABLES}{WANTED}
  GROUP BY state
  ORDER BY state"""
 
 
 async def counts(tx: Connection, studio: str, wanted: Filter = Filter()) -> dict[str, int]:
     """How many actions a list has, by state; states without any are left out."""
-    return {row[0]: row[1] for row in await tx.fetch(COUNTS, studio, *_wanted(wanted))}
+    return {row[0]: row[1] for row in await tx.fetch(COUNTS, studio, *arguments(wanted))}
 
 
 LISTED = f"""
-SELECT action_id, state{_TABLES}{_WANTED}
+SELECT action_id, state{TABLES}{WANTED}
  ORDER BY due_at, action_id
  LIMIT $9"""
 
 
 async def listed(tx: Connection, studio: str, wanted: Filter, *, limit: int) -> list[tuple[int, str]]:
     """Number and state of what a list has, soonest due first, up to `limit`."""
-    return [(row[0], row[1]) for row in await tx.fetch(LISTED, studio, *_wanted(wanted), limit)]
+    return [(row[0], row[1]) for row in await tx.fetch(LISTED, studio, *arguments(wanted), limit)]
 
 
 STILL_LISTED = f"""
-SELECT action_id{_TABLES}{_WANTED}
+SELECT action_id{TABLES}{WANTED}
    AND action_id = ANY ($9::bigint[])"""
 
 
 async def still_listed(tx: Connection, studio: str, wanted: Filter, action_ids: Sequence[int]) -> set[int]:
     """Which of these actions a list has now."""
-    return {row[0] for row in await tx.fetch(STILL_LISTED, studio, *_wanted(wanted), list(action_ids))}
+    return {row[0] for row in await tx.fetch(STILL_LISTED, studio, *arguments(wanted), list(action_ids))}
 
 
-def _wanted(wanted: Filter) -> tuple[Any, ...]:
+def arguments(wanted: Filter) -> tuple[Any, ...]:
+    """What WANTED asks for, behind the studio."""
     kind, record_id = wanted.record or (None, None)
     return (
         None if wanted.states is None else [state.value for state in wanted.states],
@@ -173,5 +188,6 @@ def _action(row: Any) -> Action:
         event_id=row[12],
         released_at=row[13],
         released_by=row[14],
-        created_at=row[15],
+        let_go_by=row[15],
+        created_at=row[16],
     )

@@ -46,6 +46,22 @@ async def held(tx: Connection) -> list[tuple[str, int]]:
     return [tuple(row) for row in await tx.fetch(HELD)]
 
 
+GUARDED = """
+SELECT guards.studio_id, coalesce(triggers.name, guards.trigger_id::text), held.number
+  FROM release_guards AS guards
+  LEFT JOIN triggers ON triggers.studio_id = guards.studio_id AND triggers.trigger_id = guards.trigger_id
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS number FROM actions
+        WHERE actions.studio_id = guards.studio_id AND actions.trigger_id = guards.trigger_id
+          AND state = 'held') AS held
+ WHERE guards.held_since IS NOT NULL"""
+
+
+async def guarded(tx: Connection) -> list[tuple[str, str, int]]:
+    """By studio and trigger whose blast guard is shut: how many of its actions are held."""
+    return [tuple(row) for row in await tx.fetch(GUARDED)]
+
+
 # Counting the rows of large tables at each look would cost more than the work; PostgreSQL counts inserts anyway.
 INSERTED = """
 SELECT relname::text, n_tup_ins FROM pg_stat_user_tables WHERE schemaname = 'public' AND relname = ANY ($1::text[])"""

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from control_center.domain.errors import Conflict, ControlCenterError, Malformed, NotFound, Refused
+from control_center.domain.errors import Conflict, ControlCenterError, Malformed, NotFound, Outdated, Refused
 from control_center.store import db
 
 log = structlog.get_logger(__name__)
@@ -112,6 +112,8 @@ def _of_domain(request: web.Request, error: ControlCenterError) -> Problem:
             return wrong(field, reason, HTTPStatus.BAD_REQUEST)  # only its query can have been wrong
         case Malformed(field=field, reason=reason):
             return wrong(field, reason)
+        case Outdated():
+            return Problem(HTTPStatus.PRECONDITION_FAILED, str(error))
         case NotFound():
             return Problem(HTTPStatus.NOT_FOUND, str(error))
         case Refused():

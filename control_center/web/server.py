@@ -14,7 +14,23 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from control_center.domain.errors import ConfigurationError
 from control_center.web import access, health, problems
-from control_center.web.api import actions, blackouts, commands, events, explain, messages, openapi, serving
+from control_center.web.api import (
+    actions,
+    audit,
+    blackouts,
+    catalog,
+    commands,
+    events,
+    explain,
+    forecast,
+    messages,
+    openapi,
+    serving,
+    studios,
+    templates,
+    triggers,
+    users,
+)
 from control_center.web.hooks import sms
 from control_center.web.parts import PARTS, Parts
 
@@ -27,7 +43,14 @@ ROUTES = [
     *events.ROUTES,
     *messages.ROUTES,
     *actions.ROUTES,
+    *triggers.ROUTES,
+    *forecast.ROUTES,
+    *templates.ROUTES,
     *blackouts.ROUTES,
+    *studios.ROUTES,
+    *catalog.ROUTES,
+    *users.ROUTES,
+    *audit.ROUTES,
     *commands.ROUTES,
     *explain.ROUTES,
 ]

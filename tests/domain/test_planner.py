@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from control_center.domain.action import BEFORE_TRIGGER, BEFORE_US, IN_SNAPSHOT, TRANSITIONS, State
+from control_center.domain.activations import Activation, activations
 from control_center.domain.blackouts import Blackout
-from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide, due, plan
-from control_center.domain.record import Picture
-from control_center.domain.rules import Rule, activation
+from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide, due, plans
+from control_center.domain.record import Picture, Record
+from control_center.domain.rules import Rule
 from control_center.domain.zones import zone
 from tests.support.values import (
     DAY,
@@ -144,8 +145,13 @@ def test_a_record_is_planned_by_every_trigger_that_matches_each_on_its_own() -> 
 # When an activation is ------------------------------------------------------------------------------------
 
 
+def the_activation(rule: Rule, record: Record) -> Activation | None:
+    found = activations(rule, record, NOW)
+    return found[0] if found else None
+
+
 def activated(rule: Rule, **keys: Any) -> tuple[datetime, datetime]:
-    found = activation(rule, as_read(a_record(**keys)))
+    found = the_activation(rule, as_read(a_record(**keys)))
     assert found is not None
     return found.at, found.use_by
 
@@ -732,8 +738,7 @@ def test_a_due_date_that_was_past_at_first_and_is_put_right_is_planned_whatever_
 
 def placed(picture: Picture | None = None, *, now: datetime = NOW, **keys: Any) -> tuple[datetime, str]:
     blackouts = keys.pop("blackouts", ())
-    found = plan(a_rule(blackouts=blackouts, **keys), picture or a_picture(), now)
-    assert found is not None
+    (found,) = plans(a_rule(blackouts=blackouts, **keys), picture or a_picture(), now)
     return found.due_at, found.reason
 
 
@@ -769,8 +774,7 @@ def test_a_manual_action_is_due_for_review_on_its_activation_whatever_its_calend
 @pytest.mark.parametrize("mode", ["automatic", "manual"])
 def test_placing_an_action_anew_gives_it_the_time_it_was_planned_for(mode: str) -> None:
     rule = a_rule(processing={"mode": mode, "window": "09:00-18:00", "not_on": ["sat"]})
-    first = plan(rule, a_picture(), NOW)
-    assert first is not None
+    (first,) = plans(rule, a_picture(), NOW)
 
     again = due(rule, an_action(activation_at=first.activation_at, due_at=NOW, use_by=first.use_by), NOW)
 
@@ -990,9 +994,9 @@ def test_a_decision_to_send_holds_until_the_first_thing_that_would_end_it(keys: 
 
 MOVES = {
     "planned": "planned review held released lapsed expired deleted baselined",
-    "review": "planned review released lapsed expired deleted baselined",
+    "review": "planned review held released lapsed expired deleted baselined",
     "held": "planned held released lapsed expired deleted baselined",
-    "lapsed": "planned",
+    "lapsed": "planned held",
     "baselined": "planned",
     "released": "",
     "expired": "",

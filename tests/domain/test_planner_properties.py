@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control_center.domain.action import BEFORE_TRIGGER, IN_SNAPSHOT, State
+from control_center.domain.activations import Activation, activations
 from control_center.domain.blackouts import Blackout
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.record import Picture, project
-from control_center.domain.rules import Activation, Rule, Rules, activation
+from control_center.domain.rules import Rule, Rules
 from control_center.domain.zones import names, zone
 from tests.support import brute_force_calendar as slow
 from tests.support.values import DAY, Shelf, a_picture, a_rule, a_trigger, the_rules
@@ -191,8 +192,7 @@ class Case:
 
     @property
     def active(self) -> Activation:
-        found = activation(self.rule, self.picture.record)
-        assert found is not None
+        (found,) = activations(self.rule, self.picture.record, self.now)
         return found
 
     def at(self, now: datetime) -> Decision:

@@ -7,37 +7,51 @@ from typing import Any
 
 import pytest
 
-from control_center.domain.catalogue_actions import Leg
 from control_center.domain.recipients import Routing, possible, route
 from tests.support.values import a_client, a_record, a_trigger, as_read
 
 JO, KIM, ADA, BEN = "+13125550188", "+13125550177", "+13125550123", "+13125550124"
 
 
+def of_kind(kind: str) -> dict[str, Any]:
+    """A trigger on records of that kind, whatever date it hangs on."""
+    return {} if kind == "session" else {"record": kind, "activate": {"on": "status_changed"}}
+
+
+def keys_of(action: str, send_to: Collection[str] | dict[str, list[str]]) -> dict[str, Any]:
+    """What a trigger must say beside its action."""
+    own: dict[str, dict[str, Any]] = {
+        "task": {"task": {"subject": "Look at it"}},
+        "web_form": {"web_form": {"form": "Wishes"}},
+        "change_status": {"change_status": {"to": "Active"}},
+    }
+    if action in own:
+        return {**own[action], "text": ...}
+    return {"send_to": send_to if isinstance(send_to, dict) else list(send_to)}
+
+
 def routed(
     action: str = "sms",
-    send_to: Collection[str] = ("client",),
+    send_to: Collection[str] | dict[str, list[str]] = ("client",),
     *,
+    kind: str = "session",
     client: dict[str, Any] | None = None,
     unlinked: bool = False,
     stopped: Collection[str] = (),
+    trigger_keys: dict[str, Any] | None = None,
     **record: Any,
 ) -> Routing:
-    asked: list[tuple[str, str]] = []
+    questions: list[tuple[str, str]] = []
 
     def has_stopped(channel: str, address: str) -> bool:
-        asked.append((channel, address))
+        questions.append((channel, address))
         return address in stopped
 
-    writes = action not in ("call", "change_status")
-    more: dict[str, Any] = {"send_to": list(send_to)} if writes else {"text": ...}
-    if action == "change_status":
-        more["change_status"] = {"to": "Active"}
-    trigger = a_trigger(action=action, **more)
-    about = as_read(a_record(**record))
+    trigger = a_trigger(**of_kind(kind), action=action, **keys_of(action, send_to), **(trigger_keys or {}))
+    about = as_read(a_record(kind, **record))
     person = None if unlinked else as_read(a_client(**(client or {})))
     found = route(trigger, about, person, "US", has_stopped)
-    assert set(asked) <= set(possible(trigger, about, person, "US")), "one query must be able to answer it all"
+    assert set(questions) <= set(possible(trigger, about, person, "US")), "one query must be able to answer it all"
     return found
 
 
@@ -213,14 +227,18 @@ def test_a_stop_binds_staff_too() -> None:
 # What the CRM is asked to do ------------------------------------------------------------------------------
 
 
+def asked(routing: Routing) -> list[tuple[str, str | None]]:
+    return [(errand.leg.value, errand.client_id) for errand in routing.errands]
+
+
 def test_a_call_is_asked_for_once() -> None:
     routing = routed("call")
 
-    assert (routing.commands, routing.letterboxes) == ([Leg.CALL], [])
+    assert (asked(routing), routing.letterboxes) == ([("call", "c-12")], [])
 
 
 def test_a_call_needs_no_more_of_the_client_than_an_id() -> None:
-    assert routed("call", unlinked=True, client_id="c-12").commands == [Leg.CALL]
+    assert asked(routed("call", unlinked=True, client_id="c-12")) == [("call", "c-12")]
 
 
 def test_a_record_without_a_client_has_nobody_to_call() -> None:
@@ -231,4 +249,334 @@ def test_a_record_without_a_client_has_nobody_to_call() -> None:
 
 
 def test_a_status_is_changed_whether_there_is_a_client_or_not() -> None:
-    assert routed("change_status", unlinked=True, client_id=None).commands == [Leg.CHANGE_STATUS]
+    assert asked(routed("change_status", unlinked=True, client_id=None)) == [("change_status", None)]
+
+
+@pytest.mark.parametrize("action", ["task", "web_form", "change_status"])
+def test_what_is_about_the_record_is_asked_for_once_and_writes_to_nobody(action: str) -> None:
+    routing = routed(action)
+
+    assert (asked(routing), routing.letterboxes) == ([(action, "c-12")], [])
+
+
+def test_a_task_needs_no_client() -> None:
+    assert asked(routed("task", unlinked=True, client_id=None)) == [("task", None)]
+
+
+def test_a_form_needs_a_client_to_fill_it_in() -> None:
+    routing = routed("web_form", unlinked=True, client_id=None)
+
+    assert (routing.empty, routing.reason) == (True, "no recipient: the session has no client to fill the form in")
+
+
+# A call or a letter in place of a message -----------------------------------------------------------------
+
+NO_EMAIL: dict[str, Any] = {"emails": []}
+
+
+@pytest.mark.parametrize(
+    ("action", "client", "stopped", "messages", "commands"),
+    [
+        ("email_or_call", {}, (), ["email"], []),
+        ("email_or_call", NO_EMAIL, (), [], ["call"]),
+        ("email_or_call", {"emails": [{"address": "jo at mail"}]}, (), [], ["call"]),
+        ("email_or_call", {}, ("jo@mail.example",), [], ["call"]),
+        ("email_or_letter", {}, (), ["email"], []),
+        ("email_or_letter", NO_EMAIL, (), [], ["letter"]),
+        ("email_or_letter", {}, ("jo@mail.example",), [], ["letter"]),
+        ("sms_or_call", {}, (), ["sms"], []),
+        ("sms_or_call", NO_SMS, (), [], ["call"]),
+        ("sms_or_call", {}, (JO,), [], ["call"]),
+        ("letter", {"phones": [], "emails": []}, (), [], ["letter"]),
+        ("nps_sms", {}, (), ["sms"], []),
+        ("nps_sms", NO_SMS, (), [], []),
+        ("confirmation_sms", {}, (), ["sms"], []),
+        ("confirmation_sms", NO_SMS, (), [], []),
+    ],
+)
+def test_a_client_without_an_address_for_the_first_leg_gets_the_second_and_never_both(
+    action: str, client: dict[str, Any], stopped: tuple[str, ...], messages: list[str], commands: list[str]
+) -> None:
+    routing = routed(action, client=client, stopped=stopped)
+
+    assert ([leg for leg, _ in sent(routing)], [leg for leg, _ in asked(routing)]) == (messages, commands)
+
+
+def test_a_fallback_says_which_leg_was_taken_and_why() -> None:
+    assert routed("sms_or_call", client=NO_SMS).reason == (
+        "no route: client has no number that takes texts; fallback: call for client"
+    )
+
+
+@pytest.mark.parametrize("action", ["sms_or_call", "email_or_call", "email_or_letter"])
+def test_staff_is_never_called_and_gets_no_letter(action: str) -> None:
+    routing = routed(action, ["photographer"], staff=[{"role": "photographer", "name": "Ada"}])
+
+    assert routing.empty
+    assert "photographer has no" in routing.reason
+
+
+def test_staff_without_a_number_is_mailed_where_the_trigger_says_so() -> None:
+    routing = routed("sms_or_email", ["photographer"], staff=[a_photographer(None)])
+
+    assert sent(routing) == [("email", "ada@studio.example")]
+
+
+@pytest.mark.parametrize("action", ["sms_or_call", "email_or_call", "email_or_letter"])
+def test_a_missing_family_member_starts_no_fallback(action: str) -> None:
+    routing = routed(action, ["family:Mother"])
+
+    assert (routing.empty, routing.reason) == (True, "no recipient: the session has no family:Mother")
+
+
+def test_a_family_member_who_is_there_is_not_called_either() -> None:
+    assert routed("sms_or_call", ["family:Mother"], client={"family": [a_relative("Mother")]}).empty
+
+
+def test_with_several_recipients_each_gets_a_decision_and_the_client_one_call() -> None:
+    routing = routed("sms_or_call", ["client", "photographer"], client=NO_SMS, staff=[a_photographer(ADA)])
+
+    assert (sent(routing), asked(routing)) == ([("sms", ADA)], [("call", "c-12")])
+
+
+# Further recipients ---------------------------------------------------------------------------------------
+
+
+def a_payer(**keys: Any) -> dict[str, Any]:
+    return {
+        "id": "c-99",
+        "first_name": "Lee",
+        "phones": [a_phone(BEN)],
+        "emails": [{"address": "lee@mail.example"}],
+        **keys,
+    }
+
+
+def test_whoever_pays_is_written_to_in_place_of_the_client() -> None:
+    routing = routed("sms", ["bill_to"], kind="invoice", bill_to=a_payer())
+
+    assert sent(routing) == [("sms", BEN)]
+    assert routing.letterboxes[0].recipient.role == "bill_to"
+
+
+def test_an_invoice_without_another_payer_is_paid_by_its_client() -> None:
+    assert sent(routed("sms", ["bill_to"], kind="invoice", bill_to=None)) == [("sms", JO)]
+
+
+def test_a_payer_who_is_the_client_is_one_person_with_one_leg() -> None:
+    payer = a_payer(id="c-12", phones=[])
+
+    assert sent(routed("sms_or_email", ["client", "bill_to"], kind="invoice", bill_to=payer)) == [("sms", JO)]
+
+
+def test_client_and_payer_without_an_address_are_each_called_once() -> None:
+    payer = a_payer(emails=[])
+
+    routing = routed("email_or_call", ["client", "bill_to"], kind="invoice", client=NO_EMAIL, bill_to=payer)
+
+    assert asked(routing) == [("call", "c-12"), ("call", "c-99")]
+
+
+@pytest.mark.parametrize("payer", [None, {"id": "c-12"}])
+def test_a_client_who_pays_is_called_once(payer: dict[str, Any] | None) -> None:
+    nowhere: dict[str, Any] = {"phones": [], "emails": []}
+
+    routing = routed("email_or_call", ["client", "bill_to"], kind="invoice", client=nowhere, bill_to=payer)
+
+    assert asked(routing) == [("call", "c-12")]
+
+
+def test_a_letter_may_be_meant_for_whoever_pays() -> None:
+    assert asked(routed("letter", ["bill_to"], kind="invoice", bill_to=a_payer())) == [("letter", "c-99")]
+
+
+def test_all_participants_of_a_session_are_written_to() -> None:
+    people = [{"first_name": "Kim", "phones": [a_phone(KIM)]}, {"first_name": "Ben", "phones": [a_phone(BEN)]}]
+
+    assert sent(routed(send_to=["participants"], participants=people)) == [("sms", KIM), ("sms", BEN)]
+
+
+def test_a_participant_who_is_the_client_gets_no_second_leg() -> None:
+    people = [{"first_name": "Jo", "last_name": "Park", "emails": [{"address": "jo@mail.example"}]}]
+
+    assert sent(routed("sms_or_email", ["client", "participants"], participants=people)) == [("sms", JO)]
+
+
+def test_a_task_is_told_to_whom_it_was_given() -> None:
+    given = [{"user": "Ada", "department": "Lab", "phone": ADA}, {"department": "Lab", "email": "lab@studio.example"}]
+
+    routing = routed("sms_or_email", ["assigned"], kind="task", assigned=given)
+
+    assert sent(routing) == [("sms", ADA), ("email", "lab@studio.example")]
+    assert [box.recipient.first_name for box in routing.letterboxes] == ["Ada", "Lab"]
+
+
+@pytest.mark.parametrize(
+    ("action", "wanted", "found"),
+    [
+        ("sms", "address:(312) 555-0124", [("sms", BEN)]),
+        ("email", "address:Office@Studio.Example", [("email", "Office@studio.example")]),
+        ("sms_or_email", "address:office@studio.example", [("email", "office@studio.example")]),
+        ("email_and_sms", f"address:{BEN}", [("sms", BEN)]),
+    ],
+)
+def test_a_fixed_number_or_address_is_written_to_as_it_is(
+    action: str, wanted: str, found: list[tuple[str, str]]
+) -> None:
+    assert sent(routed(action, [wanted], unlinked=True, client_id=None)) == found
+
+
+def test_a_stop_binds_a_fixed_number_too() -> None:
+    assert routed("sms", [f"address:{BEN}"], stopped=(BEN,)).empty
+
+
+def test_a_couple_on_one_phone_gets_one_text() -> None:
+    routing = routed("sms_or_email", ["client", "family:Spouse"], client={"family": [a_relative("Spouse", JO)]})
+
+    assert sent(routing) == [("sms", JO)]
+
+
+# A list for each leg --------------------------------------------------------------------------------------
+
+
+def test_email_and_sms_may_go_to_different_people() -> None:
+    routing = routed("email_and_sms", {"email": ["client"], "sms": ["photographer"]}, staff=[a_photographer(ADA)])
+
+    assert sent(routing) == [("email", "jo@mail.example"), ("sms", ADA)]
+
+
+@pytest.mark.parametrize(
+    ("client", "stopped", "found"),
+    [
+        ({}, (), [("sms", JO)]),
+        (NO_SMS, (), [("email", "ada@studio.example")]),
+        ({}, (JO,), [("email", "ada@studio.example")]),
+    ],
+)
+def test_whom_only_the_second_leg_names_stands_in_where_the_first_finds_no_address(
+    client: dict[str, Any], stopped: tuple[str, ...], found: list[tuple[str, str]]
+) -> None:
+    lists = {"sms": ["client"], "email": ["photographer"]}
+
+    assert sent(routed("sms_or_email", lists, client=client, stopped=stopped, staff=[a_photographer()])) == found
+
+
+def test_nobody_stands_in_for_a_family_member_who_is_missing() -> None:
+    lists = {"sms": ["family:Mother"], "email": ["photographer"]}
+
+    assert routed("sms_or_email", lists, staff=[a_photographer()]).empty
+
+
+def test_nobody_stands_in_where_one_of_those_who_are_meant_was_reached() -> None:
+    lists = {"sms": ["client", "family:Mother"], "email": ["photographer"]}
+    family = [a_relative("Mother", KIM)]
+
+    routing = routed("sms_or_email", lists, client={**NO_SMS, "family": family}, staff=[a_photographer()])
+
+    assert sent(routing) == [("sms", KIM)]
+
+
+def test_nobody_stands_in_for_a_client_who_does_not_allow_the_leg() -> None:
+    lists = {"sms": ["client"], "call": ["client", "bill_to"]}
+    client = {**NO_SMS, "allow_marketing": {"sms": True}}
+    payer = a_payer(allow_marketing={"call": True})
+
+    assert routed("sms_or_call", lists, kind="invoice", client=client, bill_to=payer, trigger_keys=ASKS).empty
+
+
+# Allow Marketing ------------------------------------------------------------------------------------------
+
+ASKS: dict[str, Any] = {"exclude": {"without_allow_marketing": True}}
+
+
+@pytest.mark.parametrize(
+    ("action", "boxes", "client", "legs"),
+    [
+        ("sms", {"sms": True}, {}, ["sms"]),
+        ("sms", {"email": True, "call": True, "mail": True}, {}, []),
+        ("email", {"email": True}, {}, ["email"]),
+        ("email", {"sms": True, "call": True, "mail": True}, {}, []),
+        ("call", {"call": True}, {}, ["call"]),
+        ("call", {"sms": True, "email": True, "mail": True}, {}, []),
+        ("letter", {"mail": True}, {}, ["letter"]),
+        ("letter", {"sms": True, "email": True, "call": True}, {}, []),
+        ("email_and_sms", {"sms": True}, {}, ["sms"]),
+        ("sms_or_email", {"email": True}, {}, []),
+        ("sms_or_email", {"email": True}, NO_SMS, ["email"]),
+        ("sms_or_email", {"sms": True}, NO_SMS, []),
+        ("sms_or_call", {"call": True}, {}, []),
+        ("sms_or_call", {"call": True}, NO_SMS, ["call"]),
+        ("email_or_letter", {"mail": True}, NO_EMAIL, ["letter"]),
+        ("email_or_letter", {"mail": True}, {}, []),
+        ("sms", {"sms": None}, {}, []),
+    ],
+)
+def test_allow_marketing_needs_the_box_of_the_leg_that_is_taken_and_starts_no_fallback(
+    action: str, boxes: dict[str, Any], client: dict[str, Any], legs: list[str]
+) -> None:
+    routing = routed(action, client={**client, "allow_marketing": boxes}, trigger_keys=ASKS)
+
+    assert [leg for leg, _ in (*sent(routing), *asked(routing))] == legs
+    if not legs:
+        assert "allow marketing: client has not ticked the box" in routing.reason
+
+
+def test_a_client_of_whom_nothing_is_said_allows_nothing() -> None:
+    assert routed(trigger_keys=ASKS).empty
+
+
+def test_without_that_exclusion_the_boxes_are_not_looked_at() -> None:
+    assert sent(routed(client={"allow_marketing": {"sms": False}})) == [("sms", JO)]
+
+
+def test_a_number_that_said_stop_counts_as_absent_before_its_box_is_looked_at() -> None:
+    routing = routed("sms_or_email", client={"allow_marketing": {"email": True}}, stopped=(JO,), trigger_keys=ASKS)
+
+    assert [leg for leg, _ in sent(routing)] == ["email"]
+
+
+def test_a_family_member_goes_by_the_boxes_of_the_client_and_a_payer_by_their_own() -> None:
+    family = [a_relative("Mother", KIM, allow_marketing={"sms": True})]
+    assert routed(send_to=["family:Mother"], client={"family": family}, trigger_keys=ASKS).empty
+    client = {"family": family, "allow_marketing": {"sms": True}}
+    assert sent(routed(send_to=["family:Mother"], client=client, trigger_keys=ASKS)) == [("sms", KIM)]
+
+    for ticked in (True, False):
+        payer = a_payer(allow_marketing={"sms": ticked})
+        client = {"allow_marketing": {"sms": not ticked}}
+        routing = routed("sms", ["bill_to"], kind="invoice", client=client, bill_to=payer, trigger_keys=ASKS)
+        assert sent(routing) == ([("sms", BEN)] if ticked else [])
+
+
+def test_staff_is_not_asked_whether_it_allows_marketing() -> None:
+    routing = routed(send_to=["photographer", f"address:{BEN}"], staff=[a_photographer(ADA)], trigger_keys=ASKS)
+
+    assert sent(routing) == [("sms", ADA), ("sms", BEN)]
+
+
+@pytest.mark.parametrize("action", ["task", "change_status", "web_form"])
+def test_what_has_no_box_is_not_stopped_for_want_of_one(action: str) -> None:
+    assert asked(routed(action, trigger_keys=ASKS)) == [(action, "c-12")]
+
+
+# Referral programs ----------------------------------------------------------------------------------------
+
+
+def test_a_client_who_is_in_a_program_already_gets_nothing_where_the_trigger_says_skip() -> None:
+    keys = {"referral": {"program": "Spring", "if_enrolled": "skip"}}
+
+    routing = routed("sms_or_call", ["client"], client={"referral_program": "Autumn"}, trigger_keys=keys)
+
+    assert routing.empty
+    assert routing.excluded == "referral: the client is in the program 'Autumn' already"
+
+
+@pytest.mark.parametrize(
+    ("program", "if_enrolled"), [(None, "skip"), ("", "skip"), ("Autumn", "move"), ("Spring", "move")]
+)
+def test_a_client_in_no_program_or_one_who_is_to_be_moved_gets_the_message(
+    program: str | None, if_enrolled: str
+) -> None:
+    keys = {"referral": {"program": "Spring", "if_enrolled": if_enrolled}}
+
+    assert sent(routed(client={"referral_program": program}, trigger_keys=keys)) == [("sms", JO)]

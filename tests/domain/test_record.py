@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control_center.domain.errors import Malformed
-from control_center.domain.record import Facts, Flags, Picture, as_mapping, check_moment, facts_of, moment, project
+from control_center.domain.record import Facts, Picture, as_mapping, check_moment, facts_of, moment, project
+from control_center.domain.record_parts import Flags
 from tests.support.values import a_client, a_decoded, a_picture, a_record, as_read, utc
 
 LAW = settings(deadline=None)

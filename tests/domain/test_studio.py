@@ -20,6 +20,7 @@ FULL: dict[str, Any] = {
     "phone": "(312) 555-0100",
     "address": "1 Lake Street",
     "web": "https://studio.example",
+    "blast_ceiling": 0,
     "enabled": False,
 }
 
@@ -31,6 +32,14 @@ def test_a_studio_says_from_where_it_sends() -> None:
     assert (studio.sms_account, studio.sms_sender) == ("north", "+13125550100")
     assert (studio.email_account, studio.email_sender) == ("post", "ada@studio.example")
     assert studio.reply_to == "desk@studio.example"
+
+
+def test_a_trigger_of_a_studio_sends_no_more_than_500_an_hour_unless_it_says_otherwise() -> None:
+    assert (a_studio().blast_ceiling, a_studio(blast_ceiling=40).blast_ceiling, parse(FULL).blast_ceiling) == (
+        500,
+        40,
+        0,
+    )
 
 
 def test_a_studio_needs_no_more_than_an_id_a_name_and_a_zone() -> None:
@@ -83,6 +92,8 @@ def test_templates_see_how_the_studio_is_reached() -> None:
         ({"sms": {"sender": "Ada"}}, "sms.sender", "not a known key"),
         ({"email": {"form": "ada@studio.example"}}, "email.form", "did you mean 'from'?"),
         ({"email": {"postal_address": "1 Lake Street"}}, "email.postal_address", "not built yet"),
+        ({"blast_ceiling": -1}, "blast_ceiling", "from 0"),
+        ({"blast_ceiling": "many"}, "blast_ceiling", "a whole number"),
         ({"plan": {"texts_per_month": 500}}, "plan", "not built yet"),
         ({"quiet_hours": {}}, "quiet_hours", "not built yet"),
         ({"timezon": "UTC"}, "timezon", "did you mean 'timezone'?"),

@@ -15,7 +15,7 @@ from control_center.domain.catalogue import KINDS
 from control_center.domain.errors import Malformed
 from control_center.domain.trigger import Processing, Trigger, parse
 from control_center.domain.trigger_action import Call, Words
-from control_center.domain.trigger_exclusions import Exclusions
+from control_center.domain.trigger_exclusions import Exclusions, NpsExclusion
 from control_center.domain.windows import Window
 from tests.support.values import a_trigger_table
 
@@ -69,7 +69,7 @@ def test_everything_that_a_trigger_may_say_is_understood() -> None:
     assert (trigger.kind.name, trigger.status, trigger.type) == ("session", "Booked", "Wedding")
     assert (trigger.activate.on.name, trigger.activate.days) == ("session", -7)
     assert trigger.action.name == "sms_or_email"
-    assert trigger.send_to == ("client", "family:Mother", "photographer", "all_photographers")
+    assert trigger.send_to.everybody == ("client", "family:Mother", "photographer", "all_photographers")
     assert trigger.words == Words("session-reminder", None)
     assert (trigger.late, trigger.moved, trigger.use_by) == ("skip", "nothing", timedelta(days=2))
     assert (trigger.ceiling, trigger.enabled) == (200, True)
@@ -85,11 +85,16 @@ def test_a_trigger_that_says_little_starts_disabled_manual_marketing_and_exclude
     )
 
     assert (trigger.enabled, trigger.purpose, trigger.processing.automatic) == (False, "marketing", False)
-    assert (trigger.status, trigger.type, trigger.send_to) == (None, None, ("client",))
+    assert (trigger.status, trigger.type, trigger.send_to.everybody) == (None, None, ("client",))
     assert (trigger.activate.days, trigger.late, trigger.moved) == (0, "send", "remind")
     assert (trigger.use_by, trigger.ceiling) == (None, None)
     assert trigger.processing == Processing(automatic=False, window=None, closed_weekdays=frozenset(), blackouts=True)
     assert trigger.exclude == Exclusions()
+
+
+def needed(kind: str) -> dict[str, Any]:
+    """What a trigger on this kind cannot do without."""
+    return {"keyword": "PRINTS"} if kind == "sms" else {}
 
 
 @pytest.mark.parametrize(("kind", "base"), [(kind.name, base) for kind in KINDS.values() for base in kind.bases])
@@ -97,7 +102,7 @@ def test_a_date_that_may_lie_ahead_takes_days_before_it_and_one_that_never_does_
     kind: str, base: str
 ) -> None:
     def days(count: int) -> Trigger:
-        return read(record=kind, activate={"on": base, "days": count})
+        return read(record=kind, activate={"on": base, "days": count}, **needed(kind))
 
     assert (days(0).activate.days, days(3650).activate.days) == (0, 3650)
     if KINDS[kind].bases[base].past:
@@ -107,22 +112,87 @@ def test_a_date_that_may_lie_ahead_takes_days_before_it_and_one_that_never_does_
         assert days(-3650).activate.days == -3650
 
 
+FILTERS = {"status": "Any", "type": "Any", "form": "Any", "event": "opened", "category": "Any", "keyword": "any"}
+EXCLUSIONS: dict[str, Any] = {
+    "past_date": True,
+    "without_allow_marketing": True,
+    "on_hold": True,
+    "confirmed": True,
+    "canceled": True,
+    "nps": {"recorded": True},
+    "redeemed": True,
+}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_takes_its_own_filters_and_exclusions_and_refuses_the_others(kind: str) -> None:
     base = next(iter(KINDS[kind].bases))
-    for name in ("status", "type"):
-        ask = {"record": kind, "activate": {"on": base}, name: "Any"}
+    for name, value in FILTERS.items():
+        ask = {"record": kind, "activate": {"on": base}, **needed(kind), name: value}
         if name in KINDS[kind].filters:
-            assert getattr(read(**ask), name) == "Any"
+            trigger = read(**ask)
+            assert value in (trigger.status, trigger.type, trigger.keyword and trigger.keyword.word)
         else:
             assert "is not offered" in refusal(**ask).reason
-    for name in ("past_date", "on_hold", "confirmed", "canceled"):
-        ask = {"record": kind, "activate": {"on": base}, "exclude": {name: True}}
+    for name, value in EXCLUSIONS.items():
+        ask = {"record": kind, "activate": {"on": base}, **needed(kind), "exclude": {name: value}}
         if name in KINDS[kind].exclusions:
             assert getattr(read(**ask).exclude, name)
         else:
             assert "is not offered" in refusal(**ask).reason
-        assert read(**{**ask, "exclude": {name: False}}).exclude == Exclusions()
+        off: Any = {} if name == "nps" else False
+        assert read(**{**ask, "exclude": {name: off}}).exclude == Exclusions()
+
+
+@pytest.mark.parametrize(
+    ("nps", "found"),
+    [
+        ({"recorded": True}, NpsExclusion(recorded=True)),
+        ({"only_between": [0, 6]}, NpsExclusion(only_between=(0, 6))),
+        (
+            {"only_between": [0, 6], "only_with_comment": True},
+            NpsExclusion(only_between=(0, 6), only_with_comment=True),
+        ),
+    ],
+)
+def test_a_score_leaves_out_or_keeps(nps: dict[str, Any], found: NpsExclusion) -> None:
+    assert read(exclude={"nps": nps}).exclude.nps == found
+
+
+@pytest.mark.parametrize(
+    ("nps", "field"),
+    [
+        ({"only_between": [6, 0]}, "only_between"),
+        ({"only_between": [0, 11]}, "only_between"),
+        ({"only_between": [0]}, "only_between"),
+        ({"only_between": [True, 6]}, "only_between"),
+        ({"recorded": True, "only_with_comment": True}, "recorded"),
+        ({"score": 3}, "score"),
+    ],
+)
+def test_a_score_exclusion_that_means_nothing_is_refused(nps: dict[str, Any], field: str) -> None:
+    assert refusal(exclude={"nps": nps}).field == f'booking.toml "Reminder", exclude.nps.{field}'
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({}, "is missing"),
+        ({"keyword": "!?"}, "no letter or digit"),
+        ({"keyword": "Stop"}, "reserved"),
+        ({"keyword": "HELP!"}, "reserved"),
+        ({"keyword": "two words", "match": "first_word"}, "more than one word"),
+        ({"keyword": "prints", "match": "anywhere"}, "allowed: whole, first_word"),
+    ],
+)
+def test_a_keyword_is_a_word_that_nobody_else_acts_on(keys: dict[str, Any], reason: str) -> None:
+    assert reason in refusal(record="sms", activate={"on": "received"}, **keys).reason
+
+
+def test_an_email_trigger_names_an_event_that_mail_has() -> None:
+    found = refusal(record="email", activate={"on": "received"}, event="read")
+
+    assert "allowed: delivered, opened, bounced, clicked, complained, unsubscribed" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -148,7 +218,7 @@ def test_a_change_of_status_says_to_which() -> None:
 
 
 def test_the_same_person_named_twice_is_one() -> None:
-    assert read(send_to=["client", "family:Mother", "client"]).send_to == ("client", "family:Mother")
+    assert read(send_to=["client", "family:Mother", "client"]).send_to.everybody == ("client", "family:Mother")
 
 
 # What is refused ------------------------------------------------------------------------------------------
@@ -159,7 +229,7 @@ def test_the_same_person_named_twice_is_one() -> None:
     [
         ({"record": ...}, "record", "is missing; allowed: client, session"),
         ({"record": "sesion"}, "record", "did you mean 'session'?"),
-        ({"record": "task"}, "record", "allowed: client"),
+        ({"record": "gallery"}, "record", "allowed: client"),
         ({"action": ...}, "action", "is missing"),
         ({"action": "text"}, "action", "allowed: sms"),
         ({"action": "sms_or_letter"}, "action", "allowed: sms"),
@@ -180,13 +250,13 @@ def test_the_same_person_named_twice_is_one() -> None:
         ({"send_to": ["family:"]}, "send_to", "family:<relationship>"),
         ({"send_to": ["family:\x00"]}, "send_to", "family:<relationship>"),
         ({"send_to": [["client"]]}, "send_to", "allowed: client"),
-        ({"send_to": ["client"], "action": "call"}, "send_to", "writes to nobody"),
+        ({"send_to": ["photographer"], "action": "call"}, "send_to", "only clients are called"),
         ({"text": ...}, "template", "needs a template or a text"),
         ({"template": "reminder"}, "text", "beside a template"),
         ({"text": "x" * 10_001}, "text", "1 to 10000"),
         ({"text": "Hi", "action": "change_status", "change_status": {"to": "A"}}, "text", "sends nothing"),
         ({"late": "never"}, "late", "allowed: send, skip"),
-        ({"moved": "tell"}, "moved", "allowed: remind, nothing"),
+        ({"moved": "later"}, "moved", "allowed: remind, tell, nothing"),
         ({"use_by": "2 days"}, "use_by", "such as 3d or 6h"),
         ({"use_by": "0d"}, "use_by", "such as 3d or 6h"),
         ({"use_by": 2}, "use_by", "such as 3d or 6h"),
@@ -229,29 +299,6 @@ def test_a_wrong_trigger_is_refused_with_its_file_its_name_the_field_and_what_is
 @pytest.mark.parametrize("name", [..., "", 7, "x" * 201, "a\x00"])
 def test_a_trigger_without_a_usable_name_is_refused_with_its_file(name: Any) -> None:
     assert refusal(name=name).field == "booking.toml, name"
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [
-        {"then_status": "Active"},
-        {"attach": ["invoice"]},
-        {"referral": {"program": "Spring"}},
-        {"test": [{}]},
-        {"task": {"subject": "Call"}},
-        {"keyword": "PRINTS"},
-        {"exclude": {"without_allow_marketing": True}},
-        {"exclude": {"nps": {"recorded": True}}},
-        {"exclude": {"redeemed": True}},
-    ],
-    ids=lambda keys: next(iter(keys)),
-)
-def test_a_key_whose_feature_is_not_built_is_refused_by_name_and_never_ignored(keys: dict[str, Any]) -> None:
-    found = refusal(**keys)
-
-    (key, value), *_ = keys.items()
-    name = f"exclude.{next(iter(value))}" if key == "exclude" else key
-    assert (found.field, "not built yet" in found.reason) == (f'booking.toml "Reminder", {name}', True)
 
 
 VALUES = st.recursive(
@@ -300,4 +347,4 @@ def refusal_of(table: dict[str, Any]) -> Malformed | None:
 
 
 def test_whatever_text_names_a_relationship_can_be_stored() -> None:
-    assert read(send_to=["family:Großmutter (Mutter)"]).send_to == ("family:Großmutter (Mutter)",)
+    assert read(send_to=["family:Großmutter (Mutter)"]).send_to.everybody == ("family:Großmutter (Mutter)",)

@@ -11,14 +11,14 @@ from email.header import decode_header, make_header
 from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from email.utils import parseaddr
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from control_center.domain.errors import Malformed
-from control_center.domain.outcome import Mail
+from control_center.domain.outcome import Attachment, Mail
 from control_center.domain.wire import mime
 
 AT = datetime(2026, 11, 21, 16, 4, 5, tzinfo=UTC)
@@ -247,3 +247,43 @@ def test_a_further_header_stands_once() -> None:
 def test_a_message_id_has_the_form_of_one(message_id: str) -> None:
     with pytest.raises(Malformed):
         mime.build(replace(MAIL, message_id=message_id))
+
+
+ENTRY = Attachment(
+    "confirmation.ics", "text/calendar; method=PUBLISH; charset=utf-8", "ORT:Großmutter\r\n".encode() * 40
+)
+
+
+@pytest.mark.parametrize("html", [None, "<p>Hello</p>"])
+def test_a_file_goes_along_after_the_words_byte_for_byte(html: str | None) -> None:
+    message = parsed(replace(MAIL, html=html, attachments=(ENTRY,)))
+
+    words, attached = message.iter_parts()
+    assert message.get_content_type() == "multipart/mixed"
+    assert words.get_content_type() == ("text/plain" if html is None else "multipart/alternative")
+    assert (attached.get_content_type(), attached.get_param("method")) == ("text/calendar", "PUBLISH")
+    assert (attached.get_content_disposition(), attached.get_filename()) == ("attachment", "confirmation.ics")
+    assert attached.get_payload(decode=True) == ENTRY.content
+    body = message.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().splitlines() == MAIL.text.splitlines()
+
+
+def test_a_mail_without_files_is_the_mail_it_was() -> None:
+    assert b"multipart/mixed" not in mime.build(replace(MAIL, html="<p>Hello</p>"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": 'a"; filename="b.exe'},
+        {"name": "a\r\nBcc: evil@x.example"},
+        {"name": ""},
+        {"name": "../a"},
+        {"type": "text/calendar\r\nBcc: evil@x.example"},
+        {"type": "calendar"},
+    ],
+)
+def test_a_file_has_a_plain_name_and_a_plain_type(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Malformed, match="attachments"):
+        mime.build(replace(MAIL, attachments=(replace(ENTRY, **wrong),)))

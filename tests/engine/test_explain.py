@@ -149,7 +149,7 @@ async def test_a_blackout_day_is_named(pool: db.Pool) -> None:
     await a_trigger(pool, "Reminder")
     await taken_in(pool, an_event())
     day = Blackout.on("Founders' Day", datetime(2027, 6, 5, tzinfo=UTC).date())
-    await blackouts.add(pool, at(NOW), "main", day)
+    await blackouts.add(pool, at(NOW), "main", day, by="ada")
     assert "Sun 6 Jun 2027 at 00:00 (America/Chicago): blackout day (Founders' Day)" in await why_not(pool)
 
 

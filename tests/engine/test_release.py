@@ -197,7 +197,7 @@ async def test_closed_hours_hold_an_action_and_it_says_until_when_and_why(
 
 async def test_a_blackout_day_holds_and_its_removal_sends_at_once(pool: db.Pool) -> None:
     clock = lambda: NOON  # noqa: E731 - a clock that stands still
-    day = await blackouts.add(pool, clock, "main", Blackout.on("Staff day", NOON.date()))
+    day = await blackouts.add(pool, clock, "main", Blackout.on("Staff day", NOON.date()), by="ada")
     await a_trigger(pool, **TODAY)
     await take_in(pool, event(session(), about=client()))
     await release(pool)
@@ -205,7 +205,7 @@ async def test_a_blackout_day_holds_and_its_removal_sends_at_once(pool: db.Pool)
     assert (waiting["state"], waiting["reason"]) == ("planned", "blackout day (Staff day)")
     assert waiting["due_at"] == datetime(2026, 11, 24, 6, tzinfo=UTC)
 
-    await blackouts.remove(pool, clock, "main", day)
+    await blackouts.remove(pool, clock, "main", day, by="ada")
     await release(pool)
 
     assert (await the_action(pool))["state"] == "released"
@@ -217,7 +217,9 @@ async def test_a_blackout_day_set_later_moves_what_was_planned_for_it(pool: db.P
     )
     await take_in(pool, event(session(), about=client()))
 
-    await blackouts.add(pool, lambda: NOON, "main", Blackout.on("Fair", datetime(2027, 6, 5, tzinfo=UTC).date()))
+    await blackouts.add(
+        pool, lambda: NOON, "main", Blackout.on("Fair", datetime(2027, 6, 5, tzinfo=UTC).date()), by="ada"
+    )
 
     action = await the_action(pool)
     assert action["due_at"] == datetime(2027, 6, 6, 14, tzinfo=UTC)
@@ -266,7 +268,7 @@ async def test_a_studio_switched_off_releases_nothing(pool: db.Pool) -> None:
 
 
 async def test_many_releases_at_once_make_each_message_once(pool: db.Pool) -> None:
-    await a_trigger(pool, **TODAY)
+    await a_trigger(pool, ceiling=0, **TODAY)
     people = [event(session(str(n), client=f"c-{n}"), about=client(f"c-{n}")) for n in range(600)]
     await take_in(pool, *people)
 

@@ -84,6 +84,20 @@ async def test_a_receipt_with_our_reference_settles_a_message_whose_answer_was_l
     assert await told(pool) == ["message.sent", "message.delivered"]
 
 
+async def test_a_receipt_that_proves_a_message_was_taken_enrols_its_client_in_the_same_transaction(
+    pool: db.Pool,
+) -> None:
+    enrols = {"client_id": "c-12", "program": "Spring", "if_enrolled": "move"}
+    message = await a_message(pool, state="unknown", enrols=enrols)
+
+    await take(pool, a_receipt(message))
+    await take(pool, a_receipt(message, Fate.SENT))
+
+    assert await told(pool) == ["message.sent", "assign_referral", "message.delivered"]
+    data = msgspec.json.decode(await pool.fetchval("SELECT data FROM commands WHERE verb = 'assign_referral'"))
+    assert {name: data[name] for name in enrols} == enrols
+
+
 async def test_a_receipt_that_only_says_it_is_on_its_way_settles_an_unknown_as_accepted(pool: db.Pool) -> None:
     message = await a_message(pool, state="unknown")
 

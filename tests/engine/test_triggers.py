@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from control_center.domain.errors import Malformed, NotFound
-from control_center.engine import triggers
+from control_center.engine import trigger_changes, trigger_files, triggers
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.templates import put as put_template
@@ -81,13 +81,13 @@ async def test_a_disabled_trigger_plans_nothing_and_enabling_it_runs_its_baselin
     assert [state for _, state in await states(pool)] == ["baselined"]
 
 
-async def test_switching_a_trigger_off_drops_what_it_has_planned(pool: db.Pool) -> None:
+async def test_switching_a_trigger_off_holds_what_it_has_planned(pool: db.Pool) -> None:
     await triggers.put(pool, clock, "main", thanks(activate={"on": "session", "days": -7}), by="Ada")
     await Intake(pool, clock).take_in([event(session(), about=client())])
 
     await triggers.switch(pool, clock, "main", "Thanks", on=False, by="Ada")
 
-    assert await states(pool) == [("2027-06-12T14:00:00", "lapsed")]
+    assert await states(pool) == [("2027-06-12T14:00:00", "held")]
 
 
 async def test_an_edit_of_the_offset_moves_what_is_planned(pool: db.Pool) -> None:
@@ -113,7 +113,8 @@ async def test_an_edit_of_the_words_keeps_keys_and_sends_nothing_again(pool: db.
 
 async def test_an_edit_of_the_filter_drops_whom_it_no_longer_matches(pool: db.Pool) -> None:
     await triggers.put(pool, clock, "main", thanks(activate={"on": "session", "days": -7}), by="Ada")
-    await Intake(pool, clock).take_in([event(session(), about=client())])
+    asking = session("4712", status="Inquiry", dates={})
+    await Intake(pool, clock).take_in([event(session(), about=client()), event(asking)])
 
     await triggers.put(pool, clock, "main", thanks(activate={"on": "session", "days": -7}, status="Inquiry"), by="Ada")
 
@@ -157,7 +158,7 @@ async def test_a_template_that_does_not_exist_is_refused(pool: db.Pool) -> None:
 
 
 async def test_a_template_for_another_kind_is_refused(pool: db.Pool) -> None:
-    await put_template(pool, "main", "due", {"kind": "invoice", "sms": "{{ invoice.balance }} is due"})
+    await put_template(pool, "main", "due", {"kind": "invoice", "sms": "{{ invoice.balance }} is due"}, by="Ada")
 
     with pytest.raises(Malformed, match="is for invoice records, the trigger is on session"):
         await triggers.put(pool, clock, "main", thanks(text=None, template="due"), by="Ada")
@@ -178,9 +179,9 @@ async def test_a_diff_shows_what_would_change_and_changes_nothing(pool: db.Pool)
     await Intake(pool, clock).take_in([event(session(), about=client())])
     edited = thanks(activate={"on": "session", "days": -3}, late="skip")
 
-    found = await triggers.diff(pool, "main", [("a.toml", edited), ("a.toml", thanks(name="New"))])
+    found = await trigger_changes.plan(pool, clock, "main", [("a.toml", edited), ("a.toml", thanks(name="New"))])
 
-    assert [(one.name, one.kind, one.pending) for one in found] == [("Thanks", "changed", 1), ("New", "new", 0)]
+    assert [(one.name, one.kind, one.effect.total) for one in found] == [("Thanks", "changed", 1), ("New", "new", 0)]
     assert found[0].lines == ("~ activate.days = -7 -> -3", '+ late = "skip"')
     assert await pool.fetchval("SELECT version FROM triggers") == 1
 
@@ -190,14 +191,14 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     file.write_text("[[trigger]\nname=")
 
     with pytest.raises(Malformed, match=r"wrong\.toml: not TOML"):
-        triggers.read_files([file])
+        trigger_files.read_files([file])
 
 
 def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('[[trigger]]\nname = "A"\n[[trigger]]\nname = "B"\n')
     (tmp_path / "b.toml").write_text('[[trigger]]\nname = "C"\n')
 
-    found = triggers.read_files([tmp_path])
+    found = trigger_files.read_files([tmp_path])
 
     assert [(where, table["name"]) for where, table in found] == [("a.toml", "A"), ("a.toml", "B"), ("b.toml", "C")]
 
@@ -207,4 +208,5 @@ async def test_what_is_exported_can_be_applied_again_without_a_difference(pool: 
 
     exported = await triggers.export(pool, "main")
 
-    assert [one.kind for one in await triggers.diff(pool, "main", [("x", table) for table in exported])] == ["same"]
+    plan = await trigger_changes.plan(pool, clock, "main", [("x", table) for table in exported])
+    assert [one.kind for one in plan] == ["same"]

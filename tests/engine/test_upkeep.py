@@ -385,6 +385,15 @@ async def test_a_duty_that_is_not_due_is_not_done_and_the_wait_says_when_it_is(p
     assert await state(pool, lost) == "submitting"
 
 
+async def test_hours_from_which_the_blast_guard_no_longer_learns_are_forgotten(pool: db.Pool) -> None:
+    for days in (1, 28, 30):
+        await pool.execute("INSERT INTO release_counts VALUES ('main', 1, $1, 5)", ago(days=days))
+
+    await upkeep_of(pool).run_once()
+
+    assert await pool.fetchval("SELECT count(*) FROM release_counts") == 2
+
+
 async def test_a_quiet_round_says_nothing(pool: db.Pool) -> None:
     with capture_logs() as logs:
         await upkeep_of(pool).run_once()

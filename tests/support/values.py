@@ -15,7 +15,8 @@ import msgspec
 from control_center.domain.action import TRANSITIONS, Action, Add, Change, Plan, State
 from control_center.domain.blackouts import Blackout, Blackouts
 from control_center.domain.event import Event, decode
-from control_center.domain.planner import Decision, decide, reconcile
+from control_center.domain.planner import Decision, decide
+from control_center.domain.reconciliation import reconcile
 from control_center.domain.record import Picture, Record, read
 from control_center.domain.rules import Rule, Rules
 from control_center.domain.studio import Studio

@@ -30,6 +30,12 @@ def test_the_bench_measures_release_matching_and_calendars(tmp_path: Path) -> No
     assert rows["P4"]["ratio"] is not None
 
 
+def test_the_bench_measures_what_looks_ahead_and_what_plays_the_past(tmp_path: Path) -> None:
+    rows = bench("P10", tmp_path / "rows.json")
+
+    assert rows["P10"]["met"] is True
+
+
 @pytest.mark.long
 def test_the_bench_measures_everything_from_the_broker_to_the_provider(tmp_path: Path) -> None:
     if find_rabbitmq() is None:

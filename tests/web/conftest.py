@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +30,7 @@ class Answer:
 
     status: int
     body: bytes
-    headers: dict[str, str]
+    headers: Mapping[str, str]  # whatever the case of their names
 
     @property
     def json(self) -> Any:
@@ -50,7 +50,7 @@ class Caller:
         headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
         headers |= options.pop("headers", {})
         async with self.session.request(method, self.base + path, headers=headers, **options) as response:
-            return Answer(response.status, await response.read(), dict(response.headers))
+            return Answer(response.status, await response.read(), response.headers)
 
     async def get(self, path: str, **options: Any) -> Answer:
         return await self.call("GET", f"/api/v1{path}", **options)
@@ -59,9 +59,19 @@ class Caller:
         return await self.call("POST", f"/api/v1{path}", **options)
 
 
-async def a_token(pool: db.Pool, token: str, role: str, studio: str = "*") -> str:
+async def a_token(pool: db.Pool, token: str, role: str, *studios: str) -> str:
+    """A user with this token; for every studio unless some are named."""
+    user = await pool.fetchval(
+        "INSERT INTO users (name, role, studios) VALUES ($1, $2, $3)"
+        " ON CONFLICT (name) DO UPDATE SET role = $2 RETURNING user_id",
+        f"{role} {' '.join(studios) or '*'}",
+        role,
+        list(studios) or ["*"],
+    )
     digest = hashlib.sha256(token.encode()).hexdigest()
-    await pool.execute("INSERT INTO tokens VALUES ($1, $2, $3, $4)", studio, digest, f"{role} {studio}", role)
+    await pool.execute(
+        "INSERT INTO tokens (digest, user_id, origin, made_by) VALUES ($1, $2, 'issued', 'a test')", digest, user
+    )
     return token
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.rows import a_client, a_record, a_studio, a_trigger, an_action
-from tests.web.conftest import Answer, Caller, a_token
+from tests.web.conftest import NOW, Answer, Caller, a_token
 
 LIST = "trigger=Reminder&state=review"
 
@@ -166,7 +166,7 @@ async def test_a_list_is_of_one_studio_and_for_the_front_desk(app: Caller) -> No
     await a_token(app.pool, "viewer", "viewer")
     body = {"expect": 3}
     assert (await app.post("/actions/delete?state=review", token="viewer", json=body)).status == 403
-    assert (await app.post("/actions/delete?state=review&studio=main", token="north", json=body)).status == 403
+    assert (await app.post("/actions/delete?state=review&studio=main", token="north", json=body)).status == 404
     assert (await app.post("/actions/delete?state=review", token="north", json=body)).json["count"] == 0
     assert (await app.get("/actions/count?state=review", token="viewer")).json["count"] == 3
     assert await states(app) == {"review": 3}
@@ -186,3 +186,91 @@ async def test_the_document_says_how_a_list_is_decided_on(app: Caller) -> None:
     listed = document["components"]["schemas"]["Listed"]
     assert listed["required"] == ["expect"]
     assert "count" in document["components"]["schemas"]["ProblemDocument"]["properties"]
+
+
+async def test_what_waits_is_shown_by_trigger_with_the_first_of_each(app: Caller) -> None:
+    made = await some_for_review(app, 12)
+    planned = await a_trigger(app.pool, "Thanks")
+    await an_action(app.pool, record="session/1", trigger_id=planned, due_at=datetime(2027, 7, 1, tzinfo=UTC))
+    await an_action(app.pool, trigger_id=planned, state="released")
+    await an_action(app.pool, trigger_id=planned + 1)  # of a trigger that was deleted
+
+    groups = (await app.get("/actions/groups")).json["items"]
+
+    assert {(one["trigger"], one["count"]) for one in groups} == {("Reminder", 12), ("Thanks", 2), (None, 1)}
+    [reminder] = [one for one in groups if one["trigger"] == "Reminder"]
+    assert (reminder["states"], reminder["oldest_due"]) == ({"review": 12}, "2027-05-26T05:00:00Z")
+    assert [one["id"] for one in reminder["samples"]] == made[:10]
+    assert {one["who"] for one in reminder["samples"]} == {"Jo Park"}
+    [thanks] = [one for one in groups if one["trigger"] == "Thanks"]
+    assert thanks["states"] == {"planned": 1, "review": 1}
+    assert [one["state"] for one in thanks["samples"]] == ["review", "planned"]
+    assert thanks["samples"][1]["due_at"] == "2027-07-01T00:00:00Z"
+    narrowed = (await app.get("/actions/groups?trigger=Thanks&state=planned")).json["items"]
+    assert [one["trigger"] for one in narrowed] == ["Thanks"]
+
+
+async def test_a_planned_action_of_an_automatic_trigger_can_be_deleted(app: Caller) -> None:
+    trigger = await a_trigger(app.pool, "Thanks")
+    number = await an_action(app.pool, trigger_id=trigger, due_at=datetime(2027, 7, 1, tzinfo=UTC))
+    assert (await app.post(f"/actions/a-{number}/delete")).json["state"] == "deleted"
+
+
+async def some_held(app: Caller, number: int) -> list[str]:
+    """What a shut guard holds, and why."""
+    made = await some_for_review(app, number)
+    reason = "blast guard: a test"
+    await app.pool.execute(
+        "UPDATE actions SET state = 'held', reason = $1 WHERE action_id = ANY ($2)",
+        reason,
+        [int(one[2:]) for one in made],
+    )
+    trigger = await app.pool.fetchval("SELECT trigger_id FROM triggers")
+    await app.pool.execute("INSERT INTO release_guards VALUES ('main', $1, '', $2, $3)", trigger, NOW, reason)
+    return made
+
+
+async def test_a_shut_guard_shows_since_when_why_and_whom_it_holds(app: Caller) -> None:
+    made = await some_held(app, 3)
+    [group] = (await app.get("/actions/groups?state=held")).json["items"]
+    assert (group["trigger"], group["states"], group["reason"]) == ("Reminder", {"held": 3}, "blast guard: a test")
+    assert group["held_since"] == "2027-06-01T15:00:00Z"
+    assert [one["id"] for one in group["samples"]] == made
+    metrics = (await app.call("GET", "/metrics")).body.decode()
+    assert 'control_center_actions_held{studio="main",trigger="Reminder"} 3.0' in metrics
+
+
+async def test_one_call_lets_go_what_is_held_of_a_trigger_and_opens_its_guard(app: Caller) -> None:
+    await some_held(app, 3)
+    miscounted = await app.post("/actions/release?trigger=Reminder", json={"expect": 2})
+    assert (miscounted.status, miscounted.json["count"]) == (409, 3)
+
+    answer = await app.post("/actions/release?trigger=Reminder", json={"expect": 3})
+
+    assert told(answer) == {"count": 3, "done": 3, "stopped": 0, "not_applicable": 0, "not_reached": 0}
+    assert await states(app) == {"planned": 3, "review": 1}
+    assert await app.pool.fetchval("SELECT count(*) FROM release_guards WHERE held_since IS NOT NULL") == 0
+    assert (await app.get("/actions/groups?state=held")).json["items"] == []
+
+
+async def test_single_actions_are_let_go_by_their_ids(app: Caller) -> None:
+    first, second, third = await some_held(app, 3)
+    one = await app.post(f"/actions/{first}/release")
+    assert (one.json["state"], one.json["reason"][:6]) == ("planned", "let go")
+    both = await app.post("/actions/release", json={"ids": [second, third]})
+    assert [item["state"] for item in both.json["items"]] == ["planned", "planned"]
+    assert await app.pool.fetchval("SELECT count(*) FROM release_guards WHERE held_since IS NOT NULL") == 0
+
+
+async def test_letting_go_all_that_is_held_has_to_be_meant(app: Caller) -> None:
+    await some_held(app, 3)
+    assert (await app.post("/actions/release", json={"expect": 3})).status == 422
+    assert told(await app.post("/actions/release", json={"expect": 3, "all": True}))["done"] == 3
+
+
+async def test_only_the_front_desk_and_above_let_go(app: Caller) -> None:
+    await some_held(app, 2)
+    await a_token(app.pool, "viewer", "viewer")
+    body = {"expect": 2}
+    assert (await app.post("/actions/release?trigger=Reminder", token="viewer", json=body)).status == 403
+    assert (await app.get("/actions/groups", token="viewer")).status == 200

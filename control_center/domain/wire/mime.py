@@ -15,7 +15,7 @@ from datetime import UTC
 from email.utils import format_datetime
 
 from control_center.domain.errors import Malformed
-from control_center.domain.outcome import Mail
+from control_center.domain.outcome import Attachment, Mail
 
 WIDTH = 76
 _WORD = 39  # bytes in one encoded word: 64 characters with its frame, and room for the longest header name
@@ -25,6 +25,8 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?P<local>{_ATOM}(?:\.{_ATOM})*)@{_LABEL}(?:\.{_LABEL})*")
 _MESSAGE_ID = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_ATOM}(?:\.{_ATOM})*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_FILE_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:; [a-z]+=[A-Za-z0-9-]+)*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -47,27 +49,46 @@ def address(field: str, value: str) -> str:
 
 
 def build(mail: Mail) -> bytes:
-    """The whole message with CRLF line ends, for one recipient: text first, then HTML where there is some.
+    """The whole message with CRLF line ends, for one recipient: text first, then HTML where there is some, then files.
 
-    Raises Malformed for an address, message id or further header that cannot be written as it is.
+    Raises Malformed for an address, message id, further header or file name that cannot be written as it is.
     """
-    headers = [*_envelope(mail), *_further(mail)]
-    if mail.html is None:
-        lines = [*headers, "MIME-Version: 1.0", *_part("plain", mail.text)]
-    else:
-        boundary = _boundary(mail)
-        lines = [
-            *headers,
-            "MIME-Version: 1.0",
-            f'Content-Type: multipart/alternative; boundary="{boundary}"',
-            "",
-            f"--{boundary}",
-            *_part("plain", mail.text),
-            f"--{boundary}",
-            *_part("html", mail.html),
-            f"--{boundary}--",
-        ]
+    lines = [*_envelope(mail), *_further(mail), "MIME-Version: 1.0", *_content(mail)]
     return ("\r\n".join(lines) + "\r\n").encode("ascii")
+
+
+def _content(mail: Mail) -> list[str]:
+    """The words, and after them the files; each only in the frame it needs."""
+    if not mail.attachments:
+        return _words(mail)
+    files = [_file(one) for one in mail.attachments]
+    return _multipart("mixed", _boundary(mail, "mixed"), [_words(mail), *files])
+
+
+def _words(mail: Mail) -> list[str]:
+    if mail.html is None:
+        return _part("plain", mail.text)
+    return _multipart("alternative", _boundary(mail), [_part("plain", mail.text), _part("html", mail.html)])
+
+
+def _multipart(subtype: str, boundary: str, parts: list[list[str]]) -> list[str]:
+    lines = [f'Content-Type: multipart/{subtype}; boundary="{boundary}"', ""]
+    for part in parts:
+        lines += [f"--{boundary}", *part]
+    return [*lines, f"--{boundary}--"]
+
+
+def _file(attachment: Attachment) -> list[str]:
+    if not _FILE_NAME.fullmatch(attachment.name) or not _FILE_TYPE.fullmatch(attachment.type):
+        raise Malformed("attachments", "a plain file name and a plain type are needed")
+    packed = base64.b64encode(attachment.content).decode("ascii")
+    return [
+        f'Content-Type: {attachment.type};\r\n name="{attachment.name}"',
+        "Content-Transfer-Encoding: base64",
+        f'Content-Disposition: attachment; filename="{attachment.name}"',
+        "",
+        *(packed[start : start + WIDTH] for start in range(0, len(packed), WIDTH)),
+    ]
 
 
 def _envelope(mail: Mail) -> list[str]:
@@ -169,7 +190,8 @@ def _quoted_printable(text: str) -> str:
     return binascii.b2a_qp(raw, istext=True).decode("ascii").removesuffix("\r\n")
 
 
-def _boundary(mail: Mail) -> str:
-    """`=_` cannot occur in quoted-printable, so no text can contain it; the rest keeps forwarded mails apart."""
-    digest = hashlib.sha256(f"{mail.message_id}\0{mail.text}\0{mail.html}".encode("utf-8", "replace"))
+def _boundary(mail: Mail, frame: str = "") -> str:
+    """`=_` cannot occur in quoted-printable or base64, so no part can contain it; the rest keeps frames apart."""
+    parts = (mail.message_id, mail.text, str(mail.html), *([frame] if frame else []))
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace"))
     return f"=_{digest.hexdigest()[:32]}"

@@ -50,7 +50,7 @@ class Verdict:
     slow: bool = False
 
 
-class OutboxLine(msgspec.Struct, frozen=True, rename={"sender": "from"}):
+class OutboxLine(msgspec.Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}):
     """One accepted message, as it stands in the outbox file."""
 
     at: datetime
@@ -61,6 +61,7 @@ class OutboxLine(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     to: str
     subject: str | None
     text: str
+    attachments: tuple[str, ...] = ()  # names of the files on a mail
 
 
 def behaviour(to: str) -> Behaviour:
@@ -121,6 +122,7 @@ def outbox_line(message: Text | Mail, at: datetime) -> bytes:
         to=message.to,
         subject=None if isinstance(message, Text) else message.subject,
         text=message.body if isinstance(message, Text) else message.text,
+        attachments=() if isinstance(message, Text) else tuple(one.name for one in message.attachments),
     )
     return msgspec.json.encode(line) + b"\n"
 

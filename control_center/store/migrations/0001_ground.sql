@@ -24,7 +24,11 @@ create table studios (
     enabled   boolean not null default true,          -- false: nothing is released and nothing is sent
     -- Rises with every change that a decision depends on: zone, settings, blackout days, triggers, templates. What
     -- was decided under one revision may be acted on only while it is still the revision.
-    revision  bigint  not null default 1
+    revision  bigint  not null default 1,
+    -- Rises when a section of the catalogue is replaced: what a process remembers of its names no longer holds. No
+    -- decision depends on the catalogue, so this is not the revision above. It begins at the time of day, so that a
+    -- studio that is deleted and made again does not look like the first.
+    catalog_revision bigint not null default extract(epoch from clock_timestamp()) * 1000000
 );
 comment on table studios is 'Who we send for. Its row is locked FOR SHARE by intake, so that saving a trigger sees every record or none.';
 
@@ -46,9 +50,33 @@ create table templates (
     studio_id text   not null references studios on delete cascade,
     name      text   not null,
     body      text   not null,                        -- JSON: kind, purpose, sms, subject, text, html
+    version   integer not null default 1,             -- rises with each change: an edit names the one it was made from
     primary key (studio_id, name)
 );
 comment on table templates is 'Words with fields, written by the studio in Liquid.';
+
+
+-- The catalogue: what the CRM has ----------------------------------------------------------------------------
+
+create table catalog_sections (
+    studio_id text        not null references studios on delete cascade,
+    section   text        not null,                   -- statuses, types, users, …
+    told_at   timestamptz not null,                   -- when the event happened that replaced it last
+    primary key (studio_id, section)
+);
+comment on table catalog_sections is 'How new each section is that the CRM has told: an older event never replaces it.';
+
+create table catalog_entries (
+    studio_id text    not null references studios on delete cascade,
+    section   text    not null,
+    kind      text    not null default '',            -- of a status or type: which records it is for; else empty
+    name      text    not null,
+    part      text    not null default '',            -- of a status: the type it is for, empty for all; of a user: the address
+    place     integer,                                -- order within the section; null for a name that a record showed
+    details   text    not null default '{}',          -- JSON: everything else that was said of it
+    primary key (studio_id, section, kind, name, part)
+);
+comment on table catalog_entries is 'Statuses, types, people, forms and the like: what a trigger may name.';
 
 
 -- Events in ------------------------------------------------------------------------------------------------
@@ -118,8 +146,13 @@ create table triggers (
     version    integer not null,
     kind       text    not null,
     enabled    boolean not null,
+    paused     text check (paused in (
+        'hold',         -- what was pending when it was switched off is held, and goes on when it is switched on
+        'drain'         -- what was pending still goes out, and nothing new is planned
+    )),                                               -- null: it is enabled, or nothing of it waits
     primary key (studio_id, trigger_id),
-    unique (studio_id, name)
+    unique (studio_id, name),
+    check (paused is null or not enabled)
 );
 comment on table triggers is 'Saved rules by name; what each says stands in its current version.';
 
@@ -130,6 +163,14 @@ create table trigger_versions (
     definition text        not null,                  -- JSON of the [[trigger]] table of contract part 6
     saved_at   timestamptz not null default clock_timestamp(),
     saved_by   text        not null,
+    pending    text        not null default 'follow' check (pending in ( -- what became of what waited when it was saved
+        'follow',       -- planned anew under this version
+        'keep',         -- left to go by the version that planned it
+        'hold',         -- switched off: held until it is switched on
+        'drain',        -- switched off: still goes out
+        'drop'          -- switched off: deleted
+    )),
+    kept       boolean     not null default false,    -- a later version said keep: actions that name this one go by it
     primary key (studio_id, trigger_id, version),
     foreign key (studio_id, trigger_id) references triggers on delete cascade
 );
@@ -161,8 +202,10 @@ create table actions (
     use_by        timestamptz not null,               -- never sent later
     reason        text        not null default '',    -- why it is in this state, in words
     event_id      text,                               -- the event that planned it, for the trail
+    chain         text        not null default '',    -- ids of the triggers that led to it: none fires again for it
     released_at   timestamptz,
     released_by   text,                               -- a person's name when processed by hand
+    let_go_by     text,                               -- the person who let it go past the blast guard, which no longer counts it
     created_at    timestamptz not null default clock_timestamp(),
     primary key (studio_id, kind, record_id, trigger_id, occurrence),
     unique (studio_id, action_id),
@@ -174,12 +217,45 @@ comment on table actions is
 
 -- serves store.actions.CLAIM_DUE: what is due, oldest first
 create index actions_due on actions (due_at, action_id) where state = 'planned';
--- serves store.actions.TOUCHED_BY_DAYS and the lists by state: what waits in this studio, by time
+-- serves store.actions.TOUCHED_BY_DAYS, store.actions.WAITING and the lists by state: what waits in this studio, by
+-- time
 create index actions_waiting on actions (studio_id, state, due_at) where state in ('planned', 'review', 'held');
 -- serves store.actions.OF_TRIGGER: what does this trigger have?
 create index actions_by_trigger on actions (studio_id, trigger_id, state);
 
 alter table actions set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+-- No foreign key from these two: a trigger that is deleted while a batch of it is released must not fail the batch.
+create table release_guards (
+    studio_id  text        not null,
+    trigger_id bigint      not null,
+    recent     text        not null default '',       -- minute:number pairs of what went by itself in the last hour
+    held_since timestamptz,                           -- null: open. Else whatever is due of the trigger is held …
+    reason     text        not null default '',       -- … for this reason, until a person has decided
+    primary key (studio_id, trigger_id),
+    check (held_since is not null or reason = '')
+);
+comment on table release_guards is
+    'The blast guard of each trigger. Its row is locked while a batch of the trigger is released: two cannot both pass the ceiling.';
+
+-- serves store.release_guards.SHUT and store.views_health.GUARDED: who waits for a person?
+create index release_guards_shut on release_guards (studio_id, trigger_id) where held_since is not null;
+
+alter table release_guards set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+create table release_counts (
+    studio_id  text        not null,
+    trigger_id bigint      not null,
+    hour       timestamptz not null,                  -- when it began, in UTC
+    released   integer     not null,                  -- what went by itself; what a person let go or processed is left out
+    primary key (studio_id, trigger_id, hour)
+);
+comment on table release_counts is 'What is ordinary for a trigger: its busiest hour of 28 days raises its ceiling.';
+
+-- serves store.pruning.RELEASE_COUNTS
+create index release_counts_by_hour on release_counts (hour);
+
+alter table release_counts set (fillfactor = 80);
 
 
 -- Messages: one SMS or email to one address ----------------------------------------------------------------
@@ -227,6 +303,11 @@ create table messages (
     body        text,                                 -- the exact words of the last attempt; null before
     provider_id text,
     nonce       uuid        not null default gen_random_uuid(), -- keeps an email's Message-ID from being guessed
+    question    text check (question in (
+        'confirmation', -- a YES in reply confirms the record
+        'nps'           -- a number in reply is the record's score
+    )),
+    enrols      text,                                 -- JSON: the referral program that its client enters once it is handed over
     resolved_by text,                                 -- the person who settled an unknown one
     created_at  timestamptz not null default clock_timestamp(),
     sent_at     timestamptz,                          -- accepted
@@ -357,6 +438,8 @@ create index commands_new on commands (bucket, sequence) where state = 'new';
 create index commands_tried on commands (studio_id, subject, sequence) where state <> 'published' and tries > 0;
 -- serves store.commands.RETRY: what nobody listened for
 create index commands_unroutable on commands (due_at) where state = 'unroutable';
+-- serves store.chains.OF_STATUSES: is a change of status the answer to one of ours?
+create index commands_of_statuses on commands (studio_id, subject, sequence) where verb = 'change_status';
 -- serves store.pruning.COMMANDS
 create index commands_published on commands (published_at) where state = 'published';
 -- serves store.command_feed.SHOW: reading commands over HTTP
@@ -382,11 +465,57 @@ create table idempotency_keys (
 );
 comment on table idempotency_keys is 'Answers to requests that create something, so that a repeat gets the same answer.';
 
-create table tokens (
-    studio_id text not null,                          -- '*': every studio
-    digest    text not null,                          -- sha-256 of the token; the token itself is never stored
-    name      text not null,
-    role      text not null check (role in ('viewer', 'front_desk', 'author', 'owner')),
-    primary key (studio_id, digest)
+
+-- Who may do what, and who did -----------------------------------------------------------------------------
+
+-- Of the installation: one person may be for several studios, and for those still to come.
+create table users (
+    user_id bigint  not null generated always as identity primary key,
+    name    text    not null unique,
+    email   text,
+    role    text    not null check (role in (         -- each may what those above it may
+        'viewer',       -- reads
+        'front_desk',   -- decides on actions, messages and consents
+        'author',       -- writes triggers, templates and blackout days
+        'owner'         -- everything, users and studios included
+    )),
+    studios text[]  not null,                         -- '*': every studio; others do not exist for this user
+    active  boolean not null default true
 );
-comment on table tokens is 'Bearer tokens of API clients.';
+comment on table users is 'People and programs that may call the API. The one named `first` holds the token of the settings.';
+
+-- Of the installation, as users are: a call brings a token before it names a studio.
+create table tokens (
+    digest     text        not null primary key,      -- sha-256 of the token; the token itself is never stored
+    user_id    bigint      not null references users on delete cascade,
+    origin     text        not null check (origin in (
+        'settings',     -- configured or generated; a configured one revokes the others of this origin
+        'issued'        -- made for a user, and shown once
+    )),
+    made_at    timestamptz not null default clock_timestamp(),
+    made_by    text        not null,
+    revoked_at timestamptz,
+    revoked_by text,
+    check ((revoked_at is null) = (revoked_by is null))
+);
+comment on table tokens is 'Bearer tokens by digest. A revoked one is kept, so that a restart does not let it in again.';
+
+-- serves store.tokens.OF_USER
+create index tokens_by_user on tokens (user_id);
+
+create table audit (
+    studio_id text        not null,                   -- '*': of the whole installation
+    audit_id  bigint      not null generated always as identity,
+    at        timestamptz not null default clock_timestamp(),
+    who       text        not null,
+    via       text        not null check (via in ('api', 'cli', 'settings', 'engine')),
+    verb      text        not null,                   -- create, change, delete, process, …
+    resource  text        not null,                   -- kind and id, such as trigger/12
+    before    text,                                   -- JSON; null: there was nothing
+    after     text,                                   -- JSON; null: there is nothing any more
+    primary key (studio_id, audit_id)
+);
+comment on table audit is 'Append-only: who changed what, written in the transaction of the change.';
+
+-- serves store.views_audit.AUDIT: what became of this resource?
+create index audit_by_resource on audit (studio_id, resource, audit_id);

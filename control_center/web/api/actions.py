@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field
 from control_center.domain.action import PENDING, State
 from control_center.engine import review, review_list
 from control_center.engine.review_list import Deed, Miscounted, Tally
-from control_center.store import db, views_actions
+from control_center.store import db, views_actions, views_review
 from control_center.store.views_actions import Action, Filter
 from control_center.web.api import ids
 from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, Model, Route, StudioQuery
@@ -79,6 +79,12 @@ class Listed(Model):
     ] = False
 
 
+class ListedToRelease(Listed):
+    """The same, to let go what it holds: nothing is worked out for that, so that one call does for very many."""
+
+    expect: Annotated[int, Field(ge=0, le=review_list.MOST_RELEASED, description="how many actions the list had")]
+
+
 class Counted(msgspec.Struct, frozen=True):
     """How many actions a list has: together, and by state."""
 
@@ -108,6 +114,11 @@ async def _count(call: Call[ActionsFilter, None]) -> Answer:
     return Answer(Counted(sum(states.values()), states))
 
 
+async def _groups(call: Call[ActionsFilter, None]) -> Answer:
+    async with db.session(call.parts.pool) as tx:
+        return Answer(Items(await views_review.groups(tx, call.studio, call.query.wanted)))
+
+
 async def _get(call: Call[StudioQuery, None]) -> Answer:
     number = _number(call)
     found = await _read(call, [number])
@@ -125,6 +136,10 @@ async def _process(call: Call[Any, Any], numbers: Sequence[int]) -> None:
 
 async def _delete(call: Call[Any, Any], numbers: Sequence[int]) -> None:
     await review.delete(call.parts.pool, call.parts.clock, call.studio, numbers, by=call.by)
+
+
+async def _release(call: Call[Any, Any], numbers: Sequence[int]) -> None:
+    await review.release(call.parts.pool, call.parts.clock, call.studio, numbers, by=call.by)
 
 
 async def _skip(call: Call[Any, Any], numbers: Sequence[int]) -> None:
@@ -181,6 +196,10 @@ def _number(call: Call[Any, Any]) -> int:
 
 _DEEDS: Mapping[Deed, tuple[_Deed, str]] = {
     Deed.PROCESS: (_process, "run now: window and weekdays do not apply, everything else is checked again"),
+    Deed.RELEASE: (
+        _release,
+        "let go what is held: it goes as it would have, window and all, and the whole of a trigger opens its guard",
+    ),
     Deed.SKIP: (_skip, "leave where it is, to come up again"),
     Deed.DELETE: (_delete, "drop for good: nothing is sent, and the occurrence counts as handled"),
 }
@@ -195,6 +214,17 @@ ROUTES = [
         "viewer",
         _count,
         Counted,
+        query=ActionsFilter,
+    ),
+    Route(
+        "GET",
+        "/actions/groups",
+        "group_actions",
+        "What waits, by trigger: how many, the oldest, ten of them, and whether its blast guard is shut",
+        "viewer",
+        _groups,
+        views_review.Group,
+        listed=True,
         query=ActionsFilter,
     ),
     Route("GET", "/actions/{id}", "get_action", "One action", "viewer", _get, Action),
@@ -212,7 +242,7 @@ ROUTES = [
             _several(name, deed),
             (Done, Tally),
             query=ActionsFilter,
-            reads={JSON: (ActionIds, Listed)},
+            reads={JSON: (ActionIds, ListedToRelease if name is Deed.RELEASE else Listed)},
         )
         for name, (deed, says) in _DEEDS.items()
     ),

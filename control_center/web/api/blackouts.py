@@ -13,7 +13,7 @@ import msgspec
 from pydantic import Field, StringConstraints
 
 from control_center.domain import zones
-from control_center.domain.blackouts import Blackout
+from control_center.domain.blackouts import Blackout, Blackouts
 from control_center.domain.errors import Malformed
 from control_center.engine import blackout_import, closed_days, public_holidays
 from control_center.engine import blackouts as engine
@@ -52,12 +52,42 @@ class Country(Model):
     country: Annotated[str, Field(min_length=2, max_length=3, description="ISO 3166, such as US")]
     subdivision: Annotated[str, Field(min_length=1, max_length=10, description="such as IL")] | None = None
     years: Annotated[list[Annotated[int, Field(ge=2000, le=2100)]], Field(min_length=1, max_length=10)]
+    dates: Annotated[
+        list[_Day] | None,
+        Field(min_length=1, max_length=1000, description="those that the studio ticks; left out, all of them"),
+    ] = None
 
 
 class Holidays(Model):
     """The public holidays of a country; those that are there already are not added again."""
 
     holidays: Country
+
+
+class HolidaysQuery(StudioQuery):
+    """Which country, which part of it, and which years."""
+
+    country: (
+        Annotated[str, Field(min_length=2, max_length=3, description="ISO 3166; by default the studio's")] | None
+    ) = None
+    subdivision: Annotated[str, Field(min_length=1, max_length=10, description="such as IL")] | None = None
+    years: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^20[0-9]{2}(,20[0-9]{2}){0,9}$", description="by commas; by default this year and the next"
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Holiday(msgspec.Struct, frozen=True):
+    """A public holiday, and whether the studio is closed on that day already."""
+
+    date: dt.date
+    name: str
+    closed: bool
 
 
 ONE = (OneDay, Days, EveryYear)
@@ -109,24 +139,39 @@ async def _post(call: Call[StudioQuery, Any]) -> Answer:
     """One blackout answers with itself; a file or a country's holidays with a list."""
     if isinstance(call.body, ONE):
         blackout = _blackout(call.body)
-        number = await engine.add(call.parts.pool, call.parts.clock, call.studio, blackout)
+        number = await engine.add(call.parts.pool, call.parts.clock, call.studio, blackout, by=call.by)
         return Answer(shown(Stored(number, blackout)), HTTPStatus.CREATED, {"Location": f"/api/v1/blackouts/{number}"})
     if isinstance(call.body, Holidays):
         wanted = call.body.holidays
         days = await asyncio.to_thread(public_holidays.of, wanted.country, wanted.subdivision, wanted.years)
+        days = public_holidays.ticked(days, wanted.dates)
     else:
         days = await closed_days.read(_file(call), today=await _today(call))
-    stored = await blackout_import.add_all(call.parts.pool, call.parts.clock, call.studio, days)
+    stored = await blackout_import.add_all(call.parts.pool, call.parts.clock, call.studio, days, by=call.by)
     return Answer(Items([shown(one) for one in stored]), HTTPStatus.CREATED)
+
+
+async def _holidays(call: Call[HolidaysQuery, None]) -> Answer:
+    """What there is to tick: nothing is changed by looking."""
+    query = call.query
+    today = await _today(call)
+    years = [int(one) for one in query.years.split(",")] if query.years else [today.year, today.year + 1]
+    async with db.session(call.parts.pool) as tx:
+        country = query.country or (await studios.get(tx, [call.studio]))[call.studio].country
+        have = Blackouts(tuple(one.blackout for one in await blackouts.of_studio(tx, call.studio)))
+    days = await asyncio.to_thread(public_holidays.of, country, query.subdivision, years)
+    return Answer(Items([Holiday(one.first, one.name, have.name_of(one.first) is not None) for one in days]))
 
 
 async def _put(call: Call[StudioQuery, OneDay | Days | EveryYear]) -> Answer:
     number, blackout = _number(call), _blackout(call.body)
-    return Answer(shown(await blackout_import.change(call.parts.pool, call.parts.clock, call.studio, number, blackout)))
+    parts = call.parts
+    stored = await blackout_import.change(parts.pool, parts.clock, call.studio, number, blackout, by=call.by)
+    return Answer(shown(stored))
 
 
 async def _delete(call: Call[StudioQuery, None]) -> Answer:
-    await engine.remove(call.parts.pool, call.parts.clock, call.studio, _number(call))
+    await engine.remove(call.parts.pool, call.parts.clock, call.studio, _number(call), by=call.by)
     return Answer(None, HTTPStatus.NO_CONTENT)
 
 
@@ -177,6 +222,17 @@ ROUTES = [
         BlackoutDays,
         status=201,
         reads={JSON: (*ONE, Holidays), CALENDAR: _ICS, FORM: _FORM},
+    ),
+    Route(
+        "GET",
+        "/blackouts/holidays",
+        "list_holidays",
+        "The public holidays of a country, from which a studio ticks those it closes on",
+        "viewer",
+        _holidays,
+        Holiday,
+        listed=True,
+        query=HolidaysQuery,
     ),
     Route("GET", "/blackouts/{id}", "get_blackout", "One blackout", "viewer", _get, BlackoutDays),
     Route("PUT", "/blackouts/{id}", "change_blackout", "Change one", "author", _put, BlackoutDays, reads={JSON: ONE}),

@@ -11,26 +11,28 @@ import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from control_center.web.api import ids
-from control_center.web.api.routes import JSON, Route, StudioQuery
+from control_center.web.api import ids, versions
+from control_center.web.api.routes import JSON, Model, Route
 from control_center.web.problems import ProblemDocument
 
 PROBLEM = "application/problem+json"
 _REFS = "#/components/schemas/{name}"
 
-_PATTERNS = {"actions": ids.ACTION, "messages": ids.MESSAGE, "blackouts": ids.BLACKOUT}
-
 # An event is understood by its own code and not by a schema: this says what every one has.
 _CLOUD_EVENT = {
     "type": "object",
     "description": "CloudEvents 1.0, structured. `data` holds the record and, where it changed, the client.",
-    "required": ["specversion", "id", "source", "type", "subject", "time", "studio", "data"],
+    "required": ["specversion", "id", "source", "type", "time", "studio", "data"],
     "properties": {
         "specversion": {"const": "1.0"},
         "id": {"type": "string", "minLength": 1, "maxLength": 200},
         "source": {"type": "string", "minLength": 1, "maxLength": 200},
-        "type": {"type": "string", "examples": ["crm.session.status_changed", "crm.snapshot"]},
-        "subject": {"type": "string", "examples": ["session/4711"]},
+        "type": {"type": "string", "examples": ["crm.session.status_changed", "crm.snapshot", "crm.catalog"]},
+        "subject": {
+            "type": "string",
+            "description": "the record; of crm.snapshot and crm.catalog it may be left out",
+            "examples": ["session/4711"],
+        },
         "time": {"type": "string", "format": "date-time"},
         "studio": {"type": "string"},
         "data": {"type": "object"},
@@ -41,7 +43,7 @@ _CLOUD_EVENT = {
 def document(routes: Sequence[Route], *, server: str, prefix: str) -> dict[str, Any]:
     """The document for these routes; `server` is our public address."""
     asked = [model for route in routes for reads in route.reads.values() for model in _models(reads)]
-    answered = list(dict.fromkeys(shape for route in routes for shape in _answers(route)))
+    answered = list(dict.fromkeys(shape for route in routes for shape in _answers(route) if _is_type(shape)))
     shapes, schemas = msgspec.json.schema_components([*answered, ProblemDocument], ref_template=_REFS)
     of_answer = dict(zip(answered, shapes, strict=False))
     _, described = models_json_schema(
@@ -49,7 +51,8 @@ def document(routes: Sequence[Route], *, server: str, prefix: str) -> dict[str, 
     )
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        operation = _operation(route, [of_answer[shape] for shape in _answers(route)])
+        answers = [of_answer[shape] if _is_type(shape) else shape for shape in _answers(route)]
+        operation = _operation(route, answers)
         paths.setdefault(prefix + route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -72,7 +75,9 @@ def _operation(route: Route, answers: Sequence[Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
-        "description": f"Needs the role {route.role} or a higher one.",
+        "description": _needs(route),
+        "security": [{"bearer": [route.role]}],
+        "x-role": route.role,
         "parameters": [*_in_path(route), *_in_query(route.query), *_headers(route)],
         "responses": _responses(route, answers),
     }
@@ -82,20 +87,24 @@ def _operation(route: Route, answers: Sequence[Any]) -> dict[str, Any]:
     return operation
 
 
+def _needs(route: Route) -> str:
+    whole = " The caller must be for every studio." if route.everywhere else ""
+    return f"Needs the role {route.role} or a higher one.{whole}"
+
+
 def _in_path(route: Route) -> list[dict[str, Any]]:
-    pattern = _PATTERNS.get(route.path.split("/")[1], ".+")
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": ids.pattern(route.path)}}
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
 
 
-def _in_query(model: type[StudioQuery]) -> list[dict[str, Any]]:
+def _in_query(model: type[Model]) -> list[dict[str, Any]]:
     schema = model.model_json_schema()
     required = schema.get("required", ())
     return [
         {"name": name, "in": "query", "required": name in required, "schema": _without_null(one)}
-        for name, one in schema["properties"].items()
+        for name, one in schema.get("properties", {}).items()
     ]
 
 
@@ -109,6 +118,10 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _headers(route: Route) -> list[dict[str, Any]]:
+    if route.method == "PUT" and route.versioned:
+        words = "The ETag that was read: where somebody else has saved since, the answer is 412 and nothing is changed."
+        schema: dict[str, Any] = {"type": "string", "pattern": versions.PATTERN}
+        return [{"name": "If-Match", "in": "header", "required": False, "description": words, "schema": schema}]
     if route.method != "POST":
         return []
     schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"}
@@ -121,9 +134,13 @@ def _responses(route: Route, answers: Sequence[Any]) -> dict[str, Any]:
     if answers:
         answer = answers[0] if len(answers) == 1 else {"oneOf": list(answers)}
         good["content"] = {JSON: {"schema": _list_of(answer) if route.listed else answer}}
+    if route.versioned:
+        good["headers"] = {"ETag": {"description": "names the version", "schema": {"type": "string"}}}
     failures = [HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND]
     if route.method != "GET":
         failures += [HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY]
+    if route.versioned and route.method == "PUT":
+        failures.append(HTTPStatus.PRECONDITION_FAILED)
     if route.reads:
         failures += [
             HTTPStatus.REQUEST_TIMEOUT,
@@ -141,6 +158,11 @@ def _answers(route: Route) -> tuple[Any, ...]:
     if route.answers is None:
         return ()
     return route.answers if isinstance(route.answers, tuple) else (route.answers,)
+
+
+def _is_type(shape: Any) -> bool:
+    """Whether it is to be described; else it is an OpenAPI schema already."""
+    return not isinstance(shape, dict)
 
 
 def _list_of(item: Any) -> dict[str, Any]:

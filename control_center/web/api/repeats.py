@@ -12,6 +12,7 @@ from aiohttp import web
 
 from control_center.store import db, idempotency
 from control_center.store.idempotency import Answered
+from control_center.store.users import User
 from control_center.web.api.routes import Answer, Call
 from control_center.web.problems import wrong
 
@@ -22,11 +23,12 @@ _LONGEST = 200
 class _Kept(msgspec.Struct, frozen=True):
     status: int
     body: msgspec.Raw
+    headers: dict[str, str] = {}
 
 
-def digest(request: web.Request, media: str, body: bytes) -> str:
-    """Everything that makes a call what it is, in short."""
-    head = f"{request.method} {request.path_qs} {media}\n".encode()
+def digest(user: User, request: web.Request, media: str, body: bytes) -> str:
+    """Everything that makes a call what it is, in short; who makes it, too, since answers are for whom they are for."""
+    head = f"{user.id} {request.method} {request.path_qs} {media}\n".encode()
     return hashlib.sha256(head + body).hexdigest()
 
 
@@ -52,8 +54,9 @@ async def once(call: Call[Any, Any], key: str, work: Callable[[], Awaitable[Answ
             if earlier.digest != asked:
                 raise wrong(HEADER, "was used for another request; take a new key for a new one")
             kept = msgspec.json.decode(earlier.answer, type=_Kept)
-            return Answer(kept.body, kept.status, {"Idempotency-Replayed": "true"})
+            return Answer(kept.body, kept.status, {**kept.headers, "Idempotency-Replayed": "true"})
         answer = await work()
-        text = msgspec.json.encode(_Kept(answer.status, msgspec.Raw(msgspec.json.encode(answer.body)))).decode()
+        body = msgspec.Raw(msgspec.json.encode(answer.body))
+        text = msgspec.json.encode(_Kept(answer.status, body, dict(answer.headers))).decode()
         await idempotency.remember(tx, call.studio, key, Answered(asked, text))
         return answer

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from control_center.domain.signature import Signature
 from control_center.store.pages import LONGEST
+from control_center.store.users import User
 from control_center.web.parts import Parts
 
 JSON = "application/json"
@@ -31,35 +33,45 @@ _Limit = Annotated[int, Field(ge=1, le=LONGEST, description="rows of one page")]
 _Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{2,3000}$", description="next_cursor of the page before")]
 
 
-class ListQuery(StudioQuery):
+class PageQuery(Model):
     """A page of a list."""
 
     limit: _Limit = 50
     cursor: _Cursor | None = None
 
 
-Q = TypeVar("Q", bound=StudioQuery)
+class ListQuery(StudioQuery, PageQuery):
+    """A page of a studio's list."""
+
+
+class NoQuery(Model):
+    """Nothing: what the call is about stands in its address."""
+
+
+Q = TypeVar("Q", bound=Model)
 B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q, B]):
-    """One call, understood: who makes it (`by`), about which studio, with which query and body.
+    """One call, understood: who makes it, about which studio, with which query and body.
 
-    `studios` is None where the token is for every studio, else the one it is for. `path` holds the parts of the
-    address in braces. `raw` and `media` are the body as it came, for what is not one JSON model.
+    `by` is the caller's name as changes are signed. `studio` is `*` where a call is about the installation. `path`
+    holds the parts of the address in braces, `versions` those that If-Match names (None: any). `raw` and `media` are
+    the body as it came, for what is not one JSON model.
     """
 
     parts: Parts
-    by: str
+    caller: User
+    by: Signature
     studio: str
-    bound_to: str | None
     path: Mapping[str, str]
     query: Q
     body: B
     raw: bytes = b""
     media: str = ""
     content_type: str = ""
+    versions: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +95,13 @@ class Route:
     """One method of one address.
 
     `reads` gives the body by media type: a pydantic model, several of which one is chosen by its fields, or an
-    OpenAPI schema where the handler reads `raw` itself. `answers` is the shape of a good answer, `listed` says
+    OpenAPI schema where the handler reads `raw` itself. `answers` is the shape of a good answer (a type, several, or
+    an OpenAPI schema), `listed` says
     that it is a list of those. `role` is the least that may call it.
+
+    `about` says where the studio is named: in the query, in the address as `{id}`, or nowhere, where the call is about
+    the installation. With `everywhere` only who is for every studio may call it. With `versioned` the answer has an
+    ETag, and a PUT heeds If-Match.
     """
 
     method: str
@@ -96,5 +113,8 @@ class Route:
     answers: Any
     status: int = 200
     listed: bool = False
-    query: type[StudioQuery] = StudioQuery
+    query: type[Model] = StudioQuery
     reads: Mapping[str, Any] = field(default_factory=dict)
+    about: Literal["query", "address", "installation"] = "query"
+    everywhere: bool = False
+    versioned: bool = False

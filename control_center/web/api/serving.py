@@ -9,9 +9,9 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from control_center.store.tokens import EVERY_STUDIO
+from control_center.domain.signature import Signature
 from control_center.web import bodies
-from control_center.web.api import bearer, reading, repeats
+from control_center.web.api import bearer, ids, reading, repeats, versions
 from control_center.web.api.routes import JSON, Answer, Call, Route
 from control_center.web.parts import PARTS, Parts
 from control_center.web.problems import Handler, Problem
@@ -41,7 +41,14 @@ def add_routes(app: web.Application, routes: Sequence[Route]) -> None:
     """Serve these routes under /api/v1."""
     turnstile = Turnstile(app[PARTS])
     for route in routes:
-        app.router.add_route(route.method, PREFIX + route.path, _handler(route, turnstile), name=route.name)
+        app.router.add_route(route.method, _address(route), _handler(route, turnstile), name=route.name)
+
+
+def _address(route: Route) -> str:
+    """Ids by their shape, so that `/actions/delete` is not an action. Names are looked at once they are decoded."""
+    if "{id}" not in route.path:
+        return PREFIX + route.path
+    return PREFIX + route.path.replace("{id}", f"{{id:{ids.pattern(route.path).strip('^$')}}}")
 
 
 def _handler(route: Route, turnstile: Turnstile) -> Handler:
@@ -54,30 +61,33 @@ def _handler(route: Route, turnstile: Turnstile) -> Handler:
 
 async def _answer(route: Route, turnstile: Turnstile, request: web.Request) -> Answer:
     parts = request.app[PARTS]
-    held = await bearer.held(parts, request)
+    user = await bearer.caller(parts, request)
+    bearer.allow(user, route)
     query = reading.query(request, route.query)
-    token, studio = await bearer.choose(parts, held, query.studio, route.role)
+    named = request.match_info["id"] if route.about == "address" else getattr(query, "studio", None)
+    studio = await bearer.studio(parts, user, route, named)
     media, raw = "", b""
     if route.reads:
         media = reading.media_type(request, route.reads)
         raw = await bodies.read(request, limit=parts.limits.body, seconds=parts.limits.body_seconds)
     call = Call(
         parts=parts,
-        by=token.name,
+        caller=user,
+        by=Signature(user.name, "api"),
         studio=studio,
-        bound_to=None if token.studio == EVERY_STUDIO else token.studio,
         path=dict(request.match_info),
         query=query,
         body=reading.body(raw, media, route.reads[media]) if media else None,
         raw=raw,
         media=media,
         content_type=request.headers.get("Content-Type", ""),
+        versions=versions.wanted(request) if route.versioned and route.method == "PUT" else None,
     )
     key = repeats.key_of(request) if route.method == "POST" else None
     if key is None:
         return await route.handler(call)
     async with turnstile.keyed:
-        asked = repeats.digest(request, media, raw)
+        asked = repeats.digest(user, request, media, raw)
         return await repeats.once(call, key, lambda: route.handler(call), asked=asked)
 
 

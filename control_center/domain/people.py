@@ -1,0 +1,188 @@
+"""The people of a record: whom each word of `send_to` means, with their numbers, addresses and ticked boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from control_center.domain import number
+from control_center.domain.catalogue_actions import BOXES, Leg
+from control_center.domain.record import Record
+from control_center.domain.record_parts import Address, AllowMarketing, Person, Phone, Staff
+
+STAFF = frozenset({"photographer", "assigned", "address"})  # roles that are asked for no leave to write
+_NOTHING_TICKED = AllowMarketing()
+
+Note = Callable[[str], None]
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """Whom a message is written to, as templates see it and the lists show it."""
+
+    role: str
+    first_name: str = ""
+    last_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Somebody:
+    """One person and the ways to reach them. `client_id` is None for everybody who is no client of the studio."""
+
+    recipient: Recipient
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    client_id: str | None = None
+
+    def is_same(self, other: Somebody) -> bool:
+        """Whether both are one person: a client by the id, anybody else by the name and a shared address."""
+        if self.client_id is not None and self.client_id == other.client_id:
+            return True
+        mine, theirs = self.recipient, other.recipient
+        if not mine.first_name or (mine.first_name, mine.last_name) != (theirs.first_name, theirs.last_name):
+            return False
+        return not {*self.phones, *self.emails}.isdisjoint({*other.phones, *other.emails})
+
+    def joined(self, other: Somebody) -> Somebody:
+        """The same person, once more under another word: with the ways to reach them that both say."""
+        if self.client_id is not None and self.client_id == other.client_id:
+            return self
+        phones, emails = dict.fromkeys(self.phones + other.phones), dict.fromkeys(self.emails + other.emails)
+        return replace(self, phones=tuple(phones), emails=tuple(emails))
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """A record, its client as far as we know them, and the country that numbers are typed in."""
+
+    record: Record
+    client: Record | None
+    country: str
+
+    @property
+    def client_id(self) -> str | None:
+        """The client's id, which we may know before we have heard anything of the client."""
+        return self.record.record_id if self.record.kind == "client" else self.record.client_id
+
+
+def named(wanted: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    """Everybody whom one word of `send_to` means; `note` is told of numbers and addresses that cannot be used."""
+    role, _, detail = wanted.partition(":")
+    return _FINDERS[role](detail, circle, note)
+
+
+def ticked(leg: Leg, role: str, record: Record, client: Record | None) -> bool:
+    """Whether whoever has this role allows marketing by this leg. Staff is not asked; a task or a form has no box."""
+    box = BOXES.get(leg)
+    if box is None or role in STAFF:
+        return True
+    if role == "bill_to":
+        boxes = record.bill_to.allow_marketing if record.bill_to is not None else None
+    else:
+        boxes = client.allow_marketing if client is not None else None
+    return bool(getattr(boxes or _NOTHING_TICKED, box))
+
+
+def _client(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    client, client_id = circle.client, circle.client_id
+    if client is not None:
+        recipient = Recipient("client", client.first_name or "", client.last_name or "")
+        phones, emails = _phones(client.phones, circle, note), _emails(client.emails, note)
+        yield Somebody(recipient, phones, emails, client_id or client.record_id)
+    elif client_id is not None:
+        note(f"unknown client: nothing was heard of {client_id} yet")
+        yield Somebody(Recipient("client"), client_id=client_id)
+
+
+def _payer(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    """Who pays: the client, unless the invoice names somebody else. Of the client we know more than an invoice says."""
+    payer = circle.record.bill_to
+    if payer is None or (payer.payer_id is not None and payer.payer_id == circle.client_id and circle.client):
+        yield from _client("", circle, note)
+    else:
+        yield _person("bill_to", payer, circle, note, client_id=payer.payer_id)
+
+
+def _family(relationship: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    for person in (circle.client.family or ()) if circle.client is not None else ():
+        if person.relationship.casefold() == relationship.casefold():
+            yield _person(f"family:{person.relationship}", person, circle, note)
+
+
+def _participants(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    for person in circle.record.participants or ():
+        yield _person("participant", person, circle, note)
+
+
+def _photographer(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    """The primary one: the one so marked, else the only one there is; of several none is picked by chance."""
+    found = _photographers(circle.record)
+    for staff in found if len(found) == 1 else [staff for staff in found if staff.primary][:1]:
+        yield _fixed(Recipient("photographer", staff.name), staff.phone, staff.email, circle, note)
+
+
+def _all_photographers(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    for staff in _photographers(circle.record):
+        yield _fixed(Recipient("photographer", staff.name), staff.phone, staff.email, circle, note)
+
+
+def _photographers(record: Record) -> list[Staff]:
+    return [staff for staff in record.staff or () if staff.role.casefold() == "photographer"]
+
+
+def _assigned(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    for one in circle.record.assigned or ():
+        yield _fixed(Recipient("assigned", one.user or one.department or ""), one.phone, one.email, circle, note)
+
+
+def _address(typed: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    mail = "@" in typed
+    yield _fixed(Recipient("address"), None if mail else typed, typed if mail else None, circle, note)
+
+
+_FINDERS: Mapping[str, Callable[[str, Circle, Note], Iterator[Somebody]]] = {
+    "client": _client,
+    "family": _family,
+    "participants": _participants,
+    "bill_to": _payer,
+    "photographer": _photographer,
+    "all_photographers": _all_photographers,
+    "assigned": _assigned,
+    "address": _address,
+}
+
+
+def _person(role: str, person: Person, circle: Circle, note: Note, *, client_id: str | None = None) -> Somebody:
+    recipient = Recipient(role, person.first_name or "", person.last_name or "")
+    return Somebody(recipient, _phones(person.phones, circle, note), _emails(person.emails, note), client_id)
+
+
+def _fixed(recipient: Recipient, phone: str | None, email: str | None, circle: Circle, note: Note) -> Somebody:
+    """Somebody of the studio, who has one number and one address and no box to tick."""
+    phones = _phones((Phone(phone, sms=True),) if phone else (), circle, note)
+    return Somebody(recipient, phones, _emails((Address(email),) if email else (), note))
+
+
+def _phones(phones: Iterable[Phone] | None, circle: Circle, note: Note) -> tuple[str, ...]:
+    """The numbers that take texts, each in its one spelling."""
+    found = []
+    for typed in phones or ():
+        if typed.sms:
+            match number.phone(typed.number, circle.country):
+                case number.Phone(e164=e164):
+                    found.append(e164)
+                case number.Unusable(reason=reason):
+                    note(f"unusable: {reason}")
+    return tuple(found)
+
+
+def _emails(emails: Iterable[Address] | None, note: Note) -> tuple[str, ...]:
+    found = []
+    for typed in emails or ():
+        match number.email(typed.address):
+            case str(address):
+                found.append(address)
+            case number.Unusable(reason=reason):
+                note(f"unusable: {reason}")
+    return tuple(found)

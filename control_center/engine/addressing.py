@@ -1,0 +1,92 @@
+"""Where actions that may go are sent: asked with what each address has said, and written as rows for the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import msgspec
+
+from control_center.domain.activations import celebrating
+from control_center.domain.catalogue_actions import Leg
+from control_center.domain.command import Cause
+from control_center.domain.people import STAFF
+from control_center.domain.recipients import Letterbox, Routing, possible, route
+from control_center.domain.record import Picture, Record
+from control_center.domain.rules import Rule
+from control_center.domain.trigger import Trigger
+from control_center.engine.commands import enrols_of
+from control_center.store import consents, db, messages
+from control_center.store.actions import Due
+from control_center.store.rulebooks import Rulebook
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """An action that may go now, with everything that addressing it needs."""
+
+    due: Due
+    book: Rulebook
+    rule: Rule
+    picture: Picture
+    client: Picture | None
+
+    @property
+    def cause(self) -> Cause:
+        trigger = self.rule.trigger
+        depth = len(self.due.chain) + 1
+        return Cause(trigger.name, trigger.version, f"a-{self.due.action.action_id}", self.due.event_id, depth)
+
+    @property
+    def addressed(self) -> tuple[Trigger, Record, Record | None, str]:
+        """What decides to whom it goes."""
+        client = celebrating(self.rule, self.client.record, self.due.action.occurrence) if self.client else None
+        return self.rule.trigger, self.picture.record, client, self.book.studio.country
+
+
+async def routes(tx: db.Connection, sending: Sequence[Sending]) -> list[tuple[Sending, Routing]]:
+    """Where each goes. Few addresses ever say STOP: first as if none had, then anew for those where one has."""
+    found = [(one, _route(one, frozenset())) for one in sending]
+    reached = {address for one, routing in found for address in _chosen(one, routing)}
+    stopped = await consents.stopped(tx, sorted(reached))
+    if not stopped:
+        return found
+    anew = [one for one, routing in found if not stopped.isdisjoint(_chosen(one, routing))]
+    others = {(one.due.studio, channel, address) for one in anew for channel, address in possible(*one.addressed)}
+    stopped |= await consents.stopped(tx, sorted(others - reached))
+    changed = {one.due.action.action_id: _route(one, stopped) for one in anew}
+    return [(one, changed.get(one.due.action.action_id, routing)) for one, routing in found]
+
+
+def _chosen(one: Sending, routing: Routing) -> list[tuple[str, str, str]]:
+    """Every address whose STOP would change where this goes, as the store asks for it."""
+    boxes = (*routing.letterboxes, *routing.unwanted)
+    return [(one.due.studio, box.leg.value, box.address) for box in boxes]
+
+
+def _route(one: Sending, stopped: AbstractSet[tuple[str, str, str]]) -> Routing:
+    studio = one.due.studio
+    return route(*one.addressed, lambda channel, address: (studio, channel, address) in stopped)
+
+
+def message(one: Sending, box: Letterbox) -> messages.New:
+    studio, trigger, action = one.book.studio, one.rule.trigger, one.due.action
+    enrols = None if box.recipient.role in STAFF else enrols_of(trigger, one.picture)
+    return messages.New(
+        studio=studio.studio,
+        action_id=action.action_id,
+        channel=box.leg.value,
+        address=box.address,
+        account=f"sms/{studio.sms_account}" if box.leg is Leg.SMS else f"email/{studio.email_account}",
+        sender=studio.sms_sender if box.leg is Leg.SMS else studio.email_sender,
+        recipient=msgspec.json.encode(box.recipient).decode(),
+        kind=one.due.kind,
+        record_id=one.due.record_id,
+        client_id=one.client.record_id if one.client else None,
+        trigger_id=trigger.trigger_id,
+        trigger_version=trigger.version,
+        use_by=action.use_by,
+        question=trigger.action.question.value if trigger.action.question else None,
+        enrols=msgspec.json.encode(enrols).decode() if enrols else None,
+    )

@@ -1,0 +1,297 @@
+"""What will go out in the next days, as everything stands now: release run ahead of time, with nothing written.
+
+What waits is read page by page in the order of its time, decided on as release will, and told in that order; what a
+closed day pushes back is kept by its new time until the reading has come there. So memory holds a page, and one short
+entry for each action that was pushed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import TypeAlias
+
+from control_center.domain import zones
+from control_center.domain.action import Plan, State
+from control_center.domain.blackouts import Blackout, Blackouts
+from control_center.domain.catalogue import Source
+from control_center.domain.errors import NotFound
+from control_center.domain.forecast import End, Fate, Line, follow, lines
+from control_center.domain.planner import Expire, Lapse, decide, plans
+from control_center.domain.recipients import Routing
+from control_center.domain.record import Picture
+from control_center.domain.rules import Rule, Rules
+from control_center.engine.addressing import Sending, routes
+from control_center.engine.foreseen_guard import ForeseenGuards, foreseen_guards
+from control_center.engine.shadow import scene_of
+from control_center.engine.triggers import named
+from control_center.store import actions, blackouts, db, records, scores, studios, templates, triggers
+from control_center.store.actions import Due
+from control_center.store.records import Key
+from control_center.store.rulebooks import Rulebook
+
+PAGE = 500
+LONGEST = 366  # days
+WHAT_IF = "what if"  # the name of a day that is closed for a forecast only
+_LEAVING = frozenset({Fate.GOES, Fate.SHADOW})
+Progress: TypeAlias = Callable[[int, int], None]  # how many are looked through, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a forecast is about. `closed` are days that it takes for closed; nothing stored knows of them."""
+
+    days: int = 14
+    trigger: str | None = None
+    client: str | None = None
+    closed: tuple[date, ...] = ()
+
+
+async def forecast(
+    pool: db.Pool, studio: str, asked: Asked, now: datetime, *, progress: Progress | None = None
+) -> AsyncIterator[Line]:
+    """Every line from `now` on, in time. Raises NotFound for a studio or trigger that does not exist."""
+    async with db.session(pool) as tx:
+        book = await rulebook(tx, studio, asked.closed)
+        trigger_id = (await named(tx, studio, asked.trigger)).trigger_id if asked.trigger is not None else None
+        until = now + timedelta(days=asked.days)
+        total = await actions.count_waiting(tx, studio, until=until, trigger_id=trigger_id)
+        guards = await foreseen_guards(tx, studio, now)
+    run = _Run(pool, book, asked, now, until, trigger_id, guards, progress or (lambda *_: None), total)
+    for state in (State.REVIEW, State.HELD):
+        async for found in run.stopped(state):
+            yield found
+    async for found in run.planned():
+        yield found
+
+
+async def rulebook(tx: db.Connection, studio: str, closed: Sequence[date] = ()) -> Rulebook:
+    """A studio's rules, as if these days were closed, too. Raises NotFound."""
+    house = (await studios.get(tx, [studio])).get(studio)
+    if house is None:
+        raise NotFound(f"there is no studio {studio!r}")
+    days = await closed_days(tx, studio, closed)
+    live, kept = await triggers.live(tx, studio), await triggers.kept(tx, studio)
+    rules = Rules(live, zones.zone(house.timezone), days, kept=kept)
+    return Rulebook(house, rules, await templates.of_studio(tx, studio))
+
+
+async def closed_days(tx: db.Connection, studio: str, closed: Sequence[date] = ()) -> Blackouts:
+    """A studio's blackout days, and these."""
+    stored = tuple(one.blackout for one in await blackouts.of_studio(tx, studio))
+    return Blackouts((*stored, *(Blackout.on(WHAT_IF, day) for day in closed)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An action with what it is decided on."""
+
+    due: Due
+    rule: Rule | None
+    picture: Picture | None
+    session: Picture | None
+
+    def follow(self, start: datetime, until: datetime) -> End | None:
+        return follow(self.rule, self.picture, self.due.action.occurrence, start, until, session=self.session)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One forecast under way."""
+
+    pool: db.Pool
+    book: Rulebook
+    asked: Asked
+    now: datetime
+    until: datetime
+    trigger_id: int | None
+    guards: ForeseenGuards
+    progress: Progress
+    total: int
+    done: int = 0
+    _later: list[tuple[datetime, int, Due]] = field(default_factory=list)  # pushed back, by their new time
+    _numbers: count[int] = field(default_factory=count)
+
+    async def stopped(self, state: State) -> AsyncIterator[Line]:
+        """What waits for a person already: told as of now."""
+        async for page in self._pages(state):
+            cases = await self._cases(page)
+            for found in await self._told([(one, self._waits(one)) for one in cases]):
+                yield found
+
+    def _waits(self, case: _Case) -> End:
+        action = case.due.action
+        decision = decide(case.rule, case.picture, action.occurrence, self.now, by_hand=True, session=case.session)
+        if isinstance(decision, Lapse):
+            return End(self.now, Fate.LAPSES, decision.reason)
+        if isinstance(decision, Expire):
+            return End(self.now, Fate.EXPIRES, decision.reason)
+        return End(self.now, Fate.REVIEW if action.state is State.REVIEW else Fate.HELD, action.reason)
+
+    async def planned(self) -> AsyncIterator[Line]:
+        """What waits for its time, each at the time when it goes."""
+        async for page in self._pages(State.PLANNED):
+            for found in await self._up_to(max(page[-1].action.due_at, self.now), page):
+                yield found
+        while self._later and self._later[0][0] <= self.until:
+            for found in await self._up_to(self._later[0][0] + timedelta(days=1), ()):
+                yield found
+
+    async def _up_to(self, edge: datetime, page: Sequence[Due]) -> list[Line]:
+        """Decide on a page and on what was pushed back to before `edge`; what goes later is pushed (again)."""
+        batch = [(max(one.action.due_at, self.now), one) for one in page]
+        while self._later and self._later[0][0] <= edge:
+            start, _, one = heapq.heappop(self._later)
+            batch.append((start, one))
+        cases = await self._cases([one for _, one in batch])
+        going: list[tuple[_Case, End]] = []
+        for (start, _), case in zip(batch, cases, strict=True):
+            end = case.follow(start, self.until)
+            if end is not None and end.at > edge:
+                self._push(end.at, case.due)
+            elif end is not None:
+                going.append((case, end))
+        going.sort(key=lambda one: (one[1].at, one[0].due.action.action_id))
+        await self._follow_years(going)
+        return await self._told(going)
+
+    def _push(self, at: datetime, due: Due) -> None:
+        heapq.heappush(self._later, (at, next(self._numbers), due))
+
+    async def _pages(self, state: State) -> AsyncIterator[list[Due]]:
+        after = (datetime.min.replace(tzinfo=UTC), 0)
+        studio = self.book.studio.studio
+        while True:
+            async with db.session(self.pool) as tx:
+                page = await actions.waiting(
+                    tx, studio, state, until=self.until, after=after, trigger_id=self.trigger_id, limit=PAGE
+                )
+            if page:
+                yield page
+                self.done += len(page)
+                self.progress(self.done, self.total)
+                after = (page[-1].action.due_at, page[-1].action.action_id)
+            if len(page) < PAGE:
+                return
+
+    async def _cases(self, batch: Sequence[Due]) -> list[_Case]:
+        async with db.session(self.pool) as tx:
+            pictures = await records.get(tx, {one.key for one in batch})
+            wanted = [(one.action.trigger_id, pictures.get(one.key)) for one in batch]
+            sessions = await scores.sessions(tx, wanted, {self.book.studio.studio: self.book})
+        return [
+            _Case(
+                due=one,
+                rule=self.book.rules.of(one.action.trigger_id, one.action.trigger_version),
+                picture=pictures.get(one.key),
+                session=sessions.get(one.key),
+            )
+            for one in batch
+        ]
+
+    # Lines ------------------------------------------------------------------------------------------------
+
+    async def _told(self, ends: Sequence[tuple[_Case, End]]) -> list[Line]:
+        """The lines of these actions, with their addresses and words."""
+        chosen = [(case, end) for case, end in ends if self._is_asked_for(case)]
+        known = [case for case, _ in chosen if case.rule is not None and case.picture is not None]
+        async with db.session(self.pool) as tx:
+            clients = await records.get(tx, {key for case in known if (key := _client_key(case.picture)) is not None})
+            sendings = [self._sending(case, clients) for case in known]
+            routed = {one.due.action.action_id: (one, routing) for one, routing in await routes(tx, sendings)}
+        return await asyncio.to_thread(self._written, chosen, routed)
+
+    def _written(
+        self, chosen: Sequence[tuple[_Case, End]], routed: Mapping[int, tuple[Sending, Routing]]
+    ) -> list[Line]:
+        """With their words; in a thread, so that whatever else this process does goes on meanwhile."""
+        found: list[Line] = []
+        for case, end in chosen:
+            sending, routing = routed.get(case.due.action.action_id, (None, None))
+            if sending is None:
+                found.append(_of_nothing(case, end))
+                continue
+            final = end
+            if not self.book.studio.enabled and end.fate in _LEAVING:
+                final = replace(
+                    end, fate=Fate.HELD, reason="studio: it is switched off, and nothing is released for it"
+                )
+            elif routing is not None and not routing.empty and end.fate is Fate.GOES:
+                final = self.guards.admit(sending, end)
+            found += lines(scene_of(sending), final, routing, case.due.action.activation_at)
+        return found
+
+    def _is_asked_for(self, case: _Case) -> bool:
+        if self.asked.client is None:
+            return True
+        key = _client_key(case.picture)
+        return key is not None and key[2] == self.asked.client
+
+    def _sending(self, case: _Case, clients: dict[Key, Picture]) -> Sending:
+        assert case.rule is not None
+        assert case.picture is not None
+        key = _client_key(case.picture)
+        return Sending(case.due, self.book, case.rule, case.picture, clients.get(key) if key is not None else None)
+
+    # What comes round each year ---------------------------------------------------------------------------
+
+    async def _follow_years(self, ended: Sequence[tuple[_Case, End]]) -> None:
+        """Plan what follows on a day that comes round each year, where that still lies within the forecast."""
+        next_years = [
+            (case, plan) for case, end in ended if end.fate is not Fate.REVIEW for plan in self._next(case, end)
+        ]
+        if not next_years:
+            return
+        async with db.session(self.pool) as tx:
+            have = await actions.of_records(tx, {case.due.key for case, _ in next_years})
+        for case, plan in next_years:
+            mine = (one for one in have.get(case.due.key, ()) if one.trigger_id == plan.trigger_id)
+            if all(one.occurrence != plan.occurrence for one in mine):
+                action = replace(
+                    case.due.action,
+                    action_id=-1 - next(self._numbers),
+                    occurrence=plan.occurrence,
+                    state=plan.state,
+                    activation_at=plan.activation_at,
+                    due_at=plan.due_at,
+                    use_by=plan.use_by,
+                    reason=plan.reason,
+                )
+                self._push(max(plan.due_at, self.now), replace(case.due, action=action, event_id=None))
+
+    def _next(self, case: _Case, end: End) -> list[Plan]:
+        rule, picture = case.rule, case.picture
+        if rule is None or picture is None or rule.trigger.activate.on.source is not Source.YEARLY:
+            return []
+        occurrence = case.due.action.occurrence
+        return [
+            plan
+            for plan in plans(rule, picture, end.at)
+            if plan.state is State.PLANNED and plan.due_at <= self.until and plan.occurrence > occurrence
+        ]
+
+
+def _client_key(picture: Picture | None) -> Key | None:
+    if picture is None:
+        return None
+    client = picture.record_id if picture.kind == "client" else picture.client_id
+    return None if client is None else (picture.studio, "client", client)
+
+
+def _of_nothing(case: _Case, end: End) -> Line:
+    """The line of an action whose trigger or record is gone."""
+    action = case.due.action
+    return Line(
+        at=end.at,
+        fate=end.fate,
+        trigger=case.rule.trigger.name if case.rule else f"trigger {action.trigger_id}",
+        version=action.trigger_version,
+        action=f"a-{action.action_id}",
+        record=f"{case.due.kind}/{case.due.record_id}",
+        client=case.picture.client_id if case.picture else None,
+        reason=end.reason,
+    )

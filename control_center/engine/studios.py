@@ -1,0 +1,86 @@
+"""Making, changing and dropping studios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from control_center.domain.errors import Malformed, NotFound, Refused
+from control_center.domain.studio import Studio, parse
+from control_center.store import audit, db, studios, users
+
+log = structlog.get_logger(__name__)
+
+
+def resource(studio: Studio) -> dict[str, Any]:
+    """A studio as contract part 5 gives it; `parse` reads it back."""
+    return {
+        "id": studio.studio,
+        "name": studio.name,
+        "timezone": studio.timezone,
+        "country": studio.country,
+        **studio.settings(),
+        "enabled": studio.enabled,
+    }
+
+
+async def create(pool: db.Pool, values: Mapping[str, Any], *, by: str) -> Studio:
+    """Make a studio. Raises Malformed naming the field, Refused where there is one of that id."""
+    wanted = parse(values)
+    async with db.transaction(pool) as tx:
+        if await _locked(tx, wanted.studio) is not None:
+            raise Refused(f"there is a studio {wanted.studio!r} already")
+        return await _save(tx, None, wanted, by=by)
+
+
+async def replace(pool: db.Pool, studio: str, values: Mapping[str, Any], *, by: str) -> Studio:
+    """Replace all that a studio says: what is left out gets its default. Raises Malformed, NotFound."""
+    wanted = parse({"id": studio, **values})
+    if wanted.studio != studio:
+        raise Malformed("id", f"{wanted.studio!r}; the studio is {studio!r}, and a studio keeps its id")
+    async with db.transaction(pool) as tx:
+        before = await _locked(tx, studio)
+        if before is None:
+            raise NotFound(f"there is no studio {studio!r}")
+        return await _save(tx, before, wanted, by=by)
+
+
+async def put(pool: db.Pool, wanted: Studio, *, by: str) -> Studio:
+    """Make a studio, or replace what it says."""
+    async with db.transaction(pool) as tx:
+        return await _save(tx, await _locked(tx, wanted.studio), wanted, by=by)
+
+
+async def drop(pool: db.Pool, studio: str, *, by: str) -> None:
+    """Delete a studio with its triggers, templates and blackout days. Raises Refused while anything waits, NotFound."""
+    async with db.transaction(pool) as tx:
+        before = await _locked(tx, studio)
+        if before is None:
+            raise NotFound(f"there is no studio {studio!r}")
+        if await studios.has_waiting(tx, studio):
+            raise Refused(f"studio {studio!r} has actions or messages that wait; delete them first, or disable it")
+        await studios.drop(tx, studio)
+        await users.forget_studio(tx, studio)
+        await audit.write(tx, by, audit.Entry(studio, "delete", f"studio/{studio}", resource(before)))
+    log.info("studio.deleted", studio=studio, by=by)
+
+
+async def _locked(tx: db.Connection, studio: str) -> Studio | None:
+    """The studio as it is; whoever else makes or changes it waits."""
+    await studios.lock(tx, studio)
+    await studios.bump(tx, studio)
+    return (await studios.get(tx, [studio])).get(studio)
+
+
+async def _save(tx: db.Connection, before: Studio | None, wanted: Studio, *, by: str) -> Studio:
+    await studios.put(tx, wanted)
+    saved = (await studios.get(tx, [wanted.studio]))[wanted.studio]
+    verb, was = ("create", None) if before is None else ("change", resource(before))
+    await audit.write(tx, by, audit.Entry(wanted.studio, verb, f"studio/{wanted.studio}", was, resource(saved)))
+    if before is None:
+        log.info("studio.created", studio=wanted.studio, by=by)
+    else:
+        log.info("studio.changed", studio=wanted.studio, by=by)
+    return saved

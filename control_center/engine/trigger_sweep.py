@@ -1,0 +1,101 @@
+"""Every record a trigger is about, held against it page by page: what a save does to them, and what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from control_center.domain import zones
+from control_center.domain.action import PENDING, Action, Add, Change, State
+from control_center.domain.blackouts import Blackouts
+from control_center.domain.reconciliation import reconcile
+from control_center.domain.record import Picture
+from control_center.domain.rules import Rules
+from control_center.domain.studio import Studio
+from control_center.domain.trigger import Trigger
+from control_center.store import actions, blackouts, db, records
+from control_center.store.records import Key
+
+PAGE = 1000
+Step: TypeAlias = Add | Change
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One record, what one trigger has for it, and what has to change."""
+
+    picture: Picture
+    have: Sequence[Action]
+    steps: Sequence[Step]
+
+
+async def rules_of(tx: db.Connection, house: Studio, trigger: Trigger, *, kept: Iterable[Trigger] = ()) -> Rules:
+    """A trigger by itself, with its studio's calendar; empty where it is off and nothing of it waits."""
+    days = Blackouts(tuple(stored.blackout for stored in await blackouts.of_studio(tx, house.studio)))
+    live = trigger.enabled or trigger.paused is not None
+    return Rules([trigger] if live else [], zones.zone(house.timezone), days, kept=kept if live else ())
+
+
+async def looked_at(
+    tx: db.Connection, rules: Rules, studio: str, trigger_id: int, kind: str, *, now: datetime, baseline: str | None
+) -> AsyncIterator[list[Looked]]:
+    """All records of a kind, a page at a time. Nothing is written."""
+    after = ""
+    while page := await records.of_kind(tx, studio, kind, after=after, limit=PAGE):
+        have = await actions.of_records(tx, [picture.key for picture in page])
+        mine = {key: [one for one in found if one.trigger_id == trigger_id] for key, found in have.items()}
+        yield [_look(picture, rules, mine.get(picture.key, ()), now, baseline) for picture in page]
+        after = page[-1].record_id
+
+
+def _look(picture: Picture, rules: Rules, mine: Sequence[Action], now: datetime, baseline: str | None) -> Looked:
+    steps = reconcile(picture, rules, mine, now, baseline=baseline)
+    return Looked(picture, mine, [step for step in steps if not _is_promised(step)])
+
+
+def _is_promised(step: Step) -> bool:
+    """Whether what waits for a time that stays the same would be called history: it was announced, and goes out."""
+    if not isinstance(step, Change):
+        return False
+    waits = step.action.state in PENDING and step.plan.state is State.BASELINED
+    return waits and step.plan.times == step.action.times
+
+
+async def sweep(
+    tx: db.Connection,
+    rules: Rules,
+    studio: str,
+    trigger_id: int,
+    kinds: Iterable[str],
+    *,
+    now: datetime,
+    baseline: str | None,
+) -> int:
+    """Bring every record of these kinds into line with a trigger; returns how many actions that changed.
+
+    The studio's row is locked, so no event comes in between: no record is missed and none is taken twice.
+    """
+    changed = 0
+    for kind in kinds:
+        async for page in looked_at(tx, rules, studio, trigger_id, kind, now=now, baseline=baseline):
+            changed += await _write(tx, page)
+    return changed
+
+
+async def _write(tx: db.Connection, page: Sequence[Looked]) -> int:
+    added: list[tuple[Key, Add, str | None]] = []
+    changes: list[tuple[str, Change]] = []
+    for one in page:
+        for step in one.steps:
+            match step:
+                case Add():
+                    added.append((one.picture.key, step, None))
+                case Change():
+                    changes.append((one.picture.studio, step))
+    if added:
+        await actions.add(tx, added)
+    if changes:
+        await actions.change(tx, changes)
+    return len(added) + len(changes)

@@ -1,0 +1,128 @@
+"""Studios over HTTP. Who is for some of them sees those; the others are not there."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from control_center.domain.studio import Studio
+from control_center.engine import studios as engine
+from control_center.store import db, studios
+from control_center.store.pages import sorted_page
+from control_center.web.api import bearer, fields, ids, reading
+from control_center.web.api.routes import JSON, Answer, Call, Items, NoQuery, PageQuery, Route
+
+
+def _answer(studio: Studio, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    made = status is HTTPStatus.CREATED
+    return Answer(engine.resource(studio), status, {"Location": f"/api/v1/studios/{studio.studio}"} if made else {})
+
+
+async def _list(call: Call[PageQuery, None]) -> Answer:
+    async with db.session(call.parts.pool) as tx:
+        found = [one for one in await studios.every(tx) if call.caller.sees(one.studio)]
+    page = sorted_page(found, lambda one: one.studio, cursor=call.query.cursor, limit=call.query.limit)
+    return Answer(Items([engine.resource(one) for one in page.items], page.next_cursor))
+
+
+async def _get(call: Call[NoQuery, None]) -> Answer:
+    async with db.session(call.parts.pool) as tx:
+        found = (await studios.get(tx, [call.studio])).get(call.studio)
+    if found is None:
+        raise bearer.no_studio(call.studio)
+    return _answer(found)
+
+
+async def _post(call: Call[NoQuery, None]) -> Answer:
+    with fields.of("studio"):
+        return _answer(await engine.create(call.parts.pool, reading.table(call.raw), by=call.by), HTTPStatus.CREATED)
+
+
+async def _put(call: Call[NoQuery, None]) -> Answer:
+    with fields.of("studio"):
+        return _answer(await engine.replace(call.parts.pool, call.studio, reading.table(call.raw), by=call.by))
+
+
+async def _delete(call: Call[NoQuery, None]) -> Answer:
+    await engine.drop(call.parts.pool, call.studio, by=call.by)
+    return Answer(None, HTTPStatus.NO_CONTENT)
+
+
+_TEXT = {"type": "string"}
+_CHANNEL = {"type": "object", "properties": {"account": _TEXT}}
+_PROPERTIES: dict[str, Any] = {
+    "id": {"type": "string", "pattern": ids.STUDIO},
+    "name": {"type": "string", "minLength": 1, "maxLength": 200},
+    "timezone": {"type": "string", "examples": ["America/Chicago"]},
+    "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
+    "sms": {**_CHANNEL, "properties": {"account": _TEXT, "numbers": {"type": "array", "items": _TEXT}}},
+    "email": {**_CHANNEL, "properties": {"account": _TEXT, "from": _TEXT, "reply_to": _TEXT}},
+    "phone": _TEXT,
+    "address": _TEXT,
+    "web": _TEXT,
+    "blast_ceiling": {"type": "integer", "minimum": 0},
+    "enabled": {"type": "boolean", "description": "false: nothing is released and nothing is sent"},
+}
+
+
+def _schema(*required: str) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": _PROPERTIES}
+
+
+_SHOWN = _schema("id", "name", "timezone", "country", "enabled")
+_ONE = "/studios/{id}"
+
+ROUTES = [
+    Route(
+        "GET",
+        "/studios",
+        "list_studios",
+        "Studios",
+        "viewer",
+        _list,
+        _SHOWN,
+        listed=True,
+        query=PageQuery,
+        about="installation",
+    ),
+    Route(
+        "POST",
+        "/studios",
+        "create_studio",
+        "Make a studio",
+        "owner",
+        _post,
+        _SHOWN,
+        status=201,
+        query=NoQuery,
+        reads={JSON: _schema("id", "name", "timezone")},
+        about="installation",
+        everywhere=True,
+    ),
+    Route("GET", _ONE, "get_studio", "One studio", "viewer", _get, _SHOWN, query=NoQuery, about="address"),
+    Route(
+        "PUT",
+        _ONE,
+        "replace_studio",
+        "Replace all that a studio says: what is left out gets its default",
+        "owner",
+        _put,
+        _SHOWN,
+        query=NoQuery,
+        reads={JSON: _schema("name", "timezone")},
+        about="address",
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        "delete_studio",
+        "Delete a studio for which nothing waits, with its triggers, templates and blackout days",
+        "owner",
+        _delete,
+        None,
+        status=204,
+        query=NoQuery,
+        about="address",
+        everywhere=True,
+    ),
+]

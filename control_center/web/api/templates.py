@@ -1,0 +1,149 @@
+"""Templates over HTTP, by their names."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import msgspec
+from pydantic import Field
+
+from control_center.engine import templates
+from control_center.engine.templates import Stored
+from control_center.store.pages import sorted_page
+from control_center.web.api import fields, ids, versions
+from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, Model, Route, StudioQuery
+from control_center.web.problems import wrong
+
+_Words = Annotated[str, Field(min_length=1, max_length=100_000)]
+
+
+class Words(Model):
+    """A template without its name."""
+
+    kind: Annotated[str, Field(min_length=1, max_length=40, description="any, or a kind of record")] = "any"
+    purpose: Literal["marketing", "transactional"] = "marketing"
+    sms: _Words | None = None
+    subject: _Words | None = None
+    text: _Words | None = None
+    html: _Words | None = None
+    attachments: Annotated[list[str], Field(max_length=20, description="refused until it is built")] | None = None
+
+
+class NewTemplate(Words):
+    """Words in Liquid for texts, mail, letters and call notes."""
+
+    name: Annotated[str, Field(pattern=ids.TEMPLATE)]
+
+
+class ChangedTemplate(Words):
+    """What a template says from now on; a name and a version, as they were read, may be there."""
+
+    name: Annotated[str, Field(pattern=ids.TEMPLATE)] | None = None
+    version: Annotated[int, Field(ge=1)] | None = None
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A template of contract part 5, and how often it was saved."""
+
+    name: str
+    version: int
+    kind: str
+    purpose: str
+    sms: str | None = None
+    subject: str | None = None
+    text: str | None = None
+    html: str | None = None
+
+
+def shown(stored: Stored) -> Template:
+    known = {key: stored.body[key] for key in Template.__struct_fields__ if key in stored.body}
+    return Template(**{"kind": "any", "purpose": "marketing", **known, "name": stored.name, "version": stored.version})
+
+
+def _answer(stored: Stored, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    headers = dict(versions.tag(stored.version))
+    if status is HTTPStatus.CREATED:
+        headers["Location"] = f"/api/v1/templates/{quote(stored.name, safe='')}"
+    return Answer(shown(stored), status, headers)
+
+
+async def _list(call: Call[ListQuery, None]) -> Answer:
+    query = call.query
+    found = await templates.every(call.parts.pool, call.studio)
+    page = sorted_page(found, lambda one: one.name, cursor=query.cursor, limit=query.limit)
+    return Answer(Items([shown(one) for one in page.items], page.next_cursor))
+
+
+async def _get(call: Call[StudioQuery, None]) -> Answer:
+    return _answer(await templates.get(call.parts.pool, call.studio, _name(call)))
+
+
+async def _post(call: Call[StudioQuery, NewTemplate]) -> Answer:
+    name = call.body.name
+    with fields.of(f'template "{name}"', "template"):
+        stored = await templates.create(call.parts.pool, call.studio, name, _words(call.body), by=call.by)
+    return _answer(stored, HTTPStatus.CREATED)
+
+
+async def _put(call: Call[StudioQuery, ChangedTemplate]) -> Answer:
+    """The version may be named by If-Match, or by the body, as it was read."""
+    name, wanted = _name(call), call.versions
+    if call.body.name not in (None, name):
+        raise wrong("name", f"is not that of the address, {name!r}; a template keeps its name")
+    if wanted is None and call.body.version is not None:
+        wanted = frozenset({call.body.version})
+    with fields.of(f'template "{name}"', "template"):
+        stored = await templates.replace(
+            call.parts.pool, call.studio, name, _words(call.body), versions=wanted, by=call.by
+        )
+    return _answer(stored)
+
+
+async def _delete(call: Call[StudioQuery, None]) -> Answer:
+    await templates.drop(call.parts.pool, call.studio, _name(call), by=call.by)
+    return Answer(None, HTTPStatus.NO_CONTENT)
+
+
+def _words(body: Words) -> dict[str, Any]:
+    return body.model_dump(exclude={"name", "version"}, exclude_none=True)
+
+
+def _name(call: Call[Any, Any]) -> str:
+    name = call.path["name"]
+    if "\x00" in name or not name.isprintable():
+        raise ids.missing("template", name)
+    return name
+
+
+_ONE = "/templates/{name}"
+
+ROUTES = [
+    Route("GET", "/templates", "list_templates", "Templates", "viewer", _list, Template, listed=True, query=ListQuery),
+    Route(
+        "POST",
+        "/templates",
+        "create_template",
+        "Save a new template",
+        "author",
+        _post,
+        Template,
+        status=201,
+        reads={JSON: NewTemplate},
+        versioned=True,
+    ),
+    Route("GET", _ONE, "get_template", "One template", "viewer", _get, Template, versioned=True),
+    Route(
+        "PUT",
+        _ONE,
+        "replace_template",
+        "Say something else; messages not yet submitted are written with it",
+        "author",
+        _put,
+        Template,
+        reads={JSON: ChangedTemplate},
+        versioned=True,
+    ),
+    Route("DELETE", _ONE, "delete_template", "Delete one that no trigger uses", "author", _delete, None, status=204),
+]

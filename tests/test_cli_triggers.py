@@ -1,0 +1,121 @@
+"""Triggers from the command line: seen before they are saved, paused, rolled back, tested."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import crm
+from tests.support.installation import Installation, trigger
+
+REMINDER = """
+[[trigger]]
+name = "Reminder"
+record = "session"
+status = "Booked"
+activate = { on = "session", days = -7 }
+action = "sms"
+text = "See you soon!"
+enabled = true
+
+[trigger.processing]
+mode = "automatic"
+
+[[trigger.test]]
+given = { record = { status = "Booked", dates = { session = "2030-06-12T14:00" } } }
+expect = { send_at = "2030-06-05", to = "client" }
+"""
+MOVED = REMINDER.replace("days = -7", "days = -6").replace("2030-06-05", "2030-06-06")
+WRONG_TEST = MOVED.replace("2030-06-06", "2030-06-07")
+
+
+@pytest.fixture
+async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+    """The studio `main` with one trigger, and one session in June 2030."""
+    settings = 'broker_url = "none"'
+    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as made:
+        await made.sql("DROP SCHEMA public CASCADE")
+        await made.sql("CREATE SCHEMA public")
+        await made.done("migrate")
+        await made.furnish(triggers=REMINDER)
+        program = await made.run("engine", "web")
+        session = crm.session("s-1", client="c-1", dates={"session": "2030-06-12T14:00"})
+        events = made.write("events.ndjson", crm.event(session, about=crm.client("c-1")).decode())
+        await made.done("emit", str(events))
+        await made.holds("SELECT count(*) = 1 FROM actions")
+        await program.stop()
+        yield made
+
+
+async def test_an_edit_is_shown_with_what_it_does_to_what_waits_and_saved_only_when_agreed(here: Installation) -> None:
+    edited = str(here.write("edited.toml", MOVED))
+
+    seen = await here.cli("triggers", "diff", edited)
+    assert seen.code == 1
+    assert "~ Reminder: to be changed" in seen.out
+    assert "~ activate.days = -7 -> -6" in seen.out
+    assert "1 pending: 1 move" in seen.out
+
+    unasked = await here.cli("triggers", "apply", edited)
+    assert (unasked.code, "say --yes" in unasked.err) == (1, True)
+    assert "1 pending: 1 move" in unasked.out
+    assert await here.value("SELECT version FROM triggers") == 1
+
+    await here.done("triggers", "apply", edited, "--yes", "--pending", "keep")
+    assert (await here.done("triggers", "diff", edited)).out.endswith("plan: 1 unchanged\n")
+    rows = (await here.json("triggers", "versions", "Reminder"))["items"]
+    assert [(row["version"], row["pending"]) for row in rows] == [(2, "keep"), (1, "follow")]
+
+    rolled = await here.json("triggers", "rollback", "Reminder", "1", "--yes")
+    assert rolled["saved"]["version"] == 3
+
+
+async def test_switching_off_asks_what_becomes_of_what_waits(here: Installation) -> None:
+    unasked = await here.cli("triggers", "disable", "Reminder")
+    assert (unasked.code, "say --pending hold, drain or drop" in unasked.err) == (1, True)
+    assert (await here.cli("triggers", "disable", "Reminder", "--pending", "maybe")).code == 2
+
+    held = await here.done("triggers", "disable", "Reminder", "--pending", "hold", "--yes")
+    assert "1 pending: 1 are held" in held.out
+    assert await here.value("SELECT state FROM actions") == "held"
+
+    await here.done("triggers", "enable", "Reminder", "--yes")
+    assert await here.value("SELECT state FROM actions") == "planned"
+
+
+async def test_every_mistake_in_the_files_is_a_line_of_its_own(here: Installation) -> None:
+    wrong = here.write("wrong.toml", REMINDER.replace('"sms"', '"smoke"') + trigger("B").replace("enabled", "enabeld"))
+
+    done = await here.cli("triggers", "apply", str(wrong), "--yes")
+
+    assert done.code == 1
+    lines = done.err.splitlines()
+    assert len(lines) == 2
+    assert "wrong.toml \"Reminder\", action: 'smoke'; allowed: sms" in lines[0]
+    assert "wrong.toml \"B\", enabeld: is not a known key; did you mean 'enabled'?" in lines[1]
+
+
+async def test_a_trigger_s_tests_are_run_and_one_that_fails_keeps_it_from_being_switched_on(here: Installation) -> None:
+    assert "ok  Reminder  (1 tests)" in (await here.done("triggers", "test", "Reminder")).out
+
+    refused = await here.cli("triggers", "apply", str(here.write("wrong.toml", WRONG_TEST)), "--yes")
+    assert refused.code == 1
+    assert "test[1].send_at: expected 2030-06-07, got 2030-06-06T00:00" in refused.err
+
+    off = WRONG_TEST.replace("enabled = true", "enabled = false")
+    await here.done("triggers", "apply", str(here.write("off.toml", off)), "--yes")
+    assert (await here.cli("triggers", "test")).code == 1
+
+
+async def test_what_is_exported_to_a_folder_is_applied_again_without_a_change(here: Installation) -> None:
+    folder = here.folder / "exported"
+
+    await here.done("triggers", "export", "--to", str(folder))
+
+    assert tomllib.loads((folder / "session.toml").read_text())["trigger"] == tomllib.loads(REMINDER)["trigger"]
+    assert (await here.done("triggers", "diff", str(folder))).code == 0
+    again = await here.cli("triggers", "export", "--to", str(folder))
+    assert (again.code, "is there already" in again.err) == (1, True)

@@ -1,0 +1,79 @@
+"""Templates over HTTP, by their names, and edited from the version that was read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.rows import a_trigger
+from tests.web.conftest import Caller
+
+WORDS = {"name": "reminder", "kind": "session", "purpose": "transactional", "sms": "See you, {{ client.first_name }}"}
+
+
+async def test_a_template_is_made_read_changed_and_deleted(app: Caller) -> None:
+    made = await app.post("/templates", json=WORDS)
+    assert (made.status, made.headers["ETag"], made.json["version"]) == (201, '"1"', 1)
+    path = made.headers["Location"]
+    assert (await app.call("GET", path)).json == made.json
+    changed = await app.call("PUT", path, json={**made.json, "sms": "Soon!"}, headers={"If-Match": '"1"'})
+    assert (changed.status, changed.json["sms"], changed.headers["ETag"]) == (200, "Soon!", '"2"')
+    assert [one["name"] for one in (await app.get("/templates")).json["items"]] == ["reminder"]
+    assert (await app.call("DELETE", path)).status == 204
+    assert [(await app.call(method, path, json=WORDS)).status for method in ("GET", "PUT", "DELETE")] == [404] * 3
+
+
+@pytest.mark.parametrize("name", ["a b", "naïve", "50% off", "what?", "a#b", "x" * 200])
+async def test_any_name_that_can_be_a_file_has_an_address(app: Caller, name: str) -> None:
+    made = await app.post("/templates", json={**WORDS, "name": name})
+    assert made.status == 201, made.body
+    from yarl import URL  # noqa: PLC0415
+
+    answer = await app.session.get(
+        URL(app.base + made.headers["Location"], encoded=True), headers={"Authorization": "Bearer owner-token"}
+    )
+    assert (answer.status, (await answer.json())["name"]) == (200, name)
+
+
+@pytest.mark.parametrize(
+    ("keys", "field"),
+    [
+        ({"sms": "{{ client.frist_name }}"}, "sms"),
+        ({"name": "a/b"}, "name"),
+        ({"name": ".hidden"}, "name"),
+        ({"name": ""}, "name"),
+        ({"purpose": "fun"}, "purpose"),
+        ({"kind": "wedding"}, "kind"),
+        ({"colour": "red"}, "colour"),
+        ({"attachments": ["invoice"]}, "attachments"),
+    ],
+)
+async def test_a_wrong_template_is_refused_by_the_name_of_its_field(app: Caller, keys: Any, field: str) -> None:
+    answer = await app.post("/templates", json={**WORDS, **keys})
+    assert (answer.status, answer.json["field"]) == (422, field), answer.body
+    assert await app.pool.fetchval("SELECT count(*) FROM templates") == 0
+
+
+async def test_an_edit_from_an_older_version_is_refused(app: Caller) -> None:
+    made = await app.post("/templates", json=WORDS)
+    await app.call("PUT", made.headers["Location"], json={**WORDS, "sms": "First"})
+    for late in ({"json": WORDS, "headers": {"If-Match": '"1"'}}, {"json": made.json}):
+        assert (await app.call("PUT", made.headers["Location"], **late)).status == 412
+    assert (await app.get("/templates/reminder")).json["sms"] == "First"
+
+
+async def test_a_template_keeps_its_name_and_there_is_one_of_each(app: Caller) -> None:
+    await app.post("/templates", json=WORDS)
+    assert (await app.post("/templates", json=WORDS)).status == 409
+    renamed = await app.call("PUT", "/api/v1/templates/reminder", json={**WORDS, "name": "other"})
+    assert (renamed.status, renamed.json["field"]) == (422, "name")
+
+
+@pytest.mark.parametrize("used", ["reminder", {"sms": "reminder", "email": "other"}])
+async def test_a_template_that_a_trigger_uses_is_not_deleted(app: Caller, used: Any) -> None:
+    await app.post("/templates", json=WORDS)
+    await a_trigger(app.pool, "Week before", text=None, template=used)
+    answer = await app.call("DELETE", "/api/v1/templates/reminder")
+    assert answer.status == 409
+    assert "Week before" in answer.json["detail"]

@@ -1,0 +1,235 @@
+"""What goes along with a message, and what follows once a provider has taken it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from icalendar import Calendar
+
+from control_center.domain.outcome import Accepted, CannotTell, Cause, Lookup, Mail, NotSent, Outcome, Refused, Text
+from control_center.domain.wire.sandbox import read_outbox
+from control_center.engine.intake import Intake
+from control_center.engine.release import Release
+from control_center.store import db
+from tests.support.crm import client, event, session
+from tests.support.rows import a_studio, a_trigger
+from workers.delivery import Channel, Delivery
+from workers.email.sandbox import Sandbox
+
+NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
+DEADLINE = 20.0  # seconds that a test waits for a fact
+TODAY: dict[str, Any] = {"activate": {"on": "status_changed"}}
+MAILED: dict[str, Any] = {"action": "email", **TODAY}
+SPRING: dict[str, Any] = {"referral": {"program": "Spring", "if_enrolled": "move"}}
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[db.Pool]:
+    opened = await db.open_pool(database_url, application="test")
+    await a_studio(opened)
+    yield opened
+    await opened.close()
+
+
+class Scripted:
+    """A provider that answers what a test says, and remembers what it was asked."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = list(outcomes)
+        self.asked: list[Any] = []
+
+    async def submit(self, message: Mail | Text) -> Outcome:
+        self.asked.append(message)
+        return self.outcomes.pop(0) if self.outcomes else Accepted(f"P-{message.key}")
+
+    async def lookup(self, _message: Mail | Text, _known: Collection[str] = ()) -> Lookup:
+        return CannotTell("scripted")
+
+    async def close(self) -> None:
+        pass
+
+
+async def released(pool: db.Pool, *bodies: bytes) -> None:
+    await Intake(pool, lambda: NOON).take_in(bodies or (event(session(), about=client()),))
+    while await Release(pool, lambda: NOON).run_once():
+        pass
+
+
+@asynccontextmanager
+async def running(pool: db.Pool, provider: Channel, account: str) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    delivery = Delivery(pool, provider, account=account, owner=uuid4(), clock=lambda: NOON)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(delivery.run(stop))
+        yield
+        stop.set()
+
+
+async def delivered(pool: db.Pool, provider: Channel, *, account: str = "email/default", ends: int = 1) -> None:
+    """Deliver until so many messages have come to an end."""
+    ended = "SELECT count(*) FROM messages WHERE state NOT IN ('queued', 'claimed', 'submitting')"
+    async with asyncio.timeout(DEADLINE), running(pool, provider, account):
+        while await pool.fetchval(ended) < ends:  # noqa: ASYNC110 - the fact is in the database
+            await asyncio.sleep(0.01)
+
+
+async def enrolments(pool: db.Pool) -> list[dict[str, Any]]:
+    rows = await pool.fetch("SELECT data FROM commands WHERE verb = 'assign_referral'")
+    return [json.loads(row["data"]) for row in rows]
+
+
+# Attachments ----------------------------------------------------------------------------------------------
+
+
+async def test_an_email_carries_the_session_for_the_calendar(pool: db.Pool) -> None:
+    await a_trigger(pool, attach=["confirmation"], **MAILED)
+    await released(pool, event(session(version=7, fields={"location": "Lakeside"}), about=client()))
+    provider = Scripted()
+
+    await delivered(pool, provider)
+
+    (mail,) = provider.asked
+    (attachment,) = mail.attachments
+    (entry,) = Calendar.from_ical(attachment.content).walk("VEVENT")
+    assert attachment.name == "confirmation.ics"
+    assert (entry["SEQUENCE"], entry["LOCATION"], entry.decoded("DTSTAMP")) == (7, "Lakeside", NOON)
+
+
+async def test_every_attempt_of_a_message_carries_the_same_entry(pool: db.Pool) -> None:
+    await a_trigger(pool, attach=["confirmation"], **MAILED)
+    await released(pool)
+    provider = Scripted(NotSent("busy"))
+
+    async with asyncio.timeout(DEADLINE), running(pool, provider, "email/default"):
+        waits = "SELECT count(*) FROM messages WHERE state = 'queued' AND tries = 1"
+        while not await pool.fetchval(waits):  # noqa: ASYNC110 - the fact is in the database
+            await asyncio.sleep(0.01)
+    await pool.execute("UPDATE messages SET due_at = clock_timestamp()")  # the wait is over
+    await delivered(pool, provider)
+
+    first, second = (mail.attachments[0].content for mail in provider.asked)
+    assert first == second
+
+
+async def test_an_email_without_that_wish_carries_nothing(pool: db.Pool) -> None:
+    await a_trigger(pool, **MAILED)
+    await released(pool)
+    provider = Scripted()
+
+    await delivered(pool, provider)
+
+    assert provider.asked[0].attachments == ()
+
+
+async def test_the_text_beside_an_email_needs_no_entry(pool: db.Pool) -> None:
+    await a_trigger(pool, **{**MAILED, "action": "email_and_sms"}, attach=["confirmation"])
+    await released(pool)
+    mails, texts = Scripted(), Scripted()
+
+    await delivered(pool, mails)
+    await delivered(pool, texts, account="sms/default", ends=2)
+
+    assert [len(mail.attachments) for mail in mails.asked] == [1]
+    assert isinstance(texts.asked[0], Text)
+
+
+async def test_a_confirmation_of_a_session_without_a_date_is_not_sent_and_says_why(pool: db.Pool) -> None:
+    await a_trigger(pool, attach=["confirmation"], **MAILED)
+    await released(pool, event(session(dates={}), about=client()))
+    provider = Scripted()
+
+    await delivered(pool, provider)
+
+    row = await pool.fetchrow("SELECT state, reason FROM messages")
+    assert tuple(row) == ("failed", "template: the session has no date to confirm")
+    assert provider.asked == []
+
+
+async def test_the_sandbox_says_what_a_mail_carried(pool: db.Pool, tmp_path: Path) -> None:
+    await a_trigger(pool, attach=["confirmation"], **MAILED)
+    await released(pool)
+    outbox = tmp_path / "outbox.ndjson"
+
+    await delivered(pool, Sandbox(outbox=outbox, clock=lambda: NOON))
+
+    assert [line.attachments for line in read_outbox(outbox.read_bytes())] == [("confirmation.ics",)]
+
+
+async def test_the_address_of_the_invoice_is_part_of_the_words_on_record(pool: db.Pool) -> None:
+    invoice = {
+        "kind": "invoice",
+        "id": "9001",
+        "version": 1,
+        "client_id": "c-12",
+        "status": "Open",
+        "status_changed_at": "2026-11-23T17:59:00Z",
+        "links": {"invoice": "https://pay.example/9001"},
+    }
+    await a_trigger(pool, record="invoice", status="Open", attach=["invoice"], **{**MAILED, "text": "Please pay."})
+    await released(pool, event(invoice, about=client()))
+    provider = Scripted()
+
+    await delivered(pool, provider)
+
+    words = "Please pay.\n\nInvoice: https://pay.example/9001\n"
+    assert provider.asked[0].text == words
+    assert await pool.fetchval("SELECT body FROM attempts") == words
+
+
+# Allow Marketing ------------------------------------------------------------------------------------------
+
+
+async def test_a_box_that_is_unticked_while_a_message_waits_stops_it(pool: db.Pool) -> None:
+    await a_trigger(pool, exclude={"without_allow_marketing": True}, **TODAY)
+    await released(pool, event(session(), about=client(allow_marketing={"sms": True})))
+    await Intake(pool, lambda: NOON).take_in([event(about=client(version=2, allow_marketing={"sms": False}))])
+    provider = Scripted()
+
+    await delivered(pool, provider, account="sms/default")
+
+    row = await pool.fetchrow("SELECT state, reason FROM messages")
+    assert tuple(row) == ("cancelled", "allow marketing: client has not ticked the box for sms")
+    assert provider.asked == []
+
+
+# Referral programs ----------------------------------------------------------------------------------------
+
+
+async def test_the_client_enters_the_program_when_the_message_is_accepted(pool: db.Pool) -> None:
+    await a_trigger(pool, "Invite", **SPRING, **MAILED)
+    await released(pool)
+    assert await enrolments(pool) == []
+
+    await delivered(pool, Scripted())
+
+    (data,) = await enrolments(pool)
+    assert (data["client_id"], data["program"], data["if_enrolled"]) == ("c-12", "Spring", "move")
+    assert data["cause"]["trigger"] == "Invite"
+
+
+async def test_two_texts_of_one_action_enrol_the_client_once(pool: db.Pool) -> None:
+    phones = [{"number": f"+1312555018{digit}", "sms": True} for digit in (8, 9)]
+    await a_trigger(pool, **SPRING, **TODAY)
+    await released(pool, event(session(), about=client(phones=phones)))
+
+    await delivered(pool, Scripted(), account="sms/default", ends=2)
+
+    assert len(await enrolments(pool)) == 1
+
+
+async def test_nobody_enters_a_program_by_a_message_that_was_refused(pool: db.Pool) -> None:
+    await a_trigger(pool, **SPRING, **MAILED)
+    await released(pool)
+
+    await delivered(pool, Scripted(Refused("no such address", Cause.RECIPIENT)))
+
+    assert await pool.fetchval("SELECT state FROM messages") == "failed"
+    assert await enrolments(pool) == []
