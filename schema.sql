@@ -22,12 +22,12 @@ create table studios (
     country   text    not null,                       -- ISO 3166 alpha-2; decides how numbers and dates are read and written
     settings  text    not null default '{}',          -- JSON: sms, email, address and the rest of the studio resource
     enabled   boolean not null default true,          -- false: nothing is released and nothing is sent
-    -- Rises with every change that a decision depends on: zone, settings, blackout days, triggers, templates. What
-    -- was decided under one revision may be acted on only while it is still the revision.
-    revision  bigint  not null default 1,
-    -- Rises when a section of the catalogue is replaced: what a process remembers of its names no longer holds. No
-    -- decision depends on the catalogue, so this is not the revision above. It begins at the time of day, so that a
-    -- studio that is deleted and made again does not look like the first.
+    -- Rises with every change that a decision depends on: zone, settings, blackout days, triggers, templates, users
+    -- who have left. What was decided under one revision may be acted on only while it is still the revision. It
+    -- begins at the time of day, so that a studio that is deleted and made again does not look like the first.
+    revision  bigint  not null default extract(epoch from clock_timestamp()) * 1000000,
+    -- Rises when a section of the catalogue is replaced: what a process remembers of its names no longer holds. Of
+    -- the catalogue, decisions depend on who is active alone, so this is not the revision above; it begins likewise.
     catalog_revision bigint not null default extract(epoch from clock_timestamp()) * 1000000
 );
 comment on table studios is 'Who we send for. Its row is locked FOR SHARE by intake, so that saving a trigger sees every record or none.';
@@ -224,6 +224,21 @@ create index actions_waiting on actions (studio_id, state, due_at) where state i
 create index actions_by_trigger on actions (studio_id, trigger_id, state);
 
 alter table actions set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+create table ladders (
+    studio_id text        not null,
+    action_id bigint      not null,
+    rung      smallint    not null,                   -- the next one, from 0
+    due_at    timestamptz not null,                   -- where to look next: its time before the date, or the next open instant
+    reason    text        not null default '',        -- what it waits for beyond its time
+    primary key (studio_id, action_id)
+);
+comment on table ladders is 'Released actions that go another way if nothing has come of them by a time. A row goes when its ladder is done with.';
+
+-- serves store.ladders.CLAIM_DUE: what is due, oldest first
+create index ladders_due on ladders (due_at, action_id);
+
+alter table ladders set (fillfactor = 80);
 
 -- No foreign key from these two: a trigger that is deleted while a batch of it is released must not fail the batch.
 create table release_guards (

@@ -102,3 +102,20 @@ async def test_a_day_that_is_none_is_refused(here: Installation) -> None:
 
     assert done.code == 1
     assert "YYYY-MM-DD" in done.err
+
+
+async def test_events_are_kept_for_as_long_as_is_set_and_a_backtest_says_since_when(here: Installation) -> None:
+    await booked(here, days=7)
+    await here.sql("UPDATE events SET received_at = received_at - interval '40 days'")
+    await here.sql(
+        "INSERT INTO events SELECT (jsonb_populate_record(one, jsonb_build_object("
+        "'event_id', 'older', 'received_at', one.received_at - interval '30 days'))).* FROM events AS one"
+    )
+
+    await here.run("engine", keep_events_days="60")
+    await here.holds("SELECT NOT EXISTS (SELECT FROM events WHERE event_id = 'older')")
+    told = (await here.done("triggers", "backtest", "Reminder", "--days", "90")).out
+
+    assert await here.value("SELECT count(*) FROM events") == 1
+    assert "events are kept since" in told
+    assert "set keep_events_days to more" in told

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -119,3 +122,36 @@ async def test_what_is_exported_to_a_folder_is_applied_again_without_a_change(he
     assert (await here.done("triggers", "diff", str(folder))).code == 0
     again = await here.cli("triggers", "export", "--to", str(folder))
     assert (again.code, "is there already" in again.err) == (1, True)
+
+
+async def test_how_far_it_is_stands_on_a_terminal_and_nowhere_else(here: Installation) -> None:
+    edited = str(here.write("edited.toml", MOVED))
+
+    piped = await here.cli("triggers", "diff", edited)
+    shown = [
+        await on_a_terminal(here, "triggers", "diff", edited),
+        await on_a_terminal(here, "triggers", "apply", edited, "--yes"),
+    ]
+
+    assert piped.err == ""
+    assert all("100 %  1 of 1" in one for one in shown)
+
+
+async def on_a_terminal(here: Installation, *words: str) -> str:
+    """What a verb says to the terminal it is typed at, beside what it prints."""
+    ours, theirs = os.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "control_center", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=theirs,
+            env=here.environment(),
+            cwd=here.folder,
+        )
+        async with asyncio.timeout(60):
+            await process.communicate()
+        return os.read(ours, 65536).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)

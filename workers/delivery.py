@@ -91,6 +91,7 @@ class Delivery:
         self._look_at = self._swept = self._renewed = float("-inf")  # on the monotonic clock
         self._refilling: asyncio.Task[None] | None = None
         self._strained = False  # the account's breaker has something against us
+        self._strayed = False  # a claim's answer was lost: what it claimed is not at hand, and would wait for its lease
         self._doubtful: list[Ready] = []  # a step's answer was lost: what it marked is unmarked before anything else
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -118,6 +119,8 @@ class Delivery:
         self._came.clear()
         if self._doubtful:
             await self._unmark()
+        if self._strayed and self._refilling is None:
+            await self._give_back_strays()
         self._tend_refill()
         await self._renew()
         return await self._step()
@@ -130,12 +133,21 @@ class Delivery:
             if not self._refilling.done():
                 return
             refilled, self._refilling = self._refilling, None
+            self._strayed = self._strayed or refilled.exception() is not None
             refilled.result()  # raises what it raised
         if len(self._ready) < 2 * self._slots and (self.wake.is_set() or time.monotonic() >= self._look_at):
             self.wake.clear()
             self._look_at = time.monotonic() + POLL
             self._refilling = asyncio.create_task(self._refill())
             self._refilling.add_done_callback(lambda _: self._came.set())
+
+    async def _give_back_strays(self) -> None:
+        """After a lost answer: whatever is claimed by us and not at hand is anybody's again, at once."""
+        at_hand = [one.case.message_id for one in (*self._ready, *self._doubtful)]
+        async with db.session(self._pool) as connection:
+            await message_leases.drop_claims(connection, self._owner, but=at_hand)
+        self._strayed = False
+        self._look_at = float("-inf")
 
     async def _refill(self) -> None:
         """Claim what is due and prepare it; put back what may not go now."""

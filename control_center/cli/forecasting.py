@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from control_center.cli.aim import Aim, Database, show
+from control_center.cli.progress import on_terminal
 from control_center.cli.tables import columns, local
 from control_center.domain.errors import Malformed
 
@@ -54,7 +55,7 @@ async def forecast(
     async with aim.database() as here:
         zone = await here.zone()
         tally = Tally(zone, by or "trigger")
-        found = _counted(foresee(here.pool, here.studio, asked, now(), progress=_progress()), tally)
+        found = _counted(foresee(here.pool, here.studio, asked, now(), progress=on_terminal()), tally)
         if aim.json:
             await _as_json(found, tally, by=by, addresses=addresses)
             return
@@ -83,7 +84,7 @@ async def backtest(
         trigger = await _trigger(here, which)
         at = now()
         since = at - timedelta(days=days)
-        played = engine.backtest(here.pool, here.studio, trigger, at, days=days, progress=_progress())
+        played = engine.backtest(here.pool, here.studio, trigger, at, days=days, progress=on_terminal())
         found = _counted(played, tally)
 
         async def beside() -> datetime | None:
@@ -100,6 +101,7 @@ async def backtest(
     if kept is None or kept > since:
         begun = "no events are kept" if kept is None else f"events are kept since {local(zone, kept)}"
         show(f"{begun}: before that, records are known only as they were left")
+        show("to look back further from now on, set keep_events_days to more")
 
 
 def _day(text: str) -> date:
@@ -226,17 +228,3 @@ async def _as_json(
     twice = [{"who": scrub(one.who), "day": one.day, "times": one.times} for one in tally.twice()]
     rest = msgspec.json.encode({"lines": tally.lines, "reasons": tally.reasons, "twice_a_day": twice, **kept}).decode()
     show(f'],"next_cursor":null,{rest[1:]}')
-
-
-def _progress() -> Any:
-    """A line on a terminal that says how far it is; nothing where nobody looks at one."""
-    if not sys.stderr.isatty():
-        return None
-
-    def progress(done: int, total: int) -> None:
-        share = 100 if not total else min(100, done * 100 // total)
-        end = "\r\x1b[K" if done >= total else ""
-        sys.stderr.write(f"\r{share:3} %  {done:,} of {total:,}{end}")
-        sys.stderr.flush()
-
-    return progress

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from control_center.cli.aim import Aim, Database, note, person, show
+from control_center.cli.progress import on_terminal
 from control_center.cli.tables import as_json
 from control_center.domain.errors import Refused
 
@@ -62,7 +63,9 @@ async def _carry_out(aim: Aim, paths: list[Path], choices: Choices, *, prune: bo
     try:
         tables = trigger_files.read_files(paths)
         async with aim.database() as here:
-            found = await trigger_changes.plan(here.pool, now, here.studio, tables, choices=choices, prune=prune)
+            found = await trigger_changes.plan(
+                here.pool, now, here.studio, tables, choices=choices, prune=prune, progress=on_terminal()
+            )
             if not aim.json:
                 tell(found)
             saved = await _save(here, tables, found, choices, yes=yes) if saves else None
@@ -98,6 +101,7 @@ async def _save(
         choices=choices,
         remove=[one.name for one in changes if one.kind == "removed"],
         expect={one.name: one.version for one in found if one.kind != "missing"},
+        progress=on_terminal(),
     )
     return [{"name": one.name, "version": one.version} for one in saved]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from control_center.cli.aim import Aim, Database, note, person, show
+from control_center.cli.progress import on_terminal
 from control_center.cli.tables import as_json, columns
 from control_center.cli.trigger_plans import Yes, as_item, ask, tell
 from control_center.domain.errors import Refused
@@ -73,9 +74,11 @@ async def _switch(aim: Aim, here: Database, name: str, *, on: bool, yes: bool, p
     async with db.session(here.pool) as connection:
         saved = await triggers.named(connection, here.studio, name)
     table = {**saved.definition, "enabled": on}
-    seen = await trigger_changes.preview(here.pool, now, here.studio, table, pending=pending)
+    seen = await trigger_changes.preview(here.pool, now, here.studio, table, pending=pending, progress=on_terminal())
     _show(aim, seen, f"switch {name!r} {'on' if on else 'off'}", yes=yes)
-    stored = await triggers.switch(here.pool, now, here.studio, name, on=on, by=person(), pending=pending)
+    stored = await triggers.switch(
+        here.pool, now, here.studio, name, on=on, by=person(), pending=pending, progress=on_terminal()
+    )
     _saved(aim, seen, stored)
 
 

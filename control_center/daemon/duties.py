@@ -14,15 +14,17 @@ from control_center.crm.outbox import Outbox, Published, Unroutable
 from control_center.crm.outbox import Parcel as Letter
 from control_center.engine.carrier import Carrier
 from control_center.engine.intake import RELEASE_CHANNEL, Intake
+from control_center.engine.ladder import Ladder
 from control_center.engine.relay import Answer, Parcel, Relay, Verdict
 from control_center.engine.release import Release
-from control_center.engine.upkeep import Upkeep
+from control_center.engine.upkeep import Ages, Upkeep
 from control_center.loop import Loop
 from control_center.service import Service, now
 from control_center.store import db
 
 POLL: Final = 5.0  # seconds between looks for what is due, when nobody says that there is something
 TEND: Final = 15.0
+CLIMB: Final = 15.0  # seconds between looks at the ladders: what they wait for is counted in minutes at least
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class Duties:
     hot: db.Pool
     dsn: str
     broker_url: str
+    ages: Ages = field(default_factory=Ages)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     loops: list[Loop] = field(default_factory=list)
     inbox: Inbox | None = None
@@ -62,6 +65,16 @@ class Duties:
 
         self._start(Loop("release", work, self.life.stop, away=db.AWAY, wake=self.wake))
         self._start(Loop("listen", listen, self.life.stop, away=db.AWAY))
+        self._ladder()
+
+    def _ladder(self) -> None:
+        """What was released and came to nothing goes another way in time."""
+        ladder = Ladder(self.pool, now)
+
+        async def climb() -> float:
+            return 0.0 if await ladder.run_once() else CLIMB
+
+        self._start(Loop("ladder", climb, self.life.stop, away=db.AWAY))
 
     def engine(self) -> None:
         """SPINE 1 from the broker, the way back to it, and the upkeep of the database."""
@@ -84,7 +97,7 @@ class Duties:
         self._start(Loop("relay", relay.run_once, self.life.stop, away=db.AWAY))
 
     def _upkeep(self) -> None:
-        upkeep = Upkeep(self.pool, now, uuid4())
+        upkeep = Upkeep(self.pool, now, uuid4(), ages=self.ages)
         self.life.on_close(upkeep.close)
         self._start(Loop("upkeep", upkeep.run_once, self.life.stop, away=db.AWAY))
 

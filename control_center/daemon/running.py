@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from control_center.daemon import children, place, servers
@@ -15,6 +16,7 @@ from control_center.daemon.place import Endpoints
 from control_center.daemon.servers import Say
 from control_center.daemon.site import served
 from control_center.daemon.studio import first_studio
+from control_center.engine.upkeep import Ages
 from control_center.service import Service
 from control_center.settings import PREFIX, Settings
 from control_center.store import db
@@ -52,7 +54,8 @@ async def run(
         if prepare is not None:
             await prepare(pool)
         await first_studio(pool, settings)
-        duties = Duties(life, pool, hot, dsn, broker_url)
+        ages = Ages(events=timedelta(days=settings.keep_events_days))
+        duties = Duties(life, pool, hot, dsn, broker_url, ages)
         http = await served(settings, duties) if "web" in roles else ""
         _start(settings, roles, duties)
         endpoints = Endpoints(http, str(settings.data_dir / place.TOKEN), dsn, broker_url, os.getpid())

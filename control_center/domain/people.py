@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from control_center.domain import number
 from control_center.domain.catalogue_actions import BOXES, Leg
 from control_center.domain.record import Record
-from control_center.domain.record_parts import Address, AllowMarketing, Person, Phone, Staff
+from control_center.domain.record_parts import Address, AllowMarketing, Assigned, Person, Phone, Staff
 
 STAFF = frozenset({"photographer", "assigned", "address"})  # roles that are asked for no leave to write
 _NOTHING_TICKED = AllowMarketing()
@@ -54,11 +54,15 @@ class Somebody:
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """A record, its client as far as we know them, and the country that numbers are typed in."""
+    """A record, its client as far as we know them, and the country that numbers are typed in.
+
+    `inactive` are the names of those who do not work for the studio any more: records may still name them.
+    """
 
     record: Record
     client: Record | None
     country: str
+    inactive: Collection[str] = ()
 
     @property
     def client_id(self) -> str | None:
@@ -67,7 +71,7 @@ class Circle:
 
 
 def named(wanted: str, circle: Circle, note: Note) -> Iterator[Somebody]:
-    """Everybody whom one word of `send_to` means; `note` is told of numbers and addresses that cannot be used."""
+    """Everybody whom one word of `send_to` means; `note` is told who has left, and what of the rest cannot be used."""
     role, _, detail = wanted.partition(":")
     return _FINDERS[role](detail, circle, note)
 
@@ -119,12 +123,12 @@ def _photographer(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
     """The primary one: the one so marked, else the only one there is; of several none is picked by chance."""
     found = _photographers(circle.record)
     for staff in found if len(found) == 1 else [staff for staff in found if staff.primary][:1]:
-        yield _fixed(Recipient("photographer", staff.name), staff.phone, staff.email, circle, note)
+        yield from _staff(Recipient("photographer", staff.name), staff.name, staff, circle, note)
 
 
 def _all_photographers(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
     for staff in _photographers(circle.record):
-        yield _fixed(Recipient("photographer", staff.name), staff.phone, staff.email, circle, note)
+        yield from _staff(Recipient("photographer", staff.name), staff.name, staff, circle, note)
 
 
 def _photographers(record: Record) -> list[Staff]:
@@ -133,7 +137,17 @@ def _photographers(record: Record) -> list[Staff]:
 
 def _assigned(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
     for one in circle.record.assigned or ():
-        yield _fixed(Recipient("assigned", one.user or one.department or ""), one.phone, one.email, circle, note)
+        yield from _staff(Recipient("assigned", one.user or one.department or ""), one.user, one, circle, note)
+
+
+def _staff(
+    recipient: Recipient, user: str | None, ways: Staff | Assigned, circle: Circle, note: Note
+) -> Iterator[Somebody]:
+    """Somebody who works for the studio, unless they did: then nobody is written to in their place."""
+    if user is not None and user in circle.inactive:
+        note(f"inactive: {user} does not work here any more")
+    else:
+        yield _fixed(recipient, ways.phone, ways.email, circle, note)
 
 
 def _address(typed: str, circle: Circle, note: Note) -> Iterator[Somebody]:

@@ -6,7 +6,7 @@ STOP counts as not able to receive texts; a box that is not ticked ends the matt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from control_center.domain.catalogue_actions import Choice, Leg
@@ -66,13 +66,23 @@ class Routing:
                 self.letterboxes.append(box)
 
 
-def route(trigger: Trigger, record: Record, client: Record | None, country: str, stopped: Stopped) -> Routing:
+def route(
+    trigger: Trigger,
+    record: Record,
+    client: Record | None,
+    country: str,
+    stopped: Stopped,
+    *,
+    inactive: Collection[str] = (),
+) -> Routing:
     """Choose people, legs and addresses. `stopped(channel, address)` says whether an address has opted out.
+
+    Staff whose name is among `inactive` is left out.
 
     The same number or address reached twice is written to once. Under a fallback exactly one leg is taken for
     each person, and a command at most once for each client.
     """
-    circle = Circle(record, client, country)
+    circle = Circle(record, client, country, inactive)
     enrolled = _enrolled(trigger, client)
     if enrolled is not None:
         return Routing(reasons=[enrolled], excluded=enrolled)
@@ -121,6 +131,7 @@ def _people(trigger: Trigger, circle: Circle, routing: Routing) -> list[tuple[So
     meant: list[tuple[Somebody, set[Leg]]] = []
     for wanted in trigger.send_to.everybody:
         legs = {leg for leg in trigger.action.legs if wanted in trigger.send_to.of(leg)}
+        said = len(routing.reasons)
         found = list(named(wanted, circle, routing.reasons.append))
         for somebody in found:
             place = next((place for place, (one, _) in enumerate(meant) if one.is_same(somebody)), None)
@@ -129,7 +140,7 @@ def _people(trigger: Trigger, circle: Circle, routing: Routing) -> list[tuple[So
             else:
                 known, theirs = meant[place]
                 meant[place] = (known.joined(somebody), theirs | legs)
-        if not found:
+        if not found and len(routing.reasons) == said:  # else it was said why
             routing.reasons.append(f"no recipient: the {circle.record.kind} has no {wanted}")
     return [(somebody, [leg for leg in trigger.action.legs if leg in legs]) for somebody, legs in meant]
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from control_center.domain.errors import Malformed
+
+_PERIOD = re.compile(r"([1-9][0-9]{0,3})([dhm])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,17 @@ class Table:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self.wrong(key, f"{shown(value)}; allowed: a whole number from {least} to {most}")
         return value
+
+    def period(self, key: str) -> timedelta | None:
+        """A length of time such as `3d` or `6h`."""
+        value = self.take(key)
+        if value is None:
+            return None
+        match = _PERIOD.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise self.wrong(key, f"{shown(value)}; allowed: a number and d, h or m, such as 3d or 6h")
+        unit = {"d": "days", "h": "hours", "m": "minutes"}[match[2]]
+        return timedelta(**{unit: int(match[1])})
 
     def table(self, key: str) -> Table:
         value = self.take(key)

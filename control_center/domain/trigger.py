@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from control_center.domain.catalogue import EMAIL_EVENTS, KINDS, Base, Kind, Slot, Source
-from control_center.domain.catalogue_actions import ActionKind
+from control_center.domain.catalogue_actions import ActionKind, Leg
 from control_center.domain.keyword import RESERVED, Keyword, plain
 from control_center.domain.table import Table, shown
 from control_center.domain.trigger_action import (
@@ -29,6 +28,7 @@ from control_center.domain.trigger_action import (
 )
 from control_center.domain.trigger_examples import Example, examples
 from control_center.domain.trigger_exclusions import Exclusions, exclusions
+from control_center.domain.trigger_ladder import About, Ladder, ladder
 from control_center.domain.trigger_recipients import SendTo, send_to
 from control_center.domain.windows import Window
 
@@ -83,6 +83,7 @@ class Trigger:
     then_status: str | None
     attach: tuple[str, ...]
     referral: Referral | None
+    ladder: Ladder
     examples: tuple[Example, ...] = ()
     shadow: bool = False  # it only records what it would have sent
     trigger_id: int = 0
@@ -107,6 +108,8 @@ def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
     top = Table(table, f'{where} "{name}"', "", top.used)
     kind = KINDS[top.choice("record", KINDS)]
     chosen = action(top, kind)
+    activate, wanted, written = _activation(top, kind), send_to(top, chosen, kind), words(top, chosen)
+    rungs = ladder(top, About(kind, activate.on, activate.days, chosen, wanted, written))
     trigger = Trigger(
         name=name,
         purpose=top.choice("purpose", ("transactional", "marketing"), "marketing"),
@@ -114,26 +117,27 @@ def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
         status=_filter(top, kind, Slot.STATUS),
         type=_filter(top, kind, Slot.TYPE) or _filter(top, kind, Slot.FORM),
         keyword=_keyword(top, kind),
-        activate=_activation(top, kind),
+        activate=activate,
         action=chosen,
-        send_to=send_to(top, chosen, kind),
-        words=replace(words(top, chosen), moved=_moved_template(top, kind, chosen)),
+        send_to=wanted,
+        words=replace(written, moved=_moved_template(top, kind, chosen), ladder=rungs.templates),
         must_hold=_must_hold(top),
         late=top.choice("late", ("send", "skip"), "send"),
         moved=top.choice("moved", _MOVED, "remind"),
-        use_by=_use_by(top),
+        use_by=top.period("use_by"),
         ceiling=top.whole("ceiling", 0, 1_000_000) if "ceiling" in table else None,
         enabled=top.boolean("enabled", default=False),
         shadow=top.boolean("shadow", default=False),
         processing=_processing(top),
         exclude=exclusions(top, kind),
-        call=call(top, chosen),
+        call=call(top, chosen, climbs=rungs.has(Leg.CALL)),
         task=task(top, chosen),
         web_form=web_form(top, chosen),
         to_status=to_status(top, chosen),
         then_status=then_status(top, chosen, kind),
         attach=attach(top, chosen, kind),
         referral=referral(top, chosen),
+        ladder=rungs,
         examples=examples(top, kind),
     )
     top.refuse_the_rest()
@@ -197,31 +201,13 @@ def _moved_template(top: Table, kind: Kind, action: ActionKind) -> str | None:
     return top.text("moved_template")
 
 
-_PERIOD = re.compile(r"([1-9][0-9]{0,3})([dhm])")
-
-
-def _use_by(top: Table) -> timedelta | None:
-    return _period(top, "use_by")
-
-
 def _must_hold(top: Table) -> timedelta | None:
     """How long a status must last: only for what is active at the very change of a status."""
-    held = _period(top, "must_hold")
+    held = top.period("must_hold")
     activate = top.table("activate").values
     if held is not None and (activate.get("on") != "status_changed" or activate.get("days")):
         raise top.wrong("must_hold", 'is for activate = { on = "status_changed" } without days; leave it out')
     return held
-
-
-def _period(top: Table, key: str) -> timedelta | None:
-    value = top.take(key)
-    if value is None:
-        return None
-    match = _PERIOD.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise top.wrong(key, f"{shown(value)}; allowed: a number and d, h or m, such as 3d or 6h")
-    unit = {"d": "days", "h": "hours", "m": "minutes"}[match[2]]
-    return timedelta(**{unit: int(match[1])})
 
 
 def _processing(top: Table) -> Processing:

@@ -51,16 +51,18 @@ class Words:
     text: str | None
     by_leg: tuple[tuple[Leg, str], ...] = ()
     moved: str | None = None  # the template that tells of a new date
+    ladder: tuple[tuple[Leg, str], ...] = ()  # one for each leg that only a step of the ladder takes
 
     def template_of(self, leg: Leg) -> str | None:
         """The name of the template that serves this leg."""
-        return dict(self.by_leg).get(leg, self.template)
+        return dict(self.by_leg + self.ladder).get(leg, self.template)
 
     @property
     def templates(self) -> tuple[tuple[str, str], ...]:
         """Every template that is named, after the key that names it."""
         named = [(f"template.{leg.value}", name) for leg, name in self.by_leg]
         named += [("moved_template", self.moved)] if self.moved else []
+        named += [("ladder.template", name) for _, name in self.ladder]
         return tuple(named) if self.template is None else (("template", self.template), *named)
 
     @property
@@ -111,8 +113,9 @@ def _by_leg(top: Table, action: ActionKind, named: Mapping[str, Any]) -> tuple[t
     return tuple(found)
 
 
-def call(top: Table, action: ActionKind) -> Call:
-    table = _table_of(top, "call", action, "which makes no call")
+def call(top: Table, action: ActionKind, *, climbs: bool = False) -> Call:
+    """The call that the action makes, or a step of its ladder where it `climbs` to one."""
+    table = top.table("call") if climbs else _table_of(top, "call", action, "which makes no call")
     call = Call(table.optional("type"), table.whole("due_days", 0, LARGEST_DELAY, 0), table.optional("assign"))
     table.refuse_the_rest()
     return call

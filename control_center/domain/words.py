@@ -35,7 +35,7 @@ def source(trigger: Trigger, templates: Mapping[str, Source], leg: Leg | None = 
     Raises Unrenderable where its template is gone.
     """
     words = trigger.words
-    if words.text is not None and not moved:
+    if words.text is not None and not moved and leg not in dict(words.ladder):
         return {"sms": words.text, "text": words.text}
     name = words.moved if moved else words.template if leg is None else words.template_of(leg)
     found = templates.get(name or "")

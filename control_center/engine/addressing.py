@@ -67,7 +67,9 @@ def _chosen(one: Sending, routing: Routing) -> list[tuple[str, str, str]]:
 
 def _route(one: Sending, stopped: AbstractSet[tuple[str, str, str]]) -> Routing:
     studio = one.due.studio
-    return route(*one.addressed, lambda channel, address: (studio, channel, address) in stopped)
+    return route(
+        *one.addressed, lambda channel, address: (studio, channel, address) in stopped, inactive=one.book.inactive
+    )
 
 
 def message(one: Sending, box: Letterbox) -> messages.New:

@@ -25,9 +25,10 @@ from control_center.domain.record import Picture
 from control_center.domain.rules import Rule, Rules
 from control_center.domain.tally import Tally
 from control_center.domain.trigger import DEFAULT_USE_BY, Trigger
-from control_center.engine.forecast import Progress, closed_days, rulebook
+from control_center.engine.forecast import closed_days, rulebook
 from control_center.engine.played_chains import with_chains
 from control_center.engine.trigger_checks import checked
+from control_center.engine.trigger_sweep import Progress
 from control_center.engine.triggers import named
 from control_center.store import db, history, records
 from control_center.store.records import Key

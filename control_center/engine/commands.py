@@ -107,11 +107,12 @@ def ids_of(trigger: Trigger, picture: Picture, action: str) -> list[str]:
     """The ids of every command that an action (`a-12`) can have become."""
     studio, subject = picture.studio, _subject(picture)
     payer = picture.record.bill_to
+    legs = dict.fromkeys((*trigger.action.legs, *(rung.leg for rung in trigger.ladder.rungs)))
     clients = dict.fromkeys((_client_id(picture), payer.payer_id if payer else None))
     return [
         *(
             id_of(studio, subject, VERBS[leg], of=_of(leg, action, picture, client_id))
-            for leg in trigger.action.legs
+            for leg in legs
             if not leg.is_message
             for client_id in clients
         ),

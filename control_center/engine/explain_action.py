@@ -9,7 +9,7 @@ from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, dec
 from control_center.engine import explain_event, explain_message
 from control_center.engine.commands import ids_of
 from control_center.engine.explain_words import Case, Step, Told, when
-from control_center.store import command_feed, db, views_messages
+from control_center.store import command_feed, db, ladders, views_messages
 from control_center.store.views_actions import Action
 from control_center.store.views_messages import Message
 
@@ -27,7 +27,7 @@ async def of(tx: db.Connection, case: Case, action: Action, *, only: str | None 
         if only in (None, message.id):
             sentences.append(told.sentence)
     commands = await _commands(tx, case, action)
-    steps += commands
+    steps += commands + await _ladder(tx, case, action)
     if not sentences:
         sentences = [step.text for step in commands] or [_sentence(case, action)]
     return Told(" ".join(_closed(one) for one in sentences), sorted(steps, key=lambda step: step.at))
@@ -124,6 +124,15 @@ async def _commands(tx: db.Connection, case: Case, action: Action) -> list[Step]
         )
         for one in found
     ]
+
+
+async def _ladder(tx: db.Connection, case: Case, action: Action) -> list[Step]:
+    """When its ladder is looked at next. What it did already stands in the action's reason."""
+    place = await ladders.of_action(tx, case.studio.studio, action.number)
+    if place is None:
+        return []
+    text = f"step {place.rung + 1} of its ladder is looked at on {when(case.zone, place.due_at)}"
+    return [Step(case.now, text + (f": {place.reason}" if place.reason else ""), [action.id])]
 
 
 def _closed(sentence: str) -> str:

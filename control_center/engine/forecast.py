@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
-from typing import TypeAlias
 
 from control_center.domain import zones
 from control_center.domain.action import Plan, State
@@ -28,8 +27,9 @@ from control_center.domain.rules import Rule, Rules
 from control_center.engine.addressing import Sending, routes
 from control_center.engine.foreseen_guard import ForeseenGuards, foreseen_guards
 from control_center.engine.shadow import scene_of
+from control_center.engine.trigger_sweep import Progress
 from control_center.engine.triggers import named
-from control_center.store import actions, blackouts, db, records, scores, studios, templates, triggers
+from control_center.store import actions, blackouts, catalogs, db, records, scores, studios, templates, triggers
 from control_center.store.actions import Due
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebook
@@ -38,7 +38,6 @@ PAGE = 500
 LONGEST = 366  # days
 WHAT_IF = "what if"  # the name of a day that is closed for a forecast only
 _LEAVING = frozenset({Fate.GOES, Fate.SHADOW})
-Progress: TypeAlias = Callable[[int, int], None]  # how many are looked through, of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ async def rulebook(tx: db.Connection, studio: str, closed: Sequence[date] = ()) 
     days = await closed_days(tx, studio, closed)
     live, kept = await triggers.live(tx, studio), await triggers.kept(tx, studio)
     rules = Rules(live, zones.zone(house.timezone), days, kept=kept)
-    return Rulebook(house, rules, await templates.of_studio(tx, studio))
+    return Rulebook(house, rules, await templates.of_studio(tx, studio), await catalogs.inactive(tx, studio))
 
 
 async def closed_days(tx: db.Connection, studio: str, closed: Sequence[date] = ()) -> Blackouts:

@@ -15,6 +15,7 @@ import structlog
 
 from control_center.domain.action import Change, Plan, State
 from control_center.domain.command import Cause, Command, command
+from control_center.domain.ladder import upcoming
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import Routing
 from control_center.domain.record import Picture
@@ -24,7 +25,7 @@ from control_center.domain.template import Unrenderable
 from control_center.engine import blast, recurring, shadow
 from control_center.engine.addressing import Sending, message, routes
 from control_center.engine.commands import Job, beside, of_errand
-from control_center.store import actions, commands, db, messages, records, scores, shadows, studios
+from control_center.store import actions, commands, db, ladders, messages, records, scores, shadows, studios
 from control_center.store.actions import Due
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
@@ -43,6 +44,7 @@ class Released:
     made: list[messages.New] = field(default_factory=list)
     recorded: list[shadows.New] = field(default_factory=list)  # what triggers in shadow mode would have sent
     asked: list[Command] = field(default_factory=list)
+    climbing: list[ladders.Place] = field(default_factory=list)  # what is looked at again before its date
     changes: list[tuple[str, Change]] = field(default_factory=list)
     triggers: dict[tuple[str, int], str] = field(default_factory=dict)  # the names of those that exist
     shut: list[tuple[str, str, str]] = field(default_factory=list)  # blast guards: studio, trigger's name, reason
@@ -92,7 +94,7 @@ class Release:
         if not due:
             return done
         books = await self._rulebooks.of(tx, await studios.get(tx, {one.studio for one in due}))
-        pictures = await _pictures(tx, due)
+        pictures = await pictures_of(tx, due)
         sessions = await scores.sessions(tx, [(one.action.trigger_id, pictures.get(one.key)) for one in due], books)
         now = self._clock()
         sending: list[Sending] = []
@@ -106,7 +108,7 @@ class Release:
                 rule, picture, one.action.occurrence, now, by_hand=by is not None, session=sessions.get(one.key)
             )
             if isinstance(decision, Send) and rule is not None and picture is not None:
-                key = _client_key(picture)
+                key = client_key(picture)
                 client = pictures.get(key) if key is not None else None
                 sending.append(Sending(one, book, rule, picture, client))
             else:
@@ -117,32 +119,23 @@ class Release:
         return done
 
 
-def _client_key(picture: Picture) -> Key | None:
+def client_key(picture: Picture) -> Key | None:
     """Whose record it is: a client is its own; a record without one is nobody's."""
     client = picture.record_id if picture.kind == "client" else picture.client_id
     return None if client is None else (picture.studio, "client", client)
 
 
-async def _pictures(tx: db.Connection, due: Sequence[Due]) -> dict[Key, Picture]:
+async def pictures_of(tx: db.Connection, due: Sequence[Due]) -> dict[Key, Picture]:
     """The records of these actions and their clients."""
     found = await records.get(tx, {one.key for one in due})
-    clients = {key for picture in found.values() if (key := _client_key(picture)) is not None} - found.keys()
+    clients = {key for picture in found.values() if (key := client_key(picture)) is not None} - found.keys()
     return {**found, **(await records.get(tx, clients) if clients else {})}
 
 
 def _note(done: Released, one: Due, decision: Decision, rule: Rule | None, *, by: str | None) -> None:
     """Write down a decision that sends nothing now. What a person may not process yet stays where it is."""
     action = one.action
-    plan = Plan(
-        action.trigger_id,
-        action.trigger_version,
-        action.occurrence,
-        action.state,
-        action.activation_at,
-        action.due_at,
-        action.use_by,
-        action.reason,
-    )
+    plan = action.turned(action.state, action.reason)
     match decision:
         case Wait(reason=reason) if by is not None:
             plan = replace(plan, reason=reason)
@@ -221,6 +214,9 @@ def _let_go(done: Released, one: Sending, routing: Routing, now: datetime) -> No
         return
     done.released.append((one.due, routing.reason))
     done.made.extend(message(one, box) for box in routing.letterboxes)
+    first = upcoming(one.rule, one.picture.record, now) if routing.letterboxes else None
+    if first is not None:
+        done.climbing.append(ladders.Place(one.due.studio, one.due.action.action_id, *first))
     done.asked.extend(made for _, made in asked)
     done.asked.extend(beside(job, [errand for errand, _ in asked]))
 
@@ -233,6 +229,8 @@ async def _write(tx: db.Connection, done: Released, *, now: datetime, by: str | 
     if done.made:
         await messages.add(tx, done.made)
         await db.notify(tx, messages.WORK_CHANNEL)
+    if done.climbing:
+        await ladders.add(tx, done.climbing)
     if done.recorded:
         await shadows.add(tx, done.recorded)
     if done.asked:

@@ -17,7 +17,7 @@ from control_center.engine.trigger_checks import checked, failing
 from control_center.engine.trigger_files import Mistakes, Named, Table, mistakes_of, plain
 from control_center.engine.trigger_lines import lines
 from control_center.engine.trigger_pausing import Choices, paused
-from control_center.engine.trigger_sweep import Looked, looked_at, rules_of
+from control_center.engine.trigger_sweep import Looked, Progress, looked_at, rules_of
 from control_center.store import actions, db, studios, triggers
 from control_center.store.triggers import Saved
 
@@ -161,17 +161,24 @@ async def preview(
     *,
     pending: str | None = None,
     where: str = "trigger",
+    progress: Progress | None = None,
 ) -> Preview:
     """What `triggers.put` with the same arguments would do. Raises as it would; changes nothing."""
     choices = Choices.of(pending)
     async with db.session(pool) as connection:
-        return await previewed(
-            connection, await house_of(connection, studio), definition, where, now=clock(), choices=choices
-        )
+        house = await house_of(connection, studio)
+        return await previewed(connection, house, definition, where, now=clock(), choices=choices, progress=progress)
 
 
 async def previewed(
-    connection: db.Connection, house: Studio, table: Table, where: str, *, now: datetime, choices: Choices
+    connection: db.Connection,
+    house: Studio,
+    table: Table,
+    where: str,
+    *,
+    now: datetime,
+    choices: Choices,
+    progress: Progress | None = None,
 ) -> Preview:
     """The same over an open connection, page by page through the records."""
     table = plain(table, where)
@@ -194,7 +201,7 @@ async def previewed(
         kind="new" if saved is None else "changed",
         version=saved.version if saved is not None else None,
         lines=tuple(lines(saved.definition, table)) if saved is not None else (),
-        effect=await effect_of(connection, house, edit, now),
+        effect=await effect_of(connection, house, edit, now, progress),
         choice=edit.pending,
         enabled=trigger.enabled,
         turns="on" if edit.turns_on else "off" if edit.turns_off else "",
@@ -202,7 +209,9 @@ async def previewed(
     )
 
 
-async def effect_of(connection: db.Connection, house: Studio, edit: Edit, now: datetime) -> Effect:
+async def effect_of(
+    connection: db.Connection, house: Studio, edit: Edit, now: datetime, progress: Progress | None = None
+) -> Effect:
     """What an edit does to what is stored, counted by the planner as it would write it."""
     before, after, effect = edit.before, edit.after, Effect()
     if before is not None and edit.turns_off:
@@ -218,7 +227,9 @@ async def effect_of(connection: db.Connection, house: Studio, edit: Edit, now: d
         versions = []
     rules = await rules_of(connection, house, after, kept=versions)
     for kind in edit.kinds:
-        pages = looked_at(connection, rules, house.studio, after.trigger_id, kind, now=now, baseline=edit.baseline)
+        pages = looked_at(
+            connection, rules, house.studio, after.trigger_id, kind, now=now, baseline=edit.baseline, progress=progress
+        )
         async for page in pages:
             for looked in page:
                 effect.take(looked)
@@ -244,6 +255,7 @@ async def plan(
     *,
     choices: Choices | None = None,
     prune: bool = False,
+    progress: Progress | None = None,
 ) -> list[Preview]:
     """What applying these tables would do, one preview each, then those that no table names. Changes nothing.
 
@@ -259,7 +271,9 @@ async def plan(
             if f'{where} "{table.get("name")}"' in wrong or not isinstance(table.get("name"), str):
                 continue
             try:
-                found.append(await previewed(connection, house, table, where, now=clock(), choices=chosen))
+                found.append(
+                    await previewed(connection, house, table, where, now=clock(), choices=chosen, progress=progress)
+                )
             except Mistakes as error:
                 mistakes.extend(error.all)
             except Malformed as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from control_center.store.records import Key
 
 PAGE = 1000
 Step: TypeAlias = Add | Change
+Progress: TypeAlias = Callable[[int, int], None]  # how many are looked through, of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,28 @@ async def rules_of(tx: db.Connection, house: Studio, trigger: Trigger, *, kept: 
 
 
 async def looked_at(
-    tx: db.Connection, rules: Rules, studio: str, trigger_id: int, kind: str, *, now: datetime, baseline: str | None
+    tx: db.Connection,
+    rules: Rules,
+    studio: str,
+    trigger_id: int,
+    kind: str,
+    *,
+    now: datetime,
+    baseline: str | None,
+    progress: Progress | None = None,
 ) -> AsyncIterator[list[Looked]]:
-    """All records of a kind, a page at a time. Nothing is written."""
-    after = ""
+    """All records of a kind, a page at a time; `progress` hears of a page once it is dealt with. Nothing is written."""
+    after, done = "", 0
+    total = await records.count_of_kind(tx, studio, kind) if progress is not None else 0
     while page := await records.of_kind(tx, studio, kind, after=after, limit=PAGE):
         have = await actions.of_records(tx, [picture.key for picture in page])
         mine = {key: [one for one in found if one.trigger_id == trigger_id] for key, found in have.items()}
         yield [_look(picture, rules, mine.get(picture.key, ()), now, baseline) for picture in page]
-        after = page[-1].record_id
+        after, done = page[-1].record_id, done + len(page)
+        if progress is not None:
+            progress(done, total)
+    if progress is not None and done < total:  # deleted ones are counted, too, and not looked at
+        progress(total, total)
 
 
 def _look(picture: Picture, rules: Rules, mine: Sequence[Action], now: datetime, baseline: str | None) -> Looked:
@@ -72,6 +86,7 @@ async def sweep(
     *,
     now: datetime,
     baseline: str | None,
+    progress: Progress | None = None,
 ) -> int:
     """Bring every record of these kinds into line with a trigger; returns how many actions that changed.
 
@@ -79,7 +94,8 @@ async def sweep(
     """
     changed = 0
     for kind in kinds:
-        async for page in looked_at(tx, rules, studio, trigger_id, kind, now=now, baseline=baseline):
+        pages = looked_at(tx, rules, studio, trigger_id, kind, now=now, baseline=baseline, progress=progress)
+        async for page in pages:
             changed += await _write(tx, page)
     return changed
 

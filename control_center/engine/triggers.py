@@ -18,7 +18,7 @@ from control_center.engine.trigger_changes import Edit, edit_of, house_of
 from control_center.engine.trigger_checks import checked
 from control_center.engine.trigger_files import Mistakes, Named, Table, mistakes_of, plain
 from control_center.engine.trigger_pausing import Choices
-from control_center.engine.trigger_sweep import rules_of, sweep
+from control_center.engine.trigger_sweep import Progress, rules_of, sweep
 from control_center.store import actions, audit, db, messages, studios, triggers
 from control_center.store.triggers import Saved
 
@@ -37,11 +37,13 @@ async def apply(
     choices: Choices | None = None,
     remove: Collection[str] = (),
     expect: Mapping[str, int | None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Trigger]:
     """Save all tables and remove the triggers of these names, in one transaction, or nothing of it.
 
-    `expect` are the versions that somebody was shown, None for a trigger that is new. Raises Mistakes naming file,
-    trigger and field, and Outdated where a version is another by now.
+    `expect` are the versions that somebody was shown, None for a trigger that is new. `progress` hears how many
+    records are looked through, of how many, anew for each trigger. Raises Mistakes naming file, trigger and field, and
+    Outdated where a version is another by now.
     """
     mistakes = mistakes_of(tables)
     if mistakes:
@@ -53,7 +55,8 @@ async def apply(
         if expect is not None:
             await _check_versions(tx, studio, expect)
         saved = [
-            await save(tx, house, dict(table), where, now=clock(), by=by, choices=choices) for where, table in tables
+            await save(tx, house, dict(table), where, now=clock(), by=by, choices=choices, progress=progress)
+            for where, table in tables
         ]
         for name in remove:
             await _remove(tx, studio, name, by=by)
@@ -61,19 +64,35 @@ async def apply(
 
 
 async def put(
-    pool: db.Pool, clock: Clock, studio: str, definition: Table, *, by: str, pending: str | None = None
+    pool: db.Pool,
+    clock: Clock,
+    studio: str,
+    definition: Table,
+    *,
+    by: str,
+    pending: str | None = None,
+    progress: Progress | None = None,
 ) -> Trigger:
     """Save one trigger as its next version. `pending` says what becomes of what waits under the one before:
 
     `follow` (planned anew, the default) or `keep` for an edit; `hold` (the default), `drain` or `drop` where it is
     switched off. Raises Malformed naming the field, NotFound for the studio, Refused.
     """
-    (trigger,) = await apply(pool, clock, studio, [("trigger", definition)], by=by, choices=Choices.of(pending))
+    choices, tables = Choices.of(pending), [("trigger", definition)]
+    (trigger,) = await apply(pool, clock, studio, tables, by=by, choices=choices, progress=progress)
     return trigger
 
 
 async def switch(
-    pool: db.Pool, clock: Clock, studio: str, name: str, *, on: bool, by: str, pending: str | None = None
+    pool: db.Pool,
+    clock: Clock,
+    studio: str,
+    name: str,
+    *,
+    on: bool,
+    by: str,
+    pending: str | None = None,
+    progress: Progress | None = None,
 ) -> Trigger:
     """Enable or disable a trigger: a new version of it, with its baseline where it goes live again.
 
@@ -81,7 +100,8 @@ async def switch(
     """
     async with db.session(pool) as connection:
         saved = await named(connection, studio, name)
-    return await put(pool, clock, studio, {**saved.definition, "enabled": on}, by=by, pending=pending)
+    table = {**saved.definition, "enabled": on}
+    return await put(pool, clock, studio, table, by=by, pending=pending, progress=progress)
 
 
 async def export(pool: db.Pool, studio: str) -> list[dict[str, Any]]:
@@ -112,6 +132,7 @@ async def save(
     now: datetime,
     by: str,
     choices: Choices | None = None,
+    progress: Progress | None = None,
 ) -> Trigger:
     """Save one table where it says something new. The studio's row is locked by then. Raises Malformed, Refused."""
     table = plain(table, where)
@@ -126,7 +147,7 @@ async def save(
     stored = await triggers.put(tx, house.studio, edit.after, table, by=by, pending=edit.pending)
     await _refuse_circles(tx, house.studio, stored, place)
     await audit.write(tx, by, saved_as(house.studio, stored, before, table))
-    changed = await _carry_out(tx, house, edit, stored, by=by, now=now)
+    changed = await _carry_out(tx, house, edit, stored, by=by, now=now, progress=progress)
     log.info("trigger.saved", studio=house.studio, trigger=stored.name, version=stored.version, by=by, changed=changed)
     return stored
 
@@ -151,7 +172,9 @@ def saved_as(studio: str, stored: Trigger, before: Table | None, after: Table) -
     return audit.Entry(studio, verb, f"trigger/{stored.trigger_id}", before, after)
 
 
-async def _carry_out(tx: db.Connection, house: Studio, edit: Edit, stored: Trigger, *, by: str, now: datetime) -> int:
+async def _carry_out(
+    tx: db.Connection, house: Studio, edit: Edit, stored: Trigger, *, by: str, now: datetime, progress: Progress | None
+) -> int:
     """Bring what waits into line with a trigger that was just stored; returns how many actions that changed."""
     studio, trigger_id, changed = house.studio, stored.trigger_id, 0
     if edit.before is not None and edit.pending == "keep":
@@ -164,7 +187,9 @@ async def _carry_out(tx: db.Connection, house: Studio, edit: Edit, stored: Trigg
     if edit.live:
         kept = [one for one in await triggers.kept(tx, studio) if one.trigger_id == trigger_id]
         rules = await rules_of(tx, house, stored, kept=kept)
-        changed += await sweep(tx, rules, studio, trigger_id, edit.kinds, now=now, baseline=edit.baseline)
+        changed += await sweep(
+            tx, rules, studio, trigger_id, edit.kinds, now=now, baseline=edit.baseline, progress=progress
+        )
         if edit.turns_on:
             changed += await trigger_pausing.wake(tx, studio, trigger_id, rules, now)
             await messages.look_again(tx, studio)

@@ -22,6 +22,9 @@ EVENTS: Final[dict[str, str]] = {
     "action.expired": "An action ended without a send: too late, or nobody to send to.",
     "action.deleted": "A person dropped an action.",
     "action.baselined": "An action was history already when its trigger or record came; it never sends.",
+    "ladder.climbed": "A message had come to nothing by its time before the date; the action went another way.",
+    "ladder.passed": "A step of a ladder was not needed, or led nowhere.",
+    "ladder.ended": "An action left its ladder: it no longer qualifies, or its date is here.",
     "guard.shut": "A trigger passed its ceiling: the surplus and everything behind it is held until a person decides.",
     "guard.opened": "A person decided on what a trigger's guard held; it counts anew.",
     # A message, by the state it has come to.

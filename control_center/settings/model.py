@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     studio: str = Field(default="main", pattern=NAME)
     timezone: str = Field(default_factory=machine_zone)
     country: str = Field(default="US", pattern=r"^[A-Z]{2}$")
+    keep_events_days: int = Field(default=30, ge=30, le=3660)
     log_format: Literal["", "console", "json"] = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_personal_data: bool = False

@@ -111,11 +111,11 @@ class Due:
         return (self.studio, self.kind, self.record_id)
 
 
-_DUE = f"""actions.studio_id, actions.kind, actions.record_id, actions.event_id, actions.let_go_by, actions.chain,
+DUE = f"""actions.studio_id, actions.kind, actions.record_id, actions.event_id, actions.let_go_by, actions.chain,
        {_COLUMNS}"""
 
 CLAIM_DUE = f"""
-SELECT {_DUE}
+SELECT {DUE}
   FROM actions
  WHERE state = 'planned' AND due_at <= $1 AND studio_id <> ALL ($2::text[])
  ORDER BY due_at, action_id
@@ -125,11 +125,11 @@ SELECT {_DUE}
 
 async def claim_due(tx: Connection, now: datetime, *, without: Sequence[str], limit: int) -> list[Due]:
     """Actions that are due, oldest first, locked until this transaction ends; `without` are studios switched off."""
-    return [_due(row) for row in await tx.fetch(CLAIM_DUE, now, list(without), limit)]
+    return [due_of(row) for row in await tx.fetch(CLAIM_DUE, now, list(without), limit)]
 
 
 PICK = f"""
-SELECT {_DUE}
+SELECT {DUE}
   FROM actions
  WHERE studio_id = $1 AND action_id = ANY ($2::bigint[])
  ORDER BY due_at, action_id
@@ -138,7 +138,7 @@ SELECT {_DUE}
 
 async def pick(tx: Connection, studio: str, action_ids: Sequence[int]) -> list[Due]:
     """These actions whatever their state, locked, for a person who processes or deletes them."""
-    return [_due(row) for row in await tx.fetch(PICK, studio, list(action_ids))]
+    return [due_of(row) for row in await tx.fetch(PICK, studio, list(action_ids))]
 
 
 RELEASE = """
@@ -174,7 +174,7 @@ async def let_go(tx: Connection, studio: str, action_ids: Sequence[int], *, by: 
 
 # Actions that a blackout day pushed, or will push: their time lies on one of these days or was moved across them.
 TOUCHED_BY_DAYS = f"""
-SELECT {_DUE}
+SELECT {DUE}
   FROM actions
  WHERE studio_id = $1 AND state = 'planned' AND due_at >= $2 AND activation_at < $3 AND action_id > $4
  ORDER BY action_id
@@ -186,11 +186,11 @@ async def touched_by_days(
     tx: Connection, studio: str, first: datetime, last: datetime, *, after: int, limit: int
 ) -> list[Due]:
     """A page of the planned actions whose waiting covers any instant from `first` to before `last`."""
-    return [_due(row) for row in await tx.fetch(TOUCHED_BY_DAYS, studio, first, last, after, limit)]
+    return [due_of(row) for row in await tx.fetch(TOUCHED_BY_DAYS, studio, first, last, after, limit)]
 
 
 OF_TRIGGER = f"""
-SELECT {_DUE}
+SELECT {DUE}
   FROM actions
  WHERE studio_id = $1 AND trigger_id = $2 AND state = ANY ($3::text[]) AND action_id > $4
  ORDER BY action_id
@@ -203,7 +203,7 @@ async def of_trigger(
 ) -> list[Due]:
     """A page of what a trigger has, locked."""
     names = [state.value for state in states]
-    return [_due(row) for row in await tx.fetch(OF_TRIGGER, studio, trigger_id, names, after, limit)]
+    return [due_of(row) for row in await tx.fetch(OF_TRIGGER, studio, trigger_id, names, after, limit)]
 
 
 STAMP = """
@@ -239,7 +239,7 @@ async def count_due(tx: Connection, studio: str, trigger_id: int, now: datetime)
 
 
 WAITING = f"""
-SELECT {_DUE}
+SELECT {DUE}
   FROM actions
  WHERE studio_id = $1 AND state = $2 AND due_at <= $3 AND (due_at, action_id) > ($4, $5)
    AND ($6::bigint IS NULL OR trigger_id = $6)
@@ -258,7 +258,7 @@ async def waiting(
     limit: int,
 ) -> list[Due]:
     """A page of what is looked at by `until` in this state, by time; nothing is locked."""
-    return [_due(row) for row in await tx.fetch(WAITING, studio, state.value, until, *after, trigger_id, limit)]
+    return [due_of(row) for row in await tx.fetch(WAITING, studio, state.value, until, *after, trigger_id, limit)]
 
 
 COUNT_WAITING = """
@@ -282,7 +282,8 @@ async def next_due(tx: Connection, *, without: Sequence[str]) -> datetime | None
     return found
 
 
-def _due(row: Any) -> Due:
+def due_of(row: Any) -> Due:
+    """A row of the columns DUE."""
     return Due(row[0], row[1], row[2], row[3], row[4], tuple(map(int, row[5].split())), _action(row[6:]))
 
 

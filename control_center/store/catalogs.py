@@ -54,6 +54,17 @@ SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::int
 BUMP_CATALOG = "UPDATE studios SET catalog_revision = catalog_revision + 1 WHERE studio_id = $1"
 
 
+# One name may be that of several users: as long as one of them is active, it is a name to write to.
+INACTIVE = """
+SELECT name FROM catalog_entries WHERE studio_id = $1 AND section = 'users'
+ GROUP BY name HAVING NOT bool_or(coalesce((details::jsonb ->> 'active')::boolean, true))"""
+
+
+async def inactive(tx: Connection, studio: str) -> frozenset[str]:
+    """The names of users who do not work for a studio any more."""
+    return frozenset(row[0] for row in await tx.fetch(INACTIVE, studio))
+
+
 async def replace(tx: Connection, studio: str, sections: Mapping[str, Sequence[Any]]) -> None:
     """Put these entries in the place of what the sections had. The caller holds the studio's lock."""
     rows = [

@@ -1,4 +1,4 @@
-"""What our own emails have come to, as the records that triggers may hang on."""
+"""What our own emails have come to, and texts that came in: what triggers may hang on as on records."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime
 
 from control_center.store.db import Connection
 
-LISTENING = "SELECT DISTINCT studio_id FROM triggers WHERE studio_id = ANY ($1::text[]) AND kind = 'email' AND enabled"
+LISTENING = "SELECT DISTINCT studio_id FROM triggers WHERE studio_id = ANY ($1::text[]) AND kind = $2 AND enabled"
 
 
-async def listening(tx: Connection, studios: Iterable[str]) -> set[str]:
-    """Those of the studios that have a trigger on emails."""
-    return {row[0] for row in await tx.fetch(LISTENING, sorted(set(studios)))}
+async def listening(tx: Connection, studios: Iterable[str], kind: str) -> set[str]:
+    """Those of the studios that have a trigger on records of this kind, `email` or `sms`."""
+    return {row[0] for row in await tx.fetch(LISTENING, sorted(set(studios)), kind)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +41,26 @@ async def of_messages(tx: Connection, asked: Sequence[tuple[str, int]]) -> list[
     """The emails among these messages that belong to a client."""
     rows = await tx.fetch(OF_MESSAGES, [studio for studio, _ in asked], [number for _, number in asked])
     return [Mailed(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Texted:
+    """A text that came in; `client_id` is None where nobody knows whose number it is."""
+
+    studio: str
+    message_id: int
+    client_id: str | None
+    text: str
+
+
+TEXTS = """
+SELECT messages.studio_id, message_id, client_id, coalesce(body, '')
+  FROM unnest($1::text[], $2::bigint[]) AS asked (studio_id, number)
+  JOIN messages ON messages.studio_id = asked.studio_id AND messages.message_id = asked.number
+ WHERE channel = 'sms' AND state = 'received'"""
+
+
+async def texts(tx: Connection, asked: Sequence[tuple[str, int]]) -> list[Texted]:
+    """The incoming texts among these messages."""
+    rows = await tx.fetch(TEXTS, [studio for studio, _ in asked], [number for _, number in asked])
+    return [Texted(*row) for row in rows]

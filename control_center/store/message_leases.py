@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -58,9 +59,9 @@ async def rescue_expired_leases(tx: Connection, *, poison: int, limit: int) -> l
 DROP_CLAIMS = """
 UPDATE messages
    SET state = 'queued', claims = claims - 1, due_at = clock_timestamp(), lease_owner = NULL, lease_until = NULL
- WHERE lease_owner = $1 AND state = 'claimed' AND lease_until IS NOT NULL"""
+ WHERE lease_owner = $1 AND state = 'claimed' AND message_id <> ALL ($2::bigint[]) AND lease_until IS NOT NULL"""
 
 
-async def drop_claims(tx: Connection, owner: UUID) -> None:
-    """Give back everything prepared but not begun, at a graceful stop."""
-    await tx.execute(DROP_CLAIMS, owner)
+async def drop_claims(tx: Connection, owner: UUID, *, but: Sequence[int] = ()) -> None:
+    """Give back everything claimed and not begun, save for what is still at hand."""
+    await tx.execute(DROP_CLAIMS, owner, list(but))

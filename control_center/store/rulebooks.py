@@ -9,17 +9,18 @@ from control_center.domain import zones
 from control_center.domain.blackouts import Blackouts
 from control_center.domain.rules import Rules
 from control_center.domain.studio import Studio
-from control_center.store import blackouts, templates, triggers
+from control_center.store import blackouts, catalogs, templates, triggers
 from control_center.store.db import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """A studio, its live rules with their calendars, and its templates by name."""
+    """A studio, its live rules with their calendars, its templates by name, and the names of users who have left."""
 
     studio: Studio
     rules: Rules
     templates: dict[str, dict[str, Any]]
+    inactive: frozenset[str] = frozenset()
 
 
 async def read(tx: Connection, studio: Studio) -> Rulebook:
@@ -27,7 +28,8 @@ async def read(tx: Connection, studio: Studio) -> Rulebook:
     days = Blackouts(tuple(stored.blackout for stored in await blackouts.of_studio(tx, studio.studio)))
     live, kept = await triggers.live(tx, studio.studio), await triggers.kept(tx, studio.studio)
     rules = Rules(live, zones.zone(studio.timezone), days, kept=kept)
-    return Rulebook(studio, rules, await templates.of_studio(tx, studio.studio))
+    inactive = await catalogs.inactive(tx, studio.studio)
+    return Rulebook(studio, rules, await templates.of_studio(tx, studio.studio), inactive)
 
 
 class Rulebooks:

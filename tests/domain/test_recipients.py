@@ -39,6 +39,7 @@ def routed(
     unlinked: bool = False,
     stopped: Collection[str] = (),
     trigger_keys: dict[str, Any] | None = None,
+    inactive: Collection[str] = (),
     **record: Any,
 ) -> Routing:
     questions: list[tuple[str, str]] = []
@@ -50,7 +51,7 @@ def routed(
     trigger = a_trigger(**of_kind(kind), action=action, **keys_of(action, send_to), **(trigger_keys or {}))
     about = as_read(a_record(kind, **record))
     person = None if unlinked else as_read(a_client(**(client or {})))
-    found = route(trigger, about, person, "US", has_stopped)
+    found = route(trigger, about, person, "US", has_stopped, inactive=inactive)
     assert set(questions) <= set(possible(trigger, about, person, "US")), "one query must be able to answer it all"
     return found
 
@@ -148,6 +149,30 @@ def test_the_only_photographer_is_the_primary_one_without_being_marked() -> None
 
 def test_of_several_photographers_none_is_picked_by_chance() -> None:
     assert routed(send_to=["photographer"], staff=[a_photographer(ADA), a_photographer(BEN)]).empty
+
+
+def test_a_photographer_who_has_left_is_not_written_to_and_nobody_takes_their_place() -> None:
+    staff = [a_photographer(ADA, primary=True), a_photographer(BEN, name="Ben")]
+
+    routing = routed(send_to=["photographer"], staff=staff, inactive={"Ada"})
+
+    assert routing.empty
+    assert routing.reason == "inactive: Ada does not work here any more"
+    assert sent(routed(send_to=["all_photographers"], staff=staff, inactive={"Ada"})) == [("sms", BEN)]
+    assert sent(routed(send_to=["photographer"], staff=staff, inactive={"Ben"})) == [("sms", ADA)]
+
+
+def test_a_task_s_user_who_has_left_is_not_written_to_and_a_department_of_that_name_is() -> None:
+    given = [{"user": "Ada", "phone": ADA}, {"department": "Ada", "phone": BEN}]
+
+    routing = routed(send_to=["assigned"], kind="task", assigned=given, inactive={"Ada"})
+
+    assert sent(routing) == [("sms", BEN)]
+    assert "inactive" in routing.reason
+
+
+def test_only_staff_can_be_inactive() -> None:
+    assert sent(routed(client={"first_name": "Ada"}, inactive={"Ada"})) == [("sms", JO)]
 
 
 def test_all_photographers_are_all_of_them() -> None:

@@ -15,9 +15,10 @@ from control_center.domain.errors import Malformed, NotFound
 from control_center.domain.studio_catalog import Catalog, parse
 from control_center.engine import catalogs, explain, trigger_changes, triggers
 from control_center.engine.intake import Intake
+from control_center.engine.release import Release
 from control_center.engine.trigger_files import Mistakes
 from control_center.store import db
-from control_center.store.catalogs import ADD_SEEN
+from control_center.store.catalogs import ADD_SEEN, inactive
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio
 
@@ -219,6 +220,50 @@ async def test_a_catalogue_does_not_touch_the_revision_that_decisions_hang_on(po
     await catalogs.replace(pool, "main", parse({"statuses": [INQUIRY]}), by="Ada")
 
     assert await pool.fetchval("SELECT revision FROM studios") == before
+
+
+@pytest.mark.parametrize("by_a_person", [False, True])
+async def test_who_has_left_is_not_written_to_from_then_on(pool: db.Pool, intake: Intake, *, by_a_person: bool) -> None:
+    await triggers.put(pool, clock, "main", thanks(send_to=["all_photographers"]), by="Ada")
+    release = Release(pool, clock)
+    names = ("Ada", "Ben")
+    users = [{"name": name, "active": True} for name in names]
+    staff = [{"role": "photographer", "name": one, "phone": f"+1312555012{n}"} for n, one in enumerate(names)]
+    await intake.take_in([told(users=users), event(session("s-1", staff=staff), about=client())])
+    await release.run_once()
+    before = await pool.fetchval("SELECT revision FROM studios")
+
+    gone = [{"name": "Ada", "active": False}, users[1]]
+    if by_a_person:
+        await catalogs.replace(pool, "main", parse({"users": gone}), by="Ada")
+    else:
+        await intake.take_in([told(users=gone)])
+    await intake.take_in([event(session("s-2", staff=staff), about=client())])
+    await release.run_once()
+    await catalogs.replace(pool, "main", parse({"users": gone, "statuses": [BOOKED]}), by="Ada")
+
+    rows = await pool.fetch("SELECT record_id, address FROM messages ORDER BY message_id")
+    assert [tuple(row) for row in rows] == [
+        ("s-1", "+13125550120"),
+        ("s-1", "+13125550121"),
+        ("s-2", "+13125550121"),
+    ]
+    reason = await pool.fetchval("SELECT reason FROM actions WHERE record_id = 's-2'")
+    assert reason == "inactive: Ada does not work here any more"
+    assert await pool.fetchval("SELECT revision FROM studios") == before + 1
+
+
+async def test_a_name_is_active_while_any_user_of_that_name_is(pool: db.Pool) -> None:
+    users = [
+        {"name": "Ada", "email": "ada@studio.example", "active": False},
+        {"name": "Ada", "email": "ada.b@studio.example"},
+        {"name": "Ben", "active": False},
+        {"name": "Kim"},
+    ]
+    await catalogs.replace(pool, "main", parse({"users": users}), by="Ada")
+
+    async with db.session(pool) as connection:
+        assert await inactive(connection, "main") == {"Ben"}
 
 
 async def test_engines_that_are_told_at_the_same_time_agree(pool: db.Pool) -> None:

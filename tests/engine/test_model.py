@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from control_center.domain.blackouts import Blackout
-from control_center.engine import blackouts
+from control_center.engine import blackouts, triggers
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db
@@ -34,6 +34,7 @@ STARTS = (
     datetime(2026, 10, 30, 20, tzinfo=UTC),  # and back on 1 November
 )
 STATUSES = ("Booked", "Shot")
+FLAGS = ("on_hold", "canceled", "confirmed")
 T = TypeVar("T")
 
 
@@ -52,17 +53,16 @@ class Session:
     thanked: set[datetime] = field(default_factory=set)
 
 
-def reminder_is_due(one: Session, now: datetime, closed: set[date]) -> bool:
-    """The day before the session, from nine to six, while it is booked and neither on hold nor canceled."""
+def reminder_is_due(one: Session, now: datetime, closed: set[date], hours: tuple[time, time]) -> bool:
+    """The day before the session, within these hours, while it is booked and has none of the flags."""
     wall = now.astimezone(CHICAGO)
     return (
         one.status == "Booked"
-        and not one.flags["on_hold"]
-        and not one.flags["canceled"]
+        and not any(one.flags.values())
         and one.starts not in one.reminded
         and wall.date() >= one.starts.date() - timedelta(days=1)
         and now < one.starts.replace(tzinfo=CHICAGO).astimezone(UTC)
-        and time(9) <= wall.time() < time(18)
+        and hours[0] <= wall.time() < hours[1]
         and wall.date() not in closed
     )
 
@@ -80,7 +80,13 @@ REMINDER: dict[str, Any] = {
     "name": "Reminder",
     "activate": {"on": "session", "days": -1},
     "processing": {"mode": "automatic", "window": "09:00-18:00"},
-    "exclude": {"on_hold": True, "canceled": True},
+    "exclude": {"on_hold": True, "canceled": True, "confirmed": True},
+    "record": "session",
+    "status": "Booked",
+    "action": "sms",
+    "text": "See you soon.",
+    "purpose": "transactional",
+    "enabled": True,
 }
 THANKS: dict[str, Any] = {
     "name": "Thanks",
@@ -104,6 +110,7 @@ class Studio(RuleBasedStateMachine):
         self.sessions: dict[str, Session] = {}
         self.versions: dict[str, int] = {}
         self.closed: dict[date, int] = {}
+        self.hours = (time(9), time(18))
         self.expected: dict[str, int] = {}
         self.last: dict[str, bytes] = {}
         self.now = STARTS[0]
@@ -139,7 +146,7 @@ class Studio(RuleBasedStateMachine):
     def books(self, hours: int, minutes: int) -> None:
         name = f"s{len(self.sessions)}"
         starts = self._wall(hours).replace(minute=minutes)
-        self.sessions[name] = Session(starts, "Booked", self.now, {"on_hold": False, "canceled": False})
+        self.sessions[name] = Session(starts, "Booked", self.now, dict.fromkeys(FLAGS, False))
         self._says(name, "created")
 
     @precondition(lambda self: self.sessions)
@@ -152,7 +159,7 @@ class Studio(RuleBasedStateMachine):
             self._says(name, "updated")
 
     @precondition(lambda self: self.sessions)
-    @rule(data=st.data(), flag=st.sampled_from(["on_hold", "canceled"]))
+    @rule(data=st.data(), flag=st.sampled_from(FLAGS))
     def flags(self, data: Any, flag: str) -> None:
         name, one = self._one(data)
         one.flags[flag] = not one.flags[flag]
@@ -180,6 +187,19 @@ class Studio(RuleBasedStateMachine):
         self.does(change)
         self._looks()
 
+    @rule(hours=st.sampled_from([(9, 18), (10, 16), (13, 22)]))
+    def edits_the_window(self, hours: tuple[int, int]) -> None:
+        begins, ends = hours
+        self.hours = (time(begins), time(ends))
+        processing = {"mode": "automatic", "window": f"{begins:02}:00-{ends:02}:00"}
+
+        async def edit() -> None:
+            table = {**REMINDER, "processing": processing}
+            await triggers.put(self.pool, lambda: self.now, "main", table, by="Ada")
+
+        self.does(edit)
+        self._looks()
+
     @rule()
     def restarts(self) -> None:
         self.restarted()
@@ -189,6 +209,11 @@ class Studio(RuleBasedStateMachine):
     def hears_it_again(self, data: Any) -> None:
         name, _ = self._one(data)
         self._takes_in(self.last[name])
+        self._looks()
+
+    @rule(hours=st.sampled_from([-3, -1, 7, 30, 100]))
+    def the_clock_steps(self, hours: int) -> None:
+        self.now += hours * HOUR
         self._looks()
 
     @rule(hours=st.integers(1, 20))
@@ -201,7 +226,7 @@ class Studio(RuleBasedStateMachine):
 
     def _looks(self) -> None:
         for name, one in self.sessions.items():
-            if reminder_is_due(one, self.now, set(self.closed)):
+            if reminder_is_due(one, self.now, set(self.closed), self.hours):
                 one.reminded.add(one.starts)
                 self.expected[f"Reminder {name}"] = self.expected.get(f"Reminder {name}", 0) + 1
             if thanks_are_due(one, self.now):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control_center.cli.toml import table as written
-from control_center.domain.catalogue import KINDS
+from control_center.domain.catalogue import KINDS, Source
 from control_center.domain.catalogue_actions import ACTIONS
 from control_center.domain.trigger import parse
 from control_center.engine import trigger_changes, triggers
@@ -80,6 +80,10 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
             max_size=3,
         ),
     }
+    if base.source is Source.DATE and not base.past and table["activate"]["days"] < 0 and table["action"] != "letter":
+        ways = draw(st.permutations(["sms_other", "email", "call"]))
+        rungs = [{"unless": "delivered", "by": by, "action": way} for by, way in zip(("1d", "6h"), ways, strict=False)]
+        optional["ladder"] = st.just(rungs)
     chosen: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=optional))
     return {**table, **chosen}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from control_center.domain.errors import Malformed, NotFound
-from control_center.engine import trigger_changes, trigger_files, triggers
+from control_center.engine import trigger_changes, trigger_files, trigger_sweep, triggers
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.templates import put as put_template
@@ -210,3 +210,32 @@ async def test_what_is_exported_can_be_applied_again_without_a_difference(pool: 
 
     plan = await trigger_changes.plan(pool, clock, "main", [("x", table) for table in exported])
     assert [one.kind for one in plan] == ["same"]
+
+
+async def test_a_save_and_its_preview_say_how_many_records_they_have_looked_through(
+    pool: db.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger_sweep, "PAGE", 2)
+    await Intake(pool, clock).take_in([event(session(str(n)), about=client()) for n in range(5)])
+    seen: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append((done, total))
+
+    await trigger_changes.preview(pool, clock, "main", thanks(), progress=progress)
+    previewed, seen[:] = list(seen), []
+    await triggers.put(pool, clock, "main", thanks(), by="Ada", progress=progress)
+
+    assert previewed == seen == [(2, 5), (4, 5), (5, 5)]
+
+
+async def test_full_pages_end_with_all_records_looked_through_too(
+    pool: db.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger_sweep, "PAGE", 2)
+    await Intake(pool, clock).take_in([event(session(str(n)), about=client()) for n in range(4)])
+    seen: list[tuple[int, int]] = []
+
+    await triggers.put(pool, clock, "main", thanks(), by="Ada", progress=lambda done, total: seen.append((done, total)))
+
+    assert seen[-1] == (4, 4)

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from control_center.embedded import Postgres
-from control_center.store import actions, commands, db, message_leases, messages, records
+from control_center.store import actions, commands, db, ladders, message_leases, messages, records
 
 WAITING = 1_000_000
 
@@ -33,7 +33,9 @@ SELECT 'main', 'session', n::text, 1, '{{}}', 1 FROM generate_series(1, {waiting
 INSERT INTO commands (studio_id, command_id, subject, verb, bucket, data, state, published_at)
 SELECT 'main', n::text, 'session/' || n, 'add_note', n % 8, '{{}}', 'published', now()
   FROM generate_series(1, {waiting} / 10) n;
-ANALYZE messages; ANALYZE actions; ANALYZE records; ANALYZE commands;
+INSERT INTO ladders (studio_id, action_id, rung, due_at)
+SELECT 'main', n, 0, now() + n * interval '1 second' FROM generate_series(1, {waiting} / 10) n;
+ANALYZE messages; ANALYZE actions; ANALYZE records; ANALYZE commands; ANALYZE ladders;
 """
 
 
@@ -113,6 +115,17 @@ async def test_claiming_actions_reads_only_what_is_due(crowded: asyncpg.Connecti
 
     assert "actions_due" in indexes(done)
     assert not scans(done)
+
+
+async def test_claiming_ladders_reads_only_what_is_due_and_the_actions_and_messages_of_that(
+    crowded: asyncpg.Connection[Any],
+) -> None:
+    due = await plan(crowded, ladders.CLAIM_DUE, datetime.now(UTC) + timedelta(minutes=5), [], 200)
+    sent = await plan(crowded, ladders.SENT, ["main"] * 200, list(range(1, 201)))
+    noted = await plan(crowded, ladders.NOTE, ["main"] * 200, list(range(1, 201)), ["said"] * 200)
+
+    assert "ladders_due" in indexes(due)
+    assert not scans(due) | scans(sent) | scans(noted)
 
 
 async def test_rescuing_reads_only_what_is_leased(crowded: asyncpg.Connection[Any]) -> None:

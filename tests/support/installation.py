@@ -54,6 +54,7 @@ activate = {{ on = "status_changed" }}
 action = "{action}"
 text = "Hi {{{{ client.first_name }}}}, see you on {{{{ session.date }}}} for your {{{{ session.type }}}} session."
 enabled = true
+ceiling = 0                    # thousands at once are what these tests are about
 
 [trigger.processing]
 mode = "automatic"

@@ -182,7 +182,10 @@ async def test_wrong_trigger_files_change_nothing_and_name_file_trigger_field_an
         "action.toml": (good + trigger("Bad", action="pigeon"), ("action.toml", "Bad", "action", "pigeon", "sms")),
         "window.toml": (good + trigger("Bad", processing='window = "9-25"'), ("Bad", "window", "9-25", "HH:MM")),
         "days.toml": (good + trigger("Bad").replace('_changed" }', '_changed", days = -3 }'), ("Bad", "days", "-3")),
-        "later.toml": (good + trigger("Bad").replace("enabled", 'then_status = "x"\nenabled'), ("Bad", "then_status")),
+        "held.toml": (
+            good + trigger("Bad").replace("enabled", 'must_hold = "soon"\nenabled'),
+            ("held.toml", "Bad", "must_hold", "soon"),
+        ),
         "field.toml": (good + trigger("Bad").replace("first_name", "fist_name"), ("field.toml", "Bad", "fist_name")),
         "template.toml": (
             good + trigger("Bad").replace('text = "', 'template = "gone"\n#'),

@@ -390,3 +390,26 @@ async def test_what_was_marked_when_the_answer_of_the_database_was_lost_is_put_b
     await delivering(pool, one, ends=("accepted",))
 
     assert len(provider.asked) == 3
+
+
+async def test_what_was_claimed_when_the_answer_of_the_database_was_lost_is_sent_without_waiting_for_its_lease(
+    pool: db.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queued(pool, 3)
+    claim_due = messages.claim_due
+    lost: list[messages.Claimed] = []
+
+    async def claims_and_hears_nothing(*arguments: Any, **keywords: Any) -> list[messages.Claimed]:
+        claimed = await claim_due(*arguments, **keywords)
+        if claimed and not lost:
+            lost.extend(claimed)
+            raise ConnectionResetError("the answer was lost")
+        return claimed
+
+    monkeypatch.setattr(messages, "claim_due", claims_and_hears_nothing)
+    provider = Scripted()
+
+    await delivering(pool, delivery(pool, provider), ends=("accepted",))
+
+    assert len(lost) == 3
+    assert len({text.to for text in provider.asked}) == len(provider.asked) == 3
