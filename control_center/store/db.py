@@ -28,6 +28,7 @@ AWAY: tuple[type[BaseException], ...] = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalClientError,  # what a connection says that has heard of the end and is not closed yet
 )
 # Two transactions met: the whole transaction is tried again.
 MET: tuple[type[BaseException], ...] = (
