@@ -38,7 +38,7 @@ async def of(tx: db.Connection, case: Case, event: Event, body: str) -> Told:
     if planned:
         each = ", ".join(f"{one.id} of trigger {one.trigger!r} ({one.state})" for one in planned)
         return Told(f"{name} about {event.subject} planned {each}.", [*steps, *_made(case, planned)])
-    first = verdicts[0].text if verdicts else f"no trigger is about a {case.kind}"
+    first = verdicts[0].text if verdicts else f"no trigger is about {case.kind} records"
     return Told(f"{name} about {event.subject} was taken in and planned nothing: {first}.", steps)
 
 

@@ -75,7 +75,7 @@ def verdict_of(case: Case, saved: Saved, picture: Picture, settled: Mapping[int,
     """
     kind = saved.definition["record"]
     if kind != picture.kind:
-        return Verdict(False, f"trigger {saved.name!r} is about a {kind}, and this is a {picture.kind}")
+        return Verdict(False, f"trigger {saved.name!r} is about {kind} records, and this is of kind {picture.kind}")
     plan = settled.get(saved.trigger_id)
     if plan is not None:
         return Verdict(True, f"it would be {plan.state.value}: {plan.reason}")

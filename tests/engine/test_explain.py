@@ -104,7 +104,7 @@ async def test_a_trigger_on_another_kind_is_the_reason(pool: db.Pool) -> None:
     await a_studio(pool)
     await a_trigger(pool, "Dunning", record="invoice", status=None, activate={"on": "invoice", "days": 3})
     await a_record(pool)
-    assert "is about a invoice, and this is a session" in await why_not(pool, "Dunning")
+    assert "is about invoice records, and this is of kind session" in await why_not(pool, "Dunning")
 
 
 async def test_a_filter_that_lets_the_record_not_through_is_the_reason(pool: db.Pool) -> None:
