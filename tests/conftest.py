@@ -79,7 +79,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_RUN] = {}
     if not config.getoption("--long"):
-        hypothesis.settings.register_profile("seconds", hypothesis.settings(), max_examples=EXAMPLES)
+        # The same examples each time, so that a change is judged by what it changes; the long run looks for others.
+        hypothesis.settings.register_profile(
+            "seconds", hypothesis.settings(), max_examples=EXAMPLES, derandomize=True, database=None
+        )
         hypothesis.settings.load_profile("seconds")
 
 

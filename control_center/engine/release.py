@@ -76,12 +76,14 @@ class Release:
 
         Raises one of `db.AWAY`, once both have come to an end.
         """
-        more: Sequence[bool | BaseException] = [True]
-        while True in more:
-            more = await asyncio.gather(self.run_once(), self.run_once(), return_exceptions=True)
-            for one in more:
-                if isinstance(one, BaseException):
-                    raise one
+
+        async def keep_on() -> None:
+            while await self.run_once():
+                pass
+
+        for failed in await asyncio.gather(keep_on(), keep_on(), return_exceptions=True):
+            if failed is not None:
+                raise failed
 
     async def next_due(self) -> datetime | None:
         """When there is something to release next."""
