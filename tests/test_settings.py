@@ -140,6 +140,18 @@ def test_an_account_belongs_to_the_channel_of_its_provider(tmp_path: Path, monke
     ("table", "told"),
     [
         ('provider = "twilio"\naccount = "AC1"', "accounts.x.secret is missing; twilio needs account and secret"),
+        ('provider = "telnyx"', "accounts.x.secret is missing; telnyx needs secret"),
+        (
+            'provider = "kannel"\nurl = "http://k"',
+            "accounts.x.account is missing; kannel needs url, account and secret",
+        ),
+        ('provider = "http"\nsecret = "s"', "accounts.x.url is missing; http needs url and secret"),
+        (
+            'provider = "http"\nsecret = "s"\nurl = "g:80"',
+            "accounts.x.url is '***'; allowed: http://host or https://host",
+        ),
+        ('provider = "telnyx"\nsecret = "s"\nchannel = "email"', "telnyx carries sms only"),
+        ('provider = "telnyx"\nsecret = "s"\npublic_key = "x"', "accounts.x.public_key is 'x'; allowed: a public key"),
         ('provider = "sandbox"', 'accounts.x.channel: a sandbox needs one; allowed: "sms", "email"'),
         ('provider = "smtp"\nurl = "smtp://h"\nchannel = "sms"', "smtp carries email only"),
         ('provider = "smtp"\nurll = "smtp://h"', "accounts.x.urll is not a setting; did you mean url?"),
@@ -152,6 +164,27 @@ def test_a_wrong_account_is_told_by_its_key(
     file = a_file(tmp_path, f"[accounts.x]\n{table}", monkeypatch)
     assert told in mistake()
     assert str(file) in mistake()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'provider = "telnyx"\nsecret = "s"',
+        'provider = "kannel"\nurl = "http://10.0.0.5:13013"\naccount = "cc"\nsecret = "s"',
+        'provider = "http"\nurl = "https://gateway.example/texts"\nsecret = "s"',
+    ],
+)
+def test_a_provider_of_texts_carries_texts(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_file(tmp_path, f"[accounts.spring]\n{table}", monkeypatch)
+    assert list(read().carriers("sms")) == ["default", "spring"]
+
+
+def test_two_public_keys_are_in_force_while_one_replaces_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = "A" * 43 + "=", "B" * 43 + "="
+    a_file(tmp_path, f'[accounts.x]\nprovider = "telnyx"\nsecret = "s"\npublic_key = "{old} {new}"', monkeypatch)
+    assert read().accounts["x"].public_keys == (old, new)
 
 
 def test_the_name_default_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,5 +281,23 @@ def test_the_sample_file_sets_nothing_as_it_is(monkeypatch: pytest.MonkeyPatch) 
     read()
 
 
+PAGES = [SAMPLE.parents[1] / "docs" / "how-to" / f"{name}.md" for name in ("telnyx", "kannel", "http-gateway")]
+
+
+@pytest.mark.parametrize("page", [SAMPLE, *PAGES], ids=lambda page: page.name)
+def test_an_account_that_is_shown_is_accepted(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = documented()[documented().index("[accounts.summer]") :] if page == SAMPLE else None
+    unindented = re.sub("^   ", "", page.read_text(), flags=re.MULTILINE)
+    text = shown or re.findall(r"```toml\n(.*?)```", unindented, re.DOTALL)[0]
+    a_file(tmp_path, text, monkeypatch)
+    for account in tomllib.loads(text)["accounts"].values():
+        (tmp_path / account["secret_file"]).write_text("s3cret")
+
+    found = read().accounts
+
+    assert found
+    assert all(one.carries == "sms" and one.secret.get_secret_value() == "s3cret" for one in found.values())
+
+
 def test_there_are_few_settings() -> None:
-    assert len(Settings.model_fields) + len(Account.model_fields) <= 30
+    assert len(Settings.model_fields) + len(Account.model_fields) <= 31

@@ -14,7 +14,7 @@ import uvloop
 
 from control_center import logs, settings
 from control_center.domain.errors import ConfigurationError, ControlCenterError
-from control_center.domain.wire import smtp, twilio
+from control_center.domain.wire import kannel_hooks, smtp, telnyx, twilio
 from control_center.loop import Loop, first_of
 from control_center.service import Service, now
 from control_center.settings import Account, Settings
@@ -23,7 +23,10 @@ from workers.delivery import Channel, Delivery
 from workers.email.sandbox import Sandbox as MailSandbox
 from workers.email.smtp import Smtp
 from workers.inquiry import Inquiry
+from workers.sms.gateway import Gateway
+from workers.sms.kannel import Kannel
 from workers.sms.sandbox import Sandbox as TextSandbox
+from workers.sms.telnyx import Telnyx
 from workers.sms.twilio import Twilio
 
 log = structlog.get_logger(__name__)
@@ -128,7 +131,7 @@ def _start(life: Service, chosen: Settings, pool: db.Pool, name: str, account: A
     )
     life.start(name, delivery.run(life.stop))
     if name.startswith("sms/"):  # no relay can be asked what became of a mail
-        inquiry = Inquiry(pool, provider, account=name)
+        inquiry = Inquiry(pool, provider, account=name, clock=now)
         life.start(f"{name} inquiry", Loop(f"{name} inquiry", inquiry.run_once, life.stop, away=db.AWAY).run())
     if account.provider == "sandbox":
         life.start(f"{name} closes", _close_at(life.stop, provider))
@@ -138,24 +141,34 @@ def _start(life: Service, chosen: Settings, pool: db.Pool, name: str, account: A
 def _channel(chosen: Settings, name: str, account: Account) -> Channel:
     """The account's way to its provider."""
     channel, _, short = name.partition("/")
-    url = account.url.get_secret_value()
+    url, secret, slots = account.url.get_secret_value(), account.secret.get_secret_value(), account.slots
+    back = _callback(chosen, account.provider, short)
     match account.provider:
         case "twilio":
-            back = f"{chosen.public_url.rstrip('/')}/hooks/sms/twilio/{short}/status?ref={{key}}"
-            return Twilio(
-                account=account.account,
-                secret=account.secret.get_secret_value(),
-                callback_url_template=back if chosen.public_url else None,
-                base=url or twilio.BASE,
-                slots=account.slots,
-            )
+            base = url or twilio.BASE
+            return Twilio(account=account.account, secret=secret, callback_url_template=back, base=base, slots=slots)
+        case "telnyx":
+            base, profile = url or telnyx.BASE, account.account
+            return Telnyx(secret=secret, profile=profile, callback_url_template=back, base=base, slots=slots)
+        case "kannel":
+            known = f"{back}&token={kannel_hooks.token(secret)}" if back else None
+            return Kannel(base=url, user=account.account, secret=secret, callback_url_template=known, slots=slots)
+        case "http":
+            return Gateway(url=url, secret=secret, slots=slots)
         case "smtp":
-            return Smtp(smtp.relay(url), slots=account.slots)
+            return Smtp(smtp.relay(url), slots=slots)
         case "sandbox":
             outbox = chosen.data_dir / "sandbox" / "outbox.ndjson"
             latency = timedelta(seconds=account.latency)
             kind = TextSandbox if channel == "sms" else MailSandbox
             return kind(outbox=outbox, clock=now, latency=latency)
+
+
+def _callback(chosen: Settings, provider: str, short: str) -> str | None:
+    """Our public address for what a provider says of a text, with `{key}` where its reference goes."""
+    if not chosen.public_url:
+        return None
+    return f"{chosen.public_url.rstrip('/')}/hooks/sms/{provider}/{short}/status?ref={{key}}"
 
 
 async def _close_at(stop: asyncio.Event, provider: Channel) -> None:

@@ -179,7 +179,8 @@ class Delivery:
         ]
         cases = await messages.gather(connection, ids, self._owner)
         books = await self._rulebooks.of(connection, {case.studio.studio: case.studio for case in cases})
-        sessions = await scores.sessions(connection, [(case.trigger_id, case.record) for case in cases], books)
+        wanted = [(case.trigger_id, case.about.trigger_version, case.record) for case in cases]
+        sessions = await scores.sessions(connection, wanted, books)
         now = self._clock()
         returns: list[tuple[Case, Return]] = []
         for case in cases:

@@ -7,10 +7,12 @@ from datetime import datetime
 import msgspec
 
 from control_center.domain import words
+from control_center.domain.activations import as_released
 from control_center.domain.catalogue_actions import Leg
-from control_center.domain.confirmation import calendar_file, with_invoice_link
+from control_center.domain.confirmation import attached, calendar_file, with_invoice_link
 from control_center.domain.message import State, key_of
 from control_center.domain.outcome import Mail, Text
+from control_center.domain.people import GONE, OF_CLIENT
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import allowed
 from control_center.domain.record import Picture
@@ -34,17 +36,15 @@ def prepare(case: Case, book: Rulebook, now: datetime, *, session: Picture | Non
     if case.stopped:
         return _ended(case, State.SUPPRESSED, "opted out: the address said STOP")
     by_hand = case.released_by is not None
-    decision = decide(rule, case.record, case.occurrence, now, by_hand=by_hand, session=session)
+    active = as_released(rule, case.occurrence, case.activation_at, case.use_by) if rule is not None else None
+    decision = decide(rule, case.record, case.occurrence, now, by_hand=by_hand, session=session, released=active)
     if not isinstance(decision, Send) or rule is None:
         return _not_now(case, decision)
     unwanted = _unwanted(case, rule)
     if unwanted is not None:
         return _ended(case, State.CANCELLED, unwanted)
-    calendar = case.channel == "email" and "confirmation" in rule.trigger.attach
     try:
-        written = _words(case, rule, book, now)
-        if calendar and case.record is not None:
-            calendar_file(case.record, case.studio, now)  # what cannot be made must show before the point of no return
+        written, calendar = _words(case, rule, book, now)
     except Unrenderable as error:
         return _ended(case, State.FAILED, error.reason)
     return Ready(
@@ -59,10 +59,12 @@ def prepare(case: Case, book: Rulebook, now: datetime, *, session: Picture | Non
 
 
 def _unwanted(case: Case, rule: Rule) -> str | None:
-    """Why the recipient does not allow it any more, where the trigger asks that they do."""
+    """Why the recipient is not written to any more: the client is gone, or does not allow what the trigger asks."""
+    role = msgspec.json.decode(case.recipient).get("role", "client")
+    if case.client is not None and case.client.deleted and role.partition(":")[0] in OF_CLIENT:
+        return GONE
     if not rule.trigger.exclude.without_allow_marketing:
         return None
-    role = msgspec.json.decode(case.recipient).get("role", "client")
     assert case.record is not None, "what may be sent has a record"
     client = case.client.record if case.client else None
     if allowed(rule.trigger, Leg(case.channel), role, case.record.record, client):
@@ -86,16 +88,20 @@ def _ended(case: Case, state: State, reason: str) -> Return:
     return Return(case.studio.studio, case.message_id, case.token, state, reason, told=told(case.about, state, reason))
 
 
-def _words(case: Case, rule: Rule, book: Rulebook, now: datetime) -> Words:
-    """The words of a message. Raises Unrenderable."""
+def _words(case: Case, rule: Rule, book: Rulebook, now: datetime) -> tuple[Words, bool]:
+    """The words of a message, and whether its record goes along for the calendar. Raises Unrenderable."""
     assert case.record is not None, "what may be sent has a record"
     parts = words.source(rule.trigger, book.templates, Leg(case.channel), moved=tells(case.occurrence))
     recipient = msgspec.json.decode(case.recipient)
     seen = words.fields(book.studio, case.record, case.client, recipient, now)
     if case.channel == "sms":
-        return words.text_message(parts, seen)
-    written = words.mail(parts, seen)
-    return with_invoice_link(written, case.record) if "invoice" in rule.trigger.attach else written
+        return words.text_message(parts, seen), False
+    written, along = words.mail(parts, seen), attached(rule.trigger, parts)
+    if "confirmation" in along:
+        calendar_file(case.record, case.studio, now)  # what cannot be made must show before the point of no return
+    if "invoice" in along:
+        written = with_invoice_link(written, case.record)
+    return written, "confirmation" in along
 
 
 def sheet(ready: Ready, now: datetime) -> Text | Mail:

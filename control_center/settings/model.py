@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,12 +17,29 @@ from control_center.settings.machine import machine_zone, state_folder
 
 PREFIX: Final = "CONTROL_CENTER_"
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,49}$"
+PUBLIC_KEY: Final = r"[A-Za-z0-9+/]{43}="  # 32 bytes in base64
 URLS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "database_url": (("postgresql", "postgres"), "postgresql://user:password@host:5432/database, or nothing"),
     "broker_url": (("amqp", "amqps", "none"), "amqp://user:password@host:5672/, amqps://..., none, or nothing"),
     "smtp_url": (("smtp", "smtps"), "smtp://user:password@host:587, smtps://..., or nothing"),
     "public_url": (("http", "https"), "https://host, or nothing"),
     "sms_url": (("http", "https"), "https://host, or nothing"),
+}
+# What carries which channel (a sandbox either), and what each cannot do without.
+CARRIES: Final[Mapping[str, str]] = {
+    "twilio": "sms",
+    "telnyx": "sms",
+    "kannel": "sms",
+    "http": "sms",
+    "smtp": "email",
+}
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "twilio": ("account", "secret"),
+    "telnyx": ("secret",),
+    "kannel": ("url", "account", "secret"),
+    "http": ("url", "secret"),
+    "smtp": ("url",),
+    "sandbox": (),
 }
 
 
@@ -31,32 +49,54 @@ class Account(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
 
     channel: Literal["sms", "email"] | None = None
-    provider: Literal["sandbox", "twilio", "smtp"] = "sandbox"
+    provider: Literal["sandbox", "twilio", "telnyx", "kannel", "http", "smtp"] = "sandbox"
     url: SecretStr = SecretStr("")  # an address of SMTP carries its password
     account: str = ""
     secret: SecretStr = SecretStr("")
     secret_file: Path | None = None
+    public_key: str = ""
     sender: str = Field(default="", validation_alias="from")
     slots: int = Field(default=16, ge=1, le=256)
     latency: float = Field(default=0.0, ge=0, le=60)
 
     @model_validator(mode="after")
     def _complete(self) -> Account:
-        natural = {"twilio": "sms", "smtp": "email", "sandbox": self.channel}[self.provider]
+        natural = CARRIES.get(self.provider, self.channel)
         if natural is None:
             raise ValueError('channel: a sandbox needs one; allowed: "sms", "email"')
         if self.channel not in (None, natural):
             raise ValueError(f"channel: {self.provider} carries {natural} only")
-        needed = {"twilio": ("account", "secret"), "smtp": ("url",), "sandbox": ()}[self.provider]
+        needed = NEEDED[self.provider]
         missing = [name for name in needed if not _plain(getattr(self, name))]
         if missing and not (missing == ["secret"] and self.secret_file):
-            raise ValueError(f"{missing[0]}: is missing; {self.provider} needs {' and '.join(needed)}")
+            raise ValueError(f"{missing[0]}: is missing; {self.provider} needs {_listed(needed)}")
         return self
+
+    @model_validator(mode="after")
+    def _web_address(self) -> Account:
+        url = _plain(self.url)
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and parts.hostname
+        if url and CARRIES.get(self.provider) == "sms" and not is_address:
+            raise ValueError("url: allowed: http://host or https://host")
+        return self
+
+    @field_validator("public_key")
+    @classmethod
+    def _keys(cls, value: str) -> str:
+        if not all(re.fullmatch(PUBLIC_KEY, key) for key in value.split()):
+            raise ValueError("allowed: a public key in base64 as the provider shows it; several with a space between")
+        return value
+
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """The keys that calls may be signed with: two while one replaces another."""
+        return tuple(self.public_key.split())
 
     @property
     def carries(self) -> str:
         """`sms` or `email`."""
-        return self.channel or {"twilio": "sms", "smtp": "email"}[self.provider]
+        return self.channel or CARRIES[self.provider]
 
 
 class Settings(BaseSettings):
@@ -189,6 +229,10 @@ SECRETS: Final = tuple(name for name, field in Settings.model_fields.items() if 
 
 def _plain(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from control_center.store.db import Connection
+from control_center.store.submissions import Ready
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """The last attempt of an unknown message, as it left; `known` are provider ids that belong to other messages."""
+    """The last attempt of an unknown message, as it left; `known` are provider ids that belong to other messages.
+
+    `lost` says that no answer came at all: one that came and was not understood may have been an error.
+    """
 
     studio: str
     message_id: int
@@ -23,12 +28,13 @@ class Doubt:
     body: str
     started_at: datetime
     use_by: datetime
+    lost: bool
     known: tuple[str, ...]
 
 
 UNDECIDED = """
 SELECT messages.studio_id AS studio, messages.message_id, channel, address, sender, attempts.key, attempts.subject,
-       attempts.body, attempts.started_at, use_by,
+       attempts.body, attempts.started_at, use_by, messages.reason LIKE 'sent: %' AS lost,
        ARRAY (SELECT other.provider_id FROM messages AS other
                WHERE other.account = messages.account AND other.address = messages.address
                  AND other.provider_id IS NOT NULL) AS known
@@ -54,7 +60,7 @@ INSERT INTO receipts (studio_id, account, dedupe_key, key, provider_id, fate, bo
 VALUES ('', $1, $2, $3, $4, $5, 'found by asking the provider') ON CONFLICT DO NOTHING"""
 
 
-async def found(tx: Connection, account: str, doubt: Doubt, *, provider_id: str, fate: str) -> None:
+async def found(tx: Connection, account: str, doubt: Doubt, *, provider_id: str | None, fate: str) -> None:
     """The provider has it: written down as a receipt, which the engine folds like any other."""
     dedupe = f"lookup {doubt.key} {fate}"
     await tx.execute(FOUND, account, dedupe, doubt.key, provider_id, fate)
@@ -69,3 +75,64 @@ UPDATE messages SET reason = reason || '; the provider does not find it'
 async def missing(tx: Connection, doubt: Doubt) -> None:
     """A complete list of the provider's does not have it."""
     await tx.execute(MISSING, doubt.studio, doubt.message_id)
+
+
+# The point of no return once more, for the same attempt under the same key: where the provider has it, it answers as it
+# did then, and where it has not, the text goes out now. So everything that lets a text go must let this one, as decided
+# and as STEP has it. Meanwhile the message is nobody else's: neither a person nor another worker settles it.
+REPEAT = """
+UPDATE messages
+   SET state = 'submitting', lease_token = lease_token + 1, lease_owner = $3, lease_until = clock_timestamp() + $4
+ WHERE studio_id = $1 AND message_id = $2 AND state = 'unknown' AND reason LIKE 'sent: %'
+   AND (SELECT started_at FROM attempts
+         WHERE attempts.studio_id = $1 AND attempts.message_id = $2 AND number = asked AND key = $5 AND body = $6)
+       > clock_timestamp() - $7::interval
+   AND $8::timestamptz > clock_timestamp()
+   AND (SELECT revision FROM studios WHERE studios.studio_id = $1 AND enabled) = $9
+   AND (SELECT version FROM records WHERE records.studio_id = $1 AND records.kind = messages.kind
+           AND records.record_id = messages.record_id) = $10
+   AND ($11::bigint IS NULL
+        OR (SELECT version FROM records WHERE records.studio_id = $1 AND records.kind = 'client'
+               AND records.record_id = messages.client_id) = $11)
+   AND coalesce((SELECT allowed FROM consents
+                  WHERE consents.studio_id = $1 AND consents.channel = messages.channel
+                    AND consents.address = messages.address
+                  ORDER BY consent_id DESC LIMIT 1), true)
+RETURNING lease_token"""
+
+
+async def repeat(
+    tx: Connection, doubt: Doubt, ready: Ready, *, owner: UUID, lease: timedelta, within: timedelta
+) -> int | None:
+    """Mark a message whose answer was lost as being submitted again; the token of that, or None where it may not be.
+
+    `ready` is the message decided and written anew, `within` how long after the attempt the provider knows its key.
+    """
+    case = ready.case
+    token: int | None = await tx.fetchval(
+        REPEAT,
+        doubt.studio,
+        doubt.message_id,
+        owner,
+        lease,
+        doubt.key,
+        ready.body,
+        within,
+        ready.until,
+        case.studio.revision,
+        case.record.version if case.record else None,
+        case.client.version if case.client else None,
+    )
+    return token
+
+
+# A receipt that came meanwhile has settled it, and stays.
+REPEATED = """
+UPDATE messages
+   SET state = 'unknown', reason = coalesce($5, reason), lease_owner = NULL, lease_until = NULL
+ WHERE studio_id = $1 AND message_id = $2 AND state = 'submitting' AND lease_token = $3 AND lease_owner = $4"""
+
+
+async def repeated(tx: Connection, doubt: Doubt, *, token: int, owner: UUID, reason: str | None = None) -> None:
+    """Unknown again, as before the repeat, with what that one was answered where it was; `found` settles it."""
+    await tx.execute(REPEATED, doubt.studio, doubt.message_id, token, owner, reason)

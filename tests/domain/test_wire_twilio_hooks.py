@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 from twilio.request_validator import RequestValidator
 
+from control_center.domain.inbound import Answered, Inbound
 from control_center.domain.outcome import Fate, Receipt
-from control_center.domain.wire.twilio_hooks import receipt, verify
+from control_center.domain.wire.twilio_hooks import inbound, receipt, verify
 
 URL = "https://studio.example/hooks/sms/twilio/default/status?ref=m-7.1"
 PARAMS = [("MessageSid", "SM1"), ("MessageStatus", "delivered"), ("To", "+13125550188")]
@@ -148,3 +149,77 @@ def test_a_receipt_needs_an_id_or_our_reference() -> None:
     assert receipt([("MessageStatus", "sent")], None) is None
     assert receipt([("MessageStatus", "sent")], "m-7.1") == Receipt(Fate.SENT, "m-7.1", None)
     assert receipt([("SmsStatus", "sent"), ("SmsSid", "SM1")], None) == Receipt(Fate.SENT, None, "SM1")
+
+
+# --- texts from outside --------------------------------------------------------------------------------------
+
+CAME = {
+    "MessageSid": "SM9",
+    "SmsSid": "SM9",
+    "SmsMessageSid": "SM9",
+    "SmsStatus": "received",
+    "AccountSid": "AC1",
+    "From": "+13125550188",
+    "To": "+13125550100",
+    "Body": "See you then",
+    "NumMedia": "0",
+    "NumSegments": "1",
+    "FromCity": "CHICAGO",
+}
+
+
+def came(**fields: str) -> Inbound | None:
+    return inbound([*{**CAME, **fields}.items()])
+
+
+def test_a_text_from_outside_is_read() -> None:
+    assert came() == Inbound("SM9", "SM9", "+13125550188", "+13125550100", "See you then", segments=1)
+
+
+def test_pictures_come_as_addresses_and_no_more_than_are_told() -> None:
+    text = came(Body="", NumMedia="2", MediaUrl0="https://m/0", MediaUrl1="https://m/1", MediaUrl2="https://m/2")
+
+    assert text is not None
+    assert (text.text, text.media) == ("", ("https://m/0", "https://m/1"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "answered"),
+    [
+        ({"Body": "no more of this", "OptOutType": "STOP"}, Answered.STOP),
+        ({"Body": "Join", "OptOutType": "START"}, Answered.START),
+        ({"Body": "?", "OptOutType": "HELP"}, Answered.HELP),
+        ({"Body": " Stop "}, Answered.STOP),
+        ({"Body": "unsubscribe"}, Answered.STOP),
+        ({"Body": "UNSTOP"}, Answered.START),
+        ({"Body": "info"}, Answered.HELP),
+        ({"Body": "Stop please"}, None),  # Twilio takes only the single word
+        ({"Body": "YES"}, None),
+        ({"Body": "stop", "OptOutType": "SOMETHING"}, None),
+    ],
+)
+def test_what_twilio_answers_by_itself_is_said(fields: dict[str, str], answered: Answered | None) -> None:
+    text = came(**fields)
+
+    assert text is not None
+    assert text.answered is answered
+
+
+@pytest.mark.parametrize("missing", ["From", "To", "Body"])
+def test_what_lacks_a_number_or_words_is_no_text(missing: str) -> None:
+    assert inbound([(name, value) for name, value in CAME.items() if name != missing]) is None
+
+
+def test_a_call_is_either_a_receipt_or_a_text() -> None:
+    status = [("MessageSid", "SM1"), ("MessageStatus", "sent"), ("From", "+1"), ("To", "+2"), ("Body", "x")]
+
+    assert inbound(status) is None
+    assert receipt([*CAME.items()], None) is None
+
+
+@pytest.mark.parametrize("count", ["", "-1", "many", "9" * 5000, "\u0663"])
+def test_a_count_that_is_none_counts_nothing(count: str) -> None:
+    text = came(NumMedia=count, NumSegments=count)
+
+    assert text is not None
+    assert (text.media, text.segments) == ((), None)

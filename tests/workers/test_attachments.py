@@ -16,6 +16,7 @@ from icalendar import Calendar
 
 from control_center.domain.outcome import Accepted, CannotTell, Cause, Lookup, Mail, NotSent, Outcome, Refused, Text
 from control_center.domain.wire.sandbox import read_outbox
+from control_center.engine import templates
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db
@@ -101,6 +102,49 @@ async def test_an_email_carries_the_session_for_the_calendar(pool: db.Pool) -> N
     (entry,) = Calendar.from_ical(attachment.content).walk("VEVENT")
     assert attachment.name == "confirmation.ics"
     assert (entry["SEQUENCE"], entry["LOCATION"], entry.decoded("DTSTAMP")) == (7, "Lakeside", NOON)
+
+
+async def a_template(pool: db.Pool, name: str, **body: Any) -> None:
+    await templates.put(pool, "main", name, body, by="Ada")
+
+
+async def test_an_email_carries_what_its_template_says_beside_what_its_trigger_says(pool: db.Pool) -> None:
+    await a_template(pool, "booked", kind="session", text="See you.", attachments=["confirmation"])
+    await a_trigger(pool, **{**MAILED, "text": None}, template="booked")
+    await a_trigger(pool, **{**MAILED, "text": None}, template="booked", attach=["confirmation"])
+    await released(pool)
+    provider = Scripted()
+
+    await delivered(pool, provider, ends=2)
+
+    assert [[file.name for file in mail.attachments] for mail in provider.asked] == [["confirmation.ics"]] * 2
+
+
+async def test_only_the_template_that_is_used_says_what_goes_along(pool: db.Pool) -> None:
+    await a_template(pool, "note", text="See you.", attachments=["confirmation"])
+    await a_template(pool, "mail", text="See you soon.")
+    await a_trigger(
+        pool, **{**MAILED, "text": None, "action": "email_or_call"}, template={"email": "mail", "call": "note"}
+    )
+    await released(pool)
+    provider = Scripted()
+
+    await delivered(pool, provider)
+
+    assert provider.asked[0].attachments == ()
+
+
+async def test_a_template_puts_the_address_of_the_invoice_into_its_mails(pool: db.Pool) -> None:
+    invoice = {"kind": "invoice", "id": "9001", "version": 1, "client_id": "c-12", "status": "Open"}
+    invoice |= {"status_changed_at": "2026-11-23T17:59:00Z", "links": {"invoice": "https://pay.example/9001"}}
+    await a_template(pool, "due", kind="invoice", text="Please pay.", attachments=["invoice"])
+    await a_trigger(pool, record="invoice", status="Open", **{**MAILED, "text": None}, template="due")
+    await released(pool, event(invoice, about=client()))
+    provider = Scripted()
+
+    await delivered(pool, provider)
+
+    assert provider.asked[0].text == "Please pay.\n\nInvoice: https://pay.example/9001\n"
 
 
 async def test_every_attempt_of_a_message_carries_the_same_entry(pool: db.Pool) -> None:
@@ -200,6 +244,22 @@ async def test_a_box_that_is_unticked_while_a_message_waits_stops_it(pool: db.Po
     assert provider.asked == []
 
 
+async def test_a_client_who_is_deleted_while_a_message_waits_does_not_get_it_and_staff_does(pool: db.Pool) -> None:
+    staff = [{"role": "photographer", "name": "Ada", "phone": "+13125550123"}]
+    await a_trigger(pool, send_to=["client", "photographer"], **TODAY)
+    await released(pool, event(session(staff=staff), about=client()))
+    await Intake(pool, lambda: NOON).take_in([event(about=client(version=2), verb="deleted")])
+    provider = Scripted()
+
+    await delivered(pool, provider, account="sms/default", ends=2)
+
+    rows = await pool.fetch("SELECT address, state, reason FROM messages ORDER BY message_id")
+    assert [tuple(row) for row in rows] == [
+        ("+13125550188", "cancelled", "deleted: the client no longer exists"),
+        ("+13125550123", "accepted", ""),
+    ]
+
+
 # Referral programs ----------------------------------------------------------------------------------------
 
 
@@ -233,3 +293,29 @@ async def test_nobody_enters_a_program_by_a_message_that_was_refused(pool: db.Po
 
     assert await pool.fetchval("SELECT state FROM messages") == "failed"
     assert await enrolments(pool) == []
+
+
+# A change of status besides ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trigger", "keys"),
+    [
+        ({"activate": {"on": "status_changed"}}, {}),
+        ({"activate": {"on": "status_due"}}, {"status_due_date": "2026-11-23"}),
+        ({"activate": {"on": "session", "days": -1}, "status": "Booked"}, {"dates": {"session": "2026-11-24T14:00"}}),
+    ],
+)
+async def test_the_status_that_an_action_changes_besides_does_not_stop_its_own_message(
+    pool: db.Pool, trigger: dict[str, Any], keys: dict[str, Any]
+) -> None:
+    await a_trigger(pool, then_status="Reminded", **trigger)
+    await released(pool, event(session(**keys), about=client()))
+    answer = {**keys, "status": "Reminded", "status_changed_at": "2026-11-23T18:00:01Z", "status_due_date": None}
+    await released(pool, event(session(version=2, **answer), "status_changed"))
+    provider = Scripted()
+
+    await delivered(pool, provider, account="sms/default")
+
+    assert tuple(await pool.fetchrow("SELECT state, reason FROM messages")) == ("accepted", "")
+    assert len(provider.asked) == 1

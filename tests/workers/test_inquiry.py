@@ -10,7 +10,7 @@ import pytest
 from control_center.domain.outcome import CannotTell, Fate, Found, Lookup, NotFoundThere, Text
 from control_center.engine.replies import adopt
 from control_center.store import db
-from tests.support.rows import a_client, a_message, a_record, a_studio, ago
+from tests.support.rows import a_client, a_message, a_record, a_studio, ago, now
 from workers.inquiry import PATIENCE, Inquiry
 
 
@@ -51,7 +51,7 @@ async def test_a_text_that_the_provider_has_is_settled_by_asking(pool: db.Pool) 
     message = await an_old_unknown(pool)
     directory = Directory(Found("SM1", Fate.DELIVERED))
 
-    await Inquiry(pool, directory, account="sms/default").run_once()
+    await Inquiry(pool, directory, account="sms/default", clock=now).run_once()
     await adopt(pool, limit=10)
 
     assert (await state_of(pool, message))[0] == "delivered"
@@ -61,7 +61,7 @@ async def test_a_text_that_the_provider_has_is_settled_by_asking(pool: db.Pool) 
 
 async def test_a_text_that_the_provider_does_not_find_stays_unknown_with_that_as_evidence(pool: db.Pool) -> None:
     message = await an_old_unknown(pool)
-    inquiry = Inquiry(pool, Directory(NotFoundThere()), account="sms/default")
+    inquiry = Inquiry(pool, Directory(NotFoundThere()), account="sms/default", clock=now)
 
     await inquiry.run_once()
     await inquiry.run_once()
@@ -72,7 +72,7 @@ async def test_a_text_that_the_provider_does_not_find_stays_unknown_with_that_as
 async def test_a_provider_that_cannot_tell_is_not_asked_again(pool: db.Pool) -> None:
     await an_old_unknown(pool)
     directory = Directory(CannotTell("no lookup"))
-    inquiry = Inquiry(pool, directory, account="sms/default")
+    inquiry = Inquiry(pool, directory, account="sms/default", clock=now)
 
     await inquiry.run_once()
     await inquiry.run_once()
@@ -83,7 +83,7 @@ async def test_a_provider_that_cannot_tell_is_not_asked_again(pool: db.Pool) -> 
 async def test_after_a_few_questions_it_is_for_a_person(pool: db.Pool) -> None:
     await an_old_unknown(pool)
     directory = Directory(NotFoundThere())
-    inquiry = Inquiry(pool, directory, account="sms/default")
+    inquiry = Inquiry(pool, directory, account="sms/default", clock=now)
 
     for _ in range(PATIENCE + 3):
         await inquiry.run_once()
@@ -95,7 +95,7 @@ async def test_a_receipt_is_given_time_to_come_by_itself(pool: db.Pool) -> None:
     await a_message(pool, state="unknown")
     directory = Directory(Found("SM1", Fate.SENT))
 
-    await Inquiry(pool, directory, account="sms/default", youngest=timedelta(minutes=2)).run_once()
+    await Inquiry(pool, directory, account="sms/default", clock=now, youngest=timedelta(minutes=2)).run_once()
 
     assert directory.asked == []
 
@@ -105,6 +105,6 @@ async def test_ids_of_other_messages_to_the_same_number_are_told_apart(pool: db.
     await an_old_unknown(pool)
     directory = Directory(NotFoundThere())
 
-    await Inquiry(pool, directory, account="sms/default").run_once()
+    await Inquiry(pool, directory, account="sms/default", clock=now).run_once()
 
     assert directory.asked[0][1] == ("SM-other",)

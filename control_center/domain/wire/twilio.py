@@ -7,12 +7,9 @@ not taken counts as not taken.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -33,6 +30,7 @@ from control_center.domain.outcome import (
     Text,
     Unknown,
 )
+from control_center.domain.wire.answers import decoded, instant, quoted, wait
 from control_center.domain.wire.twilio_codes import BLOCKED, FATES, OPTED_OUT, RECIPIENT, THROTTLED, said
 
 BASE = "https://api.twilio.com"
@@ -41,10 +39,6 @@ REFERENCE = "{key}"  # where the callback's address carries our reference
 PAGE = 1000  # the longest list Twilio returns at once
 SKEW = timedelta(minutes=2)  # two clocks, and the pre-send commit between `Text.at` and the request
 LATEST = timedelta(minutes=5)  # a request that began at `Text.at` has ended by then, whatever happened
-
-LONGEST_WAIT = timedelta(days=1)  # beyond that a Retry-After is a mistake, not a request
-
-_T = TypeVar("_T")
 
 
 class _Created(msgspec.Struct):
@@ -118,17 +112,17 @@ def outcome(status: int, retry_after: str | None, body: bytes | None, at: dateti
     if status == 201:
         return _created(body)
     if status == 429:
-        return NotSent("twilio: too many requests", _code(body), _wait(retry_after, at))
+        return NotSent("twilio: too many requests", _code(body), wait(retry_after, at))
     if status in {401, 403, 404, 405}:
         return _blocked(status, body)
-    problem = _decoded(body, _Problem) if 400 <= status < 500 and status != 408 else None
+    problem = decoded(body, _Problem) if 400 <= status < 500 and status != 408 else None
     if problem is None:
         return Unknown(f"twilio: HTTP {status}", Stage.ANSWERED, str(status))
-    return _refusal(problem, _wait(retry_after, at))
+    return _refusal(problem, wait(retry_after, at))
 
 
 def _created(body: bytes | None) -> Outcome:
-    created = _decoded(body, _Created)
+    created = decoded(body, _Created)
     if created is None or not created.sid:
         return Unknown("twilio: HTTP 201 without an id", Stage.ANSWERED, "201")
     try:
@@ -140,7 +134,7 @@ def _created(body: bytes | None) -> Outcome:
 
 def _blocked(status: int, body: bytes | None) -> Outcome:
     """401 to 405. A code that blames this one text is believed over the status."""
-    problem = _decoded(body, _Problem)
+    problem = decoded(body, _Problem)
     if problem is None:
         return Blocked(f"twilio: HTTP {status}", str(status))
     known = _refusal(problem, None)
@@ -149,11 +143,11 @@ def _blocked(status: int, body: bytes | None) -> Outcome:
     return known
 
 
-def _refusal(problem: _Problem, wait: timedelta | None) -> Outcome:
+def _refusal(problem: _Problem, pause: timedelta | None) -> Outcome:
     code = problem.code
     reason = f"twilio {code}: {said(code) or quoted(problem.message)}"
     if code in THROTTLED:
-        return NotSent(reason, str(code), wait)
+        return NotSent(reason, str(code), pause)
     if code in BLOCKED:
         return Blocked(reason, str(code))
     if code in RECIPIENT:
@@ -164,32 +158,8 @@ def _refusal(problem: _Problem, wait: timedelta | None) -> Outcome:
 
 
 def _code(body: bytes | None) -> str:
-    problem = _decoded(body, _Problem)
+    problem = decoded(body, _Problem)
     return "429" if problem is None else str(problem.code)
-
-
-def _wait(retry_after: str | None, at: datetime) -> timedelta | None:
-    """Retry-After as a length of time: seconds, or an HTTP date counted from `at`."""
-    if retry_after is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,9}", retry_after.strip()):
-        return min(timedelta(seconds=int(retry_after)), LONGEST_WAIT)
-    until = _instant(retry_after)
-    return None if until is None else min(max(until - at, timedelta()), LONGEST_WAIT)
-
-
-def _instant(rfc_2822: str) -> datetime | None:
-    try:
-        instant = parsedate_to_datetime(rfc_2822)
-    except (ValueError, OverflowError):
-        return None
-    return instant if instant.tzinfo is not None else None
-
-
-def quoted(words: str) -> str:
-    """A provider's words fit for a log and a page: one line, short, without phone numbers."""
-    line = "".join(char if char.isprintable() else " " for char in words)
-    return re.sub(r"[0-9]{5,}", "…", line)[:200].strip()
 
 
 def search(text: Text) -> list[tuple[str, str]]:
@@ -204,10 +174,10 @@ def found(body: bytes | None, text: Text, known: Collection[str] = ()) -> Lookup
     `known` are the ids that already belong to other attempts; two texts with the same words are told apart by
     them, and otherwise not at all.
     """
-    page = _decoded(body, _Page)
+    page = decoded(body, _Page)
     if page is None:
         return CannotTell("twilio: the list came unreadable")
-    times = [_instant(listed.date_created) for listed in page.messages]
+    times = [instant(listed.date_created) for listed in page.messages]
     if page.next_page_uri and all(time is None or time > text.at - SKEW for time in times):
         return CannotTell("twilio: more texts than one list holds")
     candidates = [
@@ -226,11 +196,3 @@ def found(body: bytes | None, text: Text, known: Collection[str] = ()) -> Lookup
 def _is(listed: _Listed, text: Text) -> bool:
     same_pool = not text.sender.startswith("MG") or listed.messaging_service_sid in {None, text.sender}
     return same_pool and (listed.body or "").strip() == text.body.strip()
-
-
-def _decoded(body: bytes | None, shape: type[_T]) -> _T | None:
-    """The body as that shape, or None: deep nesting and wrong types are an answer not understood."""
-    try:
-        return msgspec.json.decode(body or b"", type=shape)
-    except (msgspec.DecodeError, RecursionError):
-        return None

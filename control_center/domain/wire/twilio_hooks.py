@@ -1,4 +1,4 @@
-"""Twilio's calls to us: whether one is Twilio's, and what it says became of a text."""
+"""Twilio's calls to us: whether one is Twilio's, and what it says: the fate of a text, or a text from outside."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+from control_center.domain.inbound import Answered, Inbound
 from control_center.domain.outcome import Fate, Receipt
 from control_center.domain.wire.twilio_codes import FATES, OPTED_OUT
 
 _OPT_OUTS = frozenset(str(code) for code in OPTED_OUT)
+_MOST_MEDIA = 10
+
+# What Twilio answers by itself unless it is told otherwise, where it is the only word. YES is not among them: it takes
+# that one up only from a number that has said STOP, and says nothing of it to us.
+_ANSWERS = {
+    **dict.fromkeys(("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"), Answered.STOP),
+    **dict.fromkeys(("START", "UNSTOP"), Answered.START),
+    **dict.fromkeys(("HELP", "INFO"), Answered.HELP),
+}
 
 
 def verify(signature: str, url: str, params: Sequence[tuple[str, str]], secrets: Sequence[str]) -> bool:
@@ -67,3 +77,32 @@ def receipt(params: Sequence[tuple[str, str]], reference: str | None) -> Receipt
     if code in {"", "0"} or fate is not Fate.UNDELIVERED:
         return Receipt(fate, reference or None, provider_id)
     return Receipt(fate, reference or None, provider_id, code, f"twilio {code}", opted_out=code in _OPT_OUTS)
+
+
+def inbound(params: Sequence[tuple[str, str]]) -> Inbound | None:
+    """A text from outside that a verified call brings; None where it is about something else.
+
+    A messaging service with Advanced Opt-Out says what it took the text for (`OptOutType`). Without it Twilio answers
+    its own keywords all the same and does not say so.
+    """
+    fields = dict(params)
+    provider_id = fields.get("MessageSid") or fields.get("SmsSid")
+    sender, to = fields.get("From"), fields.get("To")
+    if not (provider_id and sender and to and "Body" in fields) or "MessageStatus" in fields:
+        return None
+    count, parts = _number(fields.get("NumMedia")), _number(fields.get("NumSegments"))
+    media = (fields.get(f"MediaUrl{place}") for place in range(min(count, _MOST_MEDIA)))
+    return Inbound(
+        known_by=provider_id,
+        provider_id=provider_id,
+        sender=sender,
+        to=to,
+        text=fields["Body"],
+        media=tuple(url for url in media if url),
+        segments=parts or None,
+        answered=_ANSWERS.get((fields.get("OptOutType") or fields["Body"]).strip().upper()),
+    )
+
+
+def _number(digits: str | None) -> int:
+    return int(digits) if digits and re.fullmatch(r"[0-9]{1,4}", digits) else 0
