@@ -217,10 +217,10 @@ comment on table actions is
 
 -- serves store.actions.CLAIM_DUE: what is due, oldest first
 create index actions_due on actions (due_at, action_id) where state = 'planned';
--- serves store.actions.TOUCHED_BY_DAYS, store.actions.WAITING and the lists by state: what waits in this studio, by
--- time
+-- serves store.waiting.TOUCHED_BY_DAYS, store.waiting.OF_STUDIO, store.actions.WAITING and the lists by state: what
+-- waits in this studio, by time
 create index actions_waiting on actions (studio_id, state, due_at) where state in ('planned', 'review', 'held');
--- serves store.actions.OF_TRIGGER: what does this trigger have?
+-- serves store.actions.OF_TRIGGER and store.scores.WAITING: what does this trigger have?
 create index actions_by_trigger on actions (studio_id, trigger_id, state);
 
 alter table actions set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -298,7 +298,7 @@ create table messages (
         'delivered',    -- a receipt says it arrived
         'undelivered',  -- a receipt says it did not
         'failed',       -- refused for good, or out of attempts; nothing was taken
-        'unknown',      -- may have been taken; settled by a receipt, a lookup or a person, never sent again by itself
+        'unknown',      -- may have been taken; settled by a receipt, the provider or a person, never by another text
         'cancelled',    -- no longer qualified at the last check
         'suppressed',   -- the address has said STOP
         'expired',      -- its use-by passed before it could go

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from control_center.cli import app
 from control_center.domain import action, message, template
-from control_center.domain.catalogue import KINDS, TYPES
+from control_center.domain.catalogue import EMAIL_EVENTS, KINDS, TYPES
 from control_center.domain.catalogue_actions import ACTIONS, Choice
 from control_center.domain.trigger import WEEKDAYS
 from control_center.logs import EVENTS
@@ -214,6 +214,7 @@ GENERATORS: Final[Mapping[str, Callable[[], str]]] = {
     "kinds": kinds,
     "actions": actions,
     "weekdays": weekdays,
+    "email-events": lambda: code(EMAIL_EVENTS) + "\n",
     "fields": fields,
     "verbs": verbs,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -33,6 +34,10 @@ MAY_FETCH: Final = not os.environ.get("CONTROL_CENTER_BROKER_URL")
 for name in [name for name in os.environ if name.startswith("CONTROL_CENTER_")]:
     if name != "CONTROL_CENTER_POSTGRES_BIN":
         del os.environ[name]
+
+# Whoever is started in the background by a shell ignores Ctrl-C, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXCHANGES: Final = ("crm.events", "crm.commands", "control-center.reports", "control-center.events.dlx")
 QUEUES: Final = ("control-center.events", "control-center.events.dead")

@@ -155,3 +155,52 @@ async def on_a_terminal(here: Installation, *words: str) -> str:
     finally:
         os.close(theirs)
         os.close(ours)
+
+
+SPOKEN = REMINDER.replace("See you soon!", "Questions? {{ studio.phone }}")
+NUMBERLESS = 'id = "main"\nname = "Lakeside Portraits"\ntimezone = "America/Chicago"\n'
+
+
+async def test_a_trigger_whose_words_the_studio_cannot_fill_in_is_named_when_it_is_switched_on_and_by_check(
+    here: Installation,
+) -> None:
+    off = here.write("off.toml", SPOKEN.replace("enabled = true", "enabled = false"))
+    await here.done("triggers", "apply", str(here.write("on.toml", SPOKEN)), "--yes")
+
+    await here.done("studios", "put", str(here.write("studio.toml", NUMBERLESS)))
+    assert "Reminder', text: writes studio.phone, and the studio 'main' has none" in (await here.cli("check")).out
+
+    warned = await here.done("triggers", "apply", str(off), "--yes")
+    assert "! text: writes studio.phone, and the studio 'main' has none" in warned.out
+    refused = await here.cli("triggers", "enable", "Reminder", "--yes")
+    assert (refused.code, "give it one with `studios put`" in refused.err) == (1, True)
+
+
+async def test_a_trigger_is_copied_and_removed_by_name_with_what_waits_under_it(here: Installation) -> None:
+    assert "saved: Reminder (copy), switched off" in (await here.done("triggers", "copy", "Reminder")).out
+    await here.done("triggers", "copy", "Reminder", "Another")
+
+    assert (await here.cli("triggers", "remove", "Reminder")).code == 1
+    removed = await here.done("triggers", "remove", "Reminder", "--yes")
+
+    assert "1 pending: 1 vanish" in removed.out
+    assert await here.value("SELECT state FROM actions") == "deleted"
+    names = [one["name"] for one in (await here.json("triggers", "list"))["items"]]
+    assert names == ["Another", "Reminder (copy)"]
+
+
+async def test_nothing_is_saved_unseen_for_a_machine_that_did_not_say_yes(here: Installation) -> None:
+    edited = str(here.write("edited.toml", MOVED))
+
+    for words in (("apply", edited), ("rollback", "Reminder", "1"), ("disable", "Reminder", "--pending", "hold")):
+        done = await here.cli("triggers", *words, "--json")
+        assert done.code == (0 if words[0] == "rollback" else 1), done  # to roll back to what it says is no change
+    assert await here.value("SELECT version FROM triggers") == 1
+
+
+async def test_a_template_is_shown_as_the_file_it_could_stand_in(here: Installation) -> None:
+    text = 'kind = "session"\npurpose = "transactional"\nsms = "Say \\"hi\\""\ntext = """\nHi\n\nthere\n"""\n'
+    await here.done("templates", "apply", str(here.write("words.toml", text)))
+
+    assert (await here.done("templates", "show", "words")).out.rstrip("\n") == text.rstrip("\n")
+    assert "there is no template 'nope'" in (await here.cli("templates", "show", "nope")).err

@@ -14,7 +14,7 @@ from control_center.domain.studio import parse as parse_studio
 from control_center.domain.template import names
 from control_center.domain.trigger import parse
 from control_center.domain.trigger_test_cases import failures
-from control_center.domain.trigger_words import check_words
+from control_center.domain.trigger_words import check_words, lacking
 from control_center.engine import templates, triggers
 from control_center.engine.templates import parse as parse_template
 from control_center.engine.trigger_files import mistakes_of, read_files
@@ -28,8 +28,12 @@ TEMPLATES: Final[dict[str, dict[str, Any]]] = {
 }
 # An example must hold wherever a studio is, or it could not switch the trigger on.
 STUDIOS: Final = [
-    parse_studio({"id": "main", "name": "Ada Park", "timezone": zone, "country": country, "phone": "555 0100"})
-    for zone, country in (("America/Chicago", "US"), ("Europe/Berlin", "DE"), ("Pacific/Auckland", "NZ"))
+    parse_studio({"id": "main", "name": "Ada Park", "timezone": zone, "country": country, **more})
+    for zone, country, more in (
+        ("America/Chicago", "US", {"phone": "555 0100"}),
+        ("Europe/Berlin", "DE", {"sms": {"numbers": ["+493025550100"]}}),
+        ("Pacific/Auckland", "NZ", {}),  # as one is made at first start: no phone, no number, no address
+    )
 ]
 
 
@@ -73,6 +77,7 @@ def test_every_example_beside_a_trigger_of_the_pack_holds(one: Any, studio: Stud
     check_words(trigger, named(one), TEMPLATES, studio.country)
 
     assert [str(failure) for failure in failures(trigger, studio, TEMPLATES)] == []
+    assert lacking(trigger, TEMPLATES, studio) == {}
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -83,9 +88,11 @@ def test_every_template_of_the_pack_is_understood_and_used(name: str) -> None:
     assert name in {table.get("template") for _, table in TABLES}
 
 
-async def test_a_studio_can_save_the_pack_and_switch_all_of_it_on(database_url: str) -> None:
+async def test_a_studio_that_says_nothing_of_itself_can_switch_all_of_the_pack_on(
+    database_url: str,
+) -> None:
     pool = await db.open_pool(database_url, application="test")
-    await a_studio(pool, settings={"phone": "(312) 555-0100"})
+    await a_studio(pool, settings={})
     for name, body in TEMPLATES.items():
         await templates.put(pool, "main", name, body, by="Ada")
 

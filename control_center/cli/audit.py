@@ -29,7 +29,7 @@ async def audit(
     cursor: Annotated[str, typer.Option(help="next_cursor of the page before.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
 ) -> None:
-    """List who changed what, newest first: triggers, templates, blackouts, studios, users, tokens, decisions."""
+    """List who changed what, newest first: triggers, blackouts, users, consents, decisions and the like."""
     from control_center.store import db, views_audit
     from control_center.store.audit import INSTALLATION
 

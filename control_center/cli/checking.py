@@ -134,15 +134,20 @@ async def _catalog(here: Database) -> Finding:
 
 
 async def _triggers(here: Database) -> str:
-    from control_center.domain.trigger import parse
+    from control_center.domain.trigger_words import check_words, lacking
+    from control_center.engine.trigger_changes import house_of
     from control_center.store import db, templates, triggers
 
     async with db.session(here.pool) as connection:
+        house = await house_of(connection, here.studio)
         saved = await triggers.every(connection, here.studio)
         known = await templates.of_studio(connection, here.studio)
     for one in saved:
-        for key, name in parse(one.definition, where=f"trigger {one.name!r}").words.templates:
-            if name not in known:
-                raise Malformed(f"trigger {one.name!r}, {key}", f"{name!r} does not exist")
+        trigger, place = one.trigger, f"trigger {one.name!r}"
+        check_words(trigger, place, known, house.country)
+        unwritten = lacking(trigger, known, house) if one.enabled else {}
+        if unwritten:
+            key, says = next(iter(unwritten.items()))
+            raise Malformed(f"{place}, {key}", says)
     live = sum(one.enabled for one in saved)
     return f"{len(saved)} in studio {here.studio}, {live} of them enabled"

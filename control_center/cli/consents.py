@@ -52,14 +52,18 @@ async def record(
     start: Annotated[bool, typer.Option("--start", help="Messages are welcome again.")] = False,
 ) -> None:
     """Write down what an address said; STOP also stops what waits for it."""
-    from control_center.store import consents, db
+    from control_center.store import audit, consents, db
 
     if stop == start:
         raise typer.BadParameter("give --stop or --start")
+    by = person()
     async with aim.database() as here, db.transaction(here.pool) as tx:
         channel, known = _normal(address, await _country(tx, here.studio))
-        source = f"person: {person()}"
-        await consents.record(tx, here.studio, channel, known, allowed=start, source=source, evidence=evidence)
+        said = await consents.history(tx, here.studio, channel, known)
+        before = {"allowed": said[-1].allowed, "evidence": said[-1].evidence} if said else None
+        after = {"allowed": start, "evidence": evidence}
+        await consents.record(tx, here.studio, channel, known, allowed=start, source=f"person: {by}", evidence=evidence)
+        await audit.write(tx, by, audit.Entry(here.studio, "record", f"consent/{known}", before, after))
     if aim.json:
         as_json({"channel": channel, "address": known, "allowed": start})
     else:

@@ -13,6 +13,7 @@ import typer
 from control_center.cli.aim import Aim, Database, note, person, show
 from control_center.cli.narrowing import Due, DueBefore, DueFrom, OfRecord, OfTrigger, filter_of, number_of
 from control_center.cli.tables import as_json, columns
+from control_center.cli.verbs import Work
 from control_center.domain.errors import NotFound, Refused
 
 if TYPE_CHECKING:
@@ -29,22 +30,34 @@ Expect = Annotated[int | None, typer.Option("--expect", min=0, help="Do nothing 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-async def process(
-    aim: Aim,
-    *,
-    ids: Ids = None,
-    state: Waiting = None,
-    trigger: OfTrigger = None,
-    record: OfRecord = None,
-    due_from: DueFrom = None,
-    due_before: DueBefore = None,
-    every: Every = False,
-    expect: Expect = None,
-    yes: Yes = False,
-) -> int:
-    """Run actions now: the window does not apply to what a person decides, everything else is checked again."""
-    chosen = _Chosen(ids, state, trigger, record, (due_from, due_before), every, expect, yes)
-    return await _decide(aim, "process", chosen)
+def _deciding(name: str, purpose: str) -> Work:
+    """A verb that is about all that waits for a person, unless states are named; `purpose` is what its help says."""
+
+    async def decide(
+        aim: Aim,
+        *,
+        ids: Ids = None,
+        state: Waiting = None,
+        trigger: OfTrigger = None,
+        record: OfRecord = None,
+        due_from: DueFrom = None,
+        due_before: DueBefore = None,
+        every: Every = False,
+        expect: Expect = None,
+        yes: Yes = False,
+    ) -> int:
+        chosen = _Chosen(ids, state, trigger, record, (due_from, due_before), every, expect, yes)
+        return await _decide(aim, name, chosen)
+
+    decide.__doc__ = purpose
+    return decide
+
+
+process = _deciding(
+    "process", "Run actions now: the window does not apply to what a person decides, everything else is checked again."
+)
+skip = _deciding("skip", "Leave actions where they are: they come up again.")
+delete = _deciding("delete", "Drop actions for good: the occurrence counts as handled, and sends nothing.")
 
 
 async def release(
@@ -62,42 +75,6 @@ async def release(
     """Let go what is held: it goes as it would have, window and all. The whole of a trigger opens its guard."""
     chosen = _Chosen(ids, None, trigger, record, (due_from, due_before), every, expect, yes, of=("held",))
     return await _decide(aim, "release", chosen)
-
-
-async def skip(
-    aim: Aim,
-    *,
-    ids: Ids = None,
-    state: Waiting = None,
-    trigger: OfTrigger = None,
-    record: OfRecord = None,
-    due_from: DueFrom = None,
-    due_before: DueBefore = None,
-    every: Every = False,
-    expect: Expect = None,
-    yes: Yes = False,
-) -> int:
-    """Leave actions where they are: they come up again."""
-    chosen = _Chosen(ids, state, trigger, record, (due_from, due_before), every, expect, yes)
-    return await _decide(aim, "skip", chosen)
-
-
-async def delete(
-    aim: Aim,
-    *,
-    ids: Ids = None,
-    state: Waiting = None,
-    trigger: OfTrigger = None,
-    record: OfRecord = None,
-    due_from: DueFrom = None,
-    due_before: DueBefore = None,
-    every: Every = False,
-    expect: Expect = None,
-    yes: Yes = False,
-) -> int:
-    """Drop actions for good: the occurrence counts as handled, and sends nothing."""
-    chosen = _Chosen(ids, state, trigger, record, (due_from, due_before), every, expect, yes)
-    return await _decide(aim, "delete", chosen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from control_center.cli.aim import Aim, show
+from control_center.cli.aim import Aim, person, show
 from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import NotFound
@@ -129,7 +129,7 @@ async def _buried(pool: Any, ids: list[int] | None) -> list[Any]:
 async def _replay(pool: Any, one: Any) -> dict[str, Any]:
     from control_center.engine.intake import Intake
     from control_center.service import now
-    from control_center.store import db, events
+    from control_center.store import audit, db, events
 
     taken = await Intake(pool, now).take_in([one.body], keep_dead=False)
     if taken.dead:
@@ -139,6 +139,9 @@ async def _replay(pool: Any, one: Any) -> dict[str, Any]:
             "field": taken.dead[0].field,
             "reason": taken.dead[0].reason,
         }
-    async with db.session(pool) as connection:
-        await events.raise_dead(connection, one.dead_id)
+    was = {"field": one.field, "reason": one.reason}
+    replayed = audit.Entry(audit.INSTALLATION, "replay", f"dead_event/{one.dead_id}", was, {"result": "understood"})
+    async with db.transaction(pool) as tx:
+        await events.raise_dead(tx, one.dead_id)
+        await audit.write(tx, person(), replayed)
     return {"id": one.dead_id, "result": "understood", "field": "", "reason": ""}

@@ -177,6 +177,7 @@ def _groups(groups: list[Group], by: str, zone: Zone) -> None:
             "shadow": one.shadow,
             "waits": one.waits,
             "held": one.held,
+            "may follow": one.follows,
             "fails": one.fails,
             "nothing": one.nothing,
             "first": local(zone, one.first),

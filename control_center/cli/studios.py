@@ -74,10 +74,11 @@ async def put(
     """Create a studio, or replace what it says, from a file."""
     from control_center.domain.studio import parse
     from control_center.engine import studios
+    from control_center.service import now
 
     studio = parse(read_file(file), where=file.name)
     async with aim.database() as here:
-        await studios.put(here.pool, studio, by=person())
+        await studios.put(here.pool, now, studio, by=person())
     if aim.json:
         as_json(studios.resource(studio))
     else:

@@ -19,6 +19,7 @@ from control_center.domain.errors import ConfigurationError, Malformed
 def add_to(app: typer.Typer) -> None:
     noun = group(app, "templates", "Words with fields, for texts and emails.")
     verb(noun, "list", example="templates list")(list_)
+    verb(noun, "show", example="templates show session-reminder")(show_one)
     verb(noun, "apply", example="templates apply config/templates")(apply)
     verb(noun, "remove", example="templates remove session-reminder")(remove)
 
@@ -47,6 +48,19 @@ async def list_(aim: Aim) -> None:
     )
 
 
+async def show_one(aim: Aim, *, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """Show one template as the file it could stand in."""
+    from control_center.cli.toml import document
+    from control_center.engine import templates
+
+    async with aim.database() as here:
+        found = await templates.get(here.pool, here.studio, name)
+    if aim.json:
+        as_json({"name": found.name, "version": found.version, **found.body})
+    else:
+        show(document(found.body))
+
+
 async def apply(
     aim: Aim,
     *,
@@ -56,11 +70,8 @@ async def apply(
     from control_center.engine import templates
 
     bodies = read_files(paths)
-    for name, body in bodies.items():
-        templates.parse(name, body)
     async with aim.database() as here:
-        for name, body in bodies.items():
-            await templates.put(here.pool, here.studio, name, body, by=person())
+        await templates.put_all(here.pool, here.studio, bodies, by=person())
     if aim.json:
         as_json({"saved": list(bodies)})
     else:
@@ -87,7 +98,7 @@ def read_files(paths: list[Path]) -> dict[str, dict[str, Any]]:
             raise ConfigurationError(f"{path}: there is no such file or folder")
         for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
             try:
-                found[file.stem] = tomllib.loads(file.read_text("utf-8"))
+                found[file.stem] = tomllib.loads(file.read_text("utf-8-sig"))
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                 raise Malformed(file.name, f"not TOML: {error}") from None
     return found

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 # What is short, or belongs together, stands in one line: `activate = { on = "session", days = -7 }`.
 _IN_ONE_LINE = frozenset({"activate", "nps", "given", "expect", "template", "send_to"})
+
+_VERBATIM = re.compile(r'(?!.*""")[^\\\x00-\x08\x0b-\x1f\x7f]*', re.DOTALL)
 
 
 def table(name: str, values: Mapping[str, Any]) -> str:
@@ -16,10 +19,15 @@ def table(name: str, values: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def document(values: Mapping[str, Any]) -> str:
+    """A file that is one table without a heading."""
+    return "\n".join(f"{_key(key)} = {_lines(value)}" for key, value in values.items() if value is not None) + "\n"
+
+
 def _body(values: Mapping[str, Any], path: str) -> list[str]:
     said = {key: value for key, value in values.items() if value is not None}
     lines = [
-        f"{_key(key)} = {_value(value)}" for key, value in said.items() if not _is_table(key, value) | _is_list(value)
+        f"{_key(key)} = {_lines(value)}" for key, value in said.items() if not _is_table(key, value) | _is_list(value)
     ]
     for key, value in said.items():
         inside = f"{path}.{_key(key)}"
@@ -54,6 +62,13 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_value(one) for one in value)}]"
     return _text(value) if isinstance(value, str) else str(value)
+
+
+def _lines(value: Any) -> str:
+    """A text of several lines stands between three quotes, where nothing in it has another meaning there."""
+    if isinstance(value, str) and "\n" in value and _VERBATIM.fullmatch(value) and not value.endswith('"'):
+        return f'"""\n{value}"""'
+    return _value(value)
 
 
 def _text(value: str) -> str:

@@ -68,7 +68,7 @@ async def _carry_out(aim: Aim, paths: list[Path], choices: Choices, *, prune: bo
             )
             if not aim.json:
                 tell(found)
-            saved = await _save(here, tables, found, choices, yes=yes) if saves else None
+            saved = await _save(here, tables, found, choices, yes=yes, unseen=aim.json) if saves else None
     except trigger_files.Mistakes as error:
         _complain(error)
         return 1
@@ -82,7 +82,7 @@ async def _carry_out(aim: Aim, paths: list[Path], choices: Choices, *, prune: bo
 
 
 async def _save(
-    here: Database, tables: Sequence[Named], found: Sequence[Preview], choices: Choices, *, yes: bool
+    here: Database, tables: Sequence[Named], found: Sequence[Preview], choices: Choices, *, yes: bool, unseen: bool
 ) -> list[dict[str, Any]]:
     """Ask, and save what was shown: nothing else, if somebody has changed it meanwhile."""
     from control_center.engine import triggers
@@ -91,7 +91,7 @@ async def _save(
     changes = [one for one in found if one.changes]
     if not changes:
         return []
-    ask(f"save {_counted(len(changes), 'change')}", yes=yes)
+    ask(f"save {_counted(len(changes), 'change')}", yes=yes, unseen=unseen)
     saved = await triggers.apply(
         here.pool,
         now,
@@ -120,10 +120,12 @@ def _choices(pending: str, off: str) -> Choices:
     return Choices(pending, off)
 
 
-def ask(what: str, *, yes: bool) -> None:
-    """Ask the person in front of it. Raises Refused where they say no, or nobody is there."""
+def ask(what: str, *, yes: bool, unseen: bool = False) -> None:
+    """Ask the person in front of it. Raises Refused where they say no, nobody is there, or nothing was shown."""
     if yes:
         return
+    if unseen:
+        raise Refused(f"--json shows nothing before it is done; say --yes to {what}, or look without --json first")
     if not sys.stdin.isatty():
         raise Refused(f"nobody is here to be asked; say --yes to {what} without asking")
     note(f"{what[0].upper()}{what[1:]}? [y/N]")

@@ -45,8 +45,8 @@ async def disable(aim: Aim, *, name: Name, pending: Pending = "", yes: Yes = Fal
         await _switch(aim, here, name, on=False, yes=yes or not pending, pending=chosen)
 
 
-async def _asked_for(here: Database, name: str) -> str:
-    """What the person in front of it wants done with what waits."""
+async def _asked_for(here: Database, name: str) -> str | None:
+    """What the person in front of it wants done with what waits; None where nothing does, or it is off already."""
     from control_center.domain.action import PENDING
     from control_center.engine import triggers
     from control_center.engine.trigger_pausing import PAUSES
@@ -55,8 +55,8 @@ async def _asked_for(here: Database, name: str) -> str:
     async with db.session(here.pool) as connection:
         saved = await triggers.named(connection, here.studio, name)
         waiting = await actions.count_of_trigger(connection, here.studio, saved.trigger_id, states=PENDING)
-    if not waiting:
-        return "drop"
+    if not waiting or not saved.enabled:
+        return None
     if not sys.stdin.isatty():
         raise Refused(f"{waiting} wait under {name!r}; say --pending hold, drain or drop")
     note(f"{waiting} wait under {name!r}: hold them until it is switched on, let them drain, or drop them?")
@@ -77,7 +77,15 @@ async def _switch(aim: Aim, here: Database, name: str, *, on: bool, yes: bool, p
     seen = await trigger_changes.preview(here.pool, now, here.studio, table, pending=pending, progress=on_terminal())
     _show(aim, seen, f"switch {name!r} {'on' if on else 'off'}", yes=yes)
     stored = await triggers.switch(
-        here.pool, now, here.studio, name, on=on, by=person(), pending=pending, progress=on_terminal()
+        here.pool,
+        now,
+        here.studio,
+        name,
+        on=on,
+        by=person(),
+        pending=pending,
+        expect=seen.version,
+        progress=on_terminal(),
     )
     _saved(aim, seen, stored)
 
@@ -86,7 +94,7 @@ def _show(aim: Aim, seen: Preview, what: str, *, yes: bool) -> None:
     if not aim.json:
         tell([seen])
     if seen.changes:
-        ask(what, yes=yes)
+        ask(what, yes=yes, unseen=aim.json)
 
 
 def _saved(aim: Aim, seen: Preview, stored: Trigger) -> None:
@@ -121,7 +129,12 @@ async def versions(aim: Aim, *, name: Name) -> None:
 
 
 async def rollback(
-    aim: Aim, *, name: Name, version: Annotated[int, typer.Argument()], pending: Edited = "follow", yes: Yes = False
+    aim: Aim,
+    *,
+    name: Name,
+    version: Annotated[int, typer.Argument(metavar="VERSION")],
+    pending: Edited = "follow",
+    yes: Yes = False,
 ) -> None:
     """Let a trigger say again what it said in an earlier version; that makes a new version."""
     from control_center.engine import trigger_versions
@@ -134,9 +147,51 @@ async def rollback(
         seen = await trigger_versions.preview_rollback(here.pool, now, here.studio, name, version, pending=pending)
         _show(aim, seen, f"roll {name!r} back to version {version}", yes=yes)
         stored = await trigger_versions.rollback(
-            here.pool, now, here.studio, name, version, by=person(), pending=pending
+            here.pool, now, here.studio, name, version, by=person(), pending=pending, expect=seen.version
         )
     _saved(aim, seen, stored)
+
+
+async def copy(
+    aim: Aim,
+    *,
+    name: Name,
+    new: Annotated[str, typer.Argument(metavar="[NEW]", help="By default the same with (copy) behind it.")] = "",
+) -> None:
+    """Save a trigger once more under another name, switched off."""
+    from control_center.engine import trigger_edits, triggers
+    from control_center.service import now
+    from control_center.store import db
+
+    async with aim.database() as here:
+        async with db.session(here.pool) as connection:
+            found = await triggers.named(connection, here.studio, name)
+        made = await trigger_edits.copy(here.pool, now, here.studio, found.trigger_id, new or None, by=person())
+    if aim.json:
+        as_json({"id": made.trigger_id, "name": made.name, "version": made.version, "enabled": made.enabled})
+    else:
+        show(f"saved: {made.name}, switched off")
+
+
+async def remove(aim: Aim, *, name: Name, yes: Yes = False) -> None:
+    """Delete a trigger with what waits under it; what was sent stays."""
+    from control_center.domain.action import PENDING
+    from control_center.engine import trigger_edits, triggers
+    from control_center.engine.trigger_changes import Preview
+    from control_center.engine.trigger_effect import Effect
+    from control_center.store import actions, db
+
+    async with aim.database() as here:
+        async with db.session(here.pool) as connection:
+            found = await triggers.named(connection, here.studio, name)
+            waiting = await actions.count_of_trigger(connection, here.studio, found.trigger_id, states=PENDING)
+        seen = Preview(name, "removed", found.version, effect=Effect(total=waiting, vanish=waiting))
+        _show(aim, seen, f"remove {name!r}", yes=yes)
+        await trigger_edits.drop(here.pool, here.studio, found.trigger_id, by=person())
+    if aim.json:
+        as_json(as_item(seen))
+    else:
+        show(f"trigger {name!r} is removed")
 
 
 async def run_tests(

@@ -25,6 +25,8 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "export", example="triggers export --to triggers")(export)
     verb(noun, "enable", example='triggers enable "Session reminder"')(trigger_turns.enable)
     verb(noun, "disable", example='triggers disable "Session reminder" --pending hold')(trigger_turns.disable)
+    verb(noun, "copy", example='triggers copy "Session reminder" "Portrait reminder"')(trigger_turns.copy)
+    verb(noun, "remove", example='triggers remove "Session reminder"')(trigger_turns.remove)
     verb(noun, "versions", example='triggers versions "Session reminder"')(trigger_turns.versions)
     verb(noun, "rollback", example='triggers rollback "Session reminder" 3')(trigger_turns.rollback)
     verb(noun, "forecast", example="triggers forecast --days 14 --closed 2026-12-24")(forecasting.forecast)

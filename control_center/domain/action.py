@@ -40,7 +40,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.PLANNED: _ENDS | {State.PLANNED, State.REVIEW, State.HELD},
     State.REVIEW: _ENDS | {State.PLANNED, State.REVIEW, State.HELD},
     State.HELD: _ENDS | {State.PLANNED, State.HELD},
-    State.LAPSED: frozenset({State.PLANNED, State.HELD}),
+    State.LAPSED: frozenset({State.PLANNED, State.HELD, State.BASELINED}),
     State.BASELINED: frozenset({State.PLANNED}),
     State.RELEASED: frozenset(),
     State.EXPIRED: frozenset(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,8 +13,9 @@ from msgspec import structs
 
 from control_center.domain import zones
 from control_center.domain.catalogue import Source
+from control_center.domain.keyword import plain
 from control_center.domain.record import Facts, Picture, Record, moment
-from control_center.domain.record_parts import Instalment, Person
+from control_center.domain.record_parts import Instalment, Nps, Person
 from control_center.domain.rules import Rule
 from control_center.domain.trigger import DEFAULT_USE_BY
 
@@ -61,7 +63,26 @@ def activation_of(rule: Rule, facts: Record | Facts, occurrence: str, now: datet
         text = next((text for name, text in _days(rule, facts) if name == wanted), None)
         # Another occurrence is left from before an edit that made the trigger hang on this base.
         return _in_year(rule, text, wanted, int(year)) if text is not None and year.isdecimal() else None
-    return next((one for one in activations(rule, facts, now) if one.occurrence == occurrence), None)
+    return next((one for one in activations(rule, facts, now) if is_same(rule, one.occurrence, occurrence)), None)
+
+
+_SPELLED = frozenset({Source.DATE, Source.STATUS_CHANGED, Source.STATUS_DUE})  # these are named by when they are
+
+
+def is_same(rule: Rule, one: str, other: str) -> bool:
+    """Whether two occurrences are one, also where the CRM writes a local time now and said an instant before."""
+    if one == other or rule.trigger.activate.on.source not in _SPELLED:
+        return one == other
+    (name, _, at), (its_name, _, its_at) = one.rpartition("@"), other.rpartition("@")
+    try:
+        return name == its_name and moment(at, rule.zone.name) == moment(its_at, rule.zone.name)
+    except ValueError:
+        return False  # named by something else, such as one left from before an edit
+
+
+def as_released(rule: Rule, occurrence: str, at: datetime, use_by: datetime) -> Activation:
+    """The activation that an action was released for, from what was written down of it."""
+    return Activation(occurrence, zones.local_date(rule.zone, at), at, use_by)
 
 
 def dateless(rule: Rule, picture: Picture) -> str:
@@ -87,7 +108,7 @@ def _single(rule: Rule, facts: Record | Facts) -> Activation | None:
             return _timed(rule, base.name if base.once else text and canonical(text), text)
         case Source.NPS:
             nps = facts.nps
-            return None if nps is None else _timed(rule, nps.response_id or _key(nps.received_at), nps.received_at)
+            return None if nps is None else _timed(rule, _of_score(nps), nps.received_at)
         case Source.STATUS_CHANGED | Source.STATUS_DUE:
             entered = facts.status_changed_at
             text = entered if base.source is Source.STATUS_CHANGED else facts.status_due_date
@@ -98,6 +119,13 @@ def _single(rule: Rule, facts: Record | Facts) -> Activation | None:
 
 def _key(text: str | None) -> str | None:
     return None if text is None else canonical(text)
+
+
+def _of_score(nps: Nps) -> str | None:
+    """The id of the answer, without what marks an occurrence as one that came round again."""
+    if nps.response_id is None:
+        return _key(nps.received_at)
+    return nps.response_id.replace("#", "%23").replace("~", "%7E")
 
 
 def _unpaid(instalment: Instalment) -> bool:
@@ -118,6 +146,7 @@ def _timed(rule: Rule, occurrence: str | None, text: str | None) -> Activation |
     day = base.day + timedelta(days=days)
     if trigger.activate.on.past and not days and base.instant is not None:
         at = base.instant + (trigger.must_hold or timedelta())
+        day = zones.local_date(zone, at)
     else:
         at = zones.start_of_day(zone, day)
     if trigger.use_by is not None:
@@ -132,21 +161,37 @@ def _timed(rule: Rule, occurrence: str | None, text: str | None) -> Activation |
 # Each year ------------------------------------------------------------------------------------------------
 
 LONGEST_OFFSET_YEARS = 11  # 3,650 days, and the year that is under way
+_LONGEST_NAME = 200  # characters of what becomes part of a key
 
 
 def _days(rule: Rule, facts: Record | Facts) -> Iterator[tuple[str, str]]:
     """The days that come round: the client's own, or those of the family members who are written to, by name."""
-    key, relationships = rule.trigger.activate.on.key, rule.trigger.send_to.family
-    if key == "birthday" and relationships:
-        for person in facts.family or ():
-            if person.birthday is not None and person.relationship.casefold() in relationships:
-                yield full_name(person), person.birthday
+    key = rule.trigger.activate.on.key
+    if key == "birthday" and rule.trigger.send_to.family:
+        yield from {name: person.birthday or "" for name, person in _members(rule, facts)}.items()
     elif (text := getattr(facts, key)) is not None:
         yield "", text
 
 
-def full_name(person: Person) -> str:
-    return " ".join(name for name in (person.first_name, person.last_name) if name)
+def _members(rule: Rule, facts: Record | Facts) -> list[tuple[str, Person]]:
+    """The family members who are written to and have a birthday, each with what tells them from the others.
+
+    A last name that is added later makes nobody another person. Who has no name, or shares it, goes by the birthday.
+    """
+    wanted = rule.trigger.send_to.family
+    found = [one for one in facts.family or () if one.birthday and one.relationship.casefold() in wanted]
+    called = [_called(one) for one in found]
+    times = Counter(called)
+    return [
+        (name if named and times[name, named] == 1 else f"{name} {person.birthday}", person)
+        for person, (name, named) in zip(found, called, strict=True)
+    ]
+
+
+def _called(person: Person) -> tuple[str, bool]:
+    """Relationship and name, however they are spelled, and whether there is a name at all."""
+    name = plain(person.first_name or "") or plain(person.last_name or "")
+    return f"{plain(person.relationship)} {name}"[:_LONGEST_NAME].strip(), bool(name)
 
 
 def celebrating(rule: Rule, client: Record, occurrence: str) -> Record:
@@ -154,7 +199,7 @@ def celebrating(rule: Rule, client: Record, occurrence: str) -> Record:
     _, named, wanted = occurrence.partition(" ")
     if rule.trigger.activate.on.source is not Source.YEARLY or not named:
         return client
-    return structs.replace(client, family=tuple(one for one in client.family or () if full_name(one) == wanted))
+    return structs.replace(client, family=tuple(person for name, person in _members(rule, client) if name == wanted))
 
 
 def _yearly(rule: Rule, text: str, name: str, now: datetime) -> Iterator[Activation]:

@@ -49,8 +49,8 @@ class Came:
     routing: Routing | None = None
 
 
-# To whom an action of a record goes at an instant; None where that is not looked at.
-Routed: TypeAlias = Callable[[Rule, Picture, datetime], Routing | None]
+# To whom an occurrence of a record goes at an instant; None where that is not looked at.
+Routed: TypeAlias = Callable[[Rule, Picture, str, datetime], Routing | None]
 SessionOf: TypeAlias = Callable[[Picture, datetime], Picture | None]
 
 
@@ -150,14 +150,15 @@ class _Desk:
             case Send():
                 self._send(action, picture, now)
             case Review(reason=reason):
-                self._end(action, State.REVIEW, End(now, Fate.REVIEW, reason), play.routed(play.rule, picture, now))
+                routing = play.routed(play.rule, picture, action.occurrence, now)
+                self._end(action, State.REVIEW, End(now, Fate.REVIEW, reason), routing)
             case Lapse(reason=reason):
                 self._end(action, State.LAPSED, End(now, Fate.LAPSES, reason))
             case Expire(reason=reason):
                 self._end(action, State.EXPIRED, End(now, Fate.EXPIRES, reason))
 
     def _send(self, action: Action, picture: Picture, now: datetime) -> None:
-        routing = self.play.routed(self.play.rule, picture, now)
+        routing = self.play.routed(self.play.rule, picture, action.occurrence, now)
         if routing is not None and routing.empty:
             lapses = bool(routing.excluded)
             end = End(now, Fate.LAPSES if lapses else Fate.EXPIRES, routing.reason or "no route")
@@ -203,11 +204,13 @@ def with_beginning(history: Sequence[Shown], row: Picture, changed_at: datetime)
     """A record's history as far as its events are kept, made whole with the row that we have of it.
 
     What a snapshot loaded, or an event showed that is kept no longer, is known from the row alone: its newest version
-    since it was written, and what the record was when we first heard of it.
+    since it was written, and what the record was when we first heard of it. What came to be before our eyes and never
+    changed, such as a text that came in, was news then.
     """
     whole = list(history)
     if all(one.picture.version < row.version for one in history):
-        whole.append(Shown(changed_at, row, loaded=True))
+        is_news = row.first_facts is None and row.first_version == row.version
+        whole.append(Shown(changed_at, row, loaded=not is_news))
         whole.sort(key=lambda one: one.at)
     if whole and row.first_version < min(one.picture.first_version for one in whole):
         first = whole[0]

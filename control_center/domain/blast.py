@@ -84,7 +84,10 @@ def _minute(at: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One trigger's guard. Shut, `held_since` says since when and `reason` why; a person opens it."""
+    """One trigger's guard. Shut, `held_since` says since when and `reason` why.
+
+    A person opens it, or that nothing is left of what it held.
+    """
 
     recent: Recent = field(default_factory=Recent)
     held_since: datetime | None = None

@@ -12,6 +12,7 @@ from control_center.domain.catalogue import Source
 from control_center.domain.trigger import Trigger
 
 LONGEST = 5  # triggers that set off one another
+STOPPED = "chain:"  # how the reason of an occurrence begins that is not followed
 
 OF_A_STATUS = (Source.STATUS_CHANGED, Source.STATUS_DUE)
 
@@ -21,9 +22,9 @@ def broken(trigger: Trigger, chain: Sequence[int]) -> str | None:
     if not chain or trigger.activate.on.source not in OF_A_STATUS:
         return None
     if trigger.trigger_id in chain:
-        return "chain: this change came of the trigger itself"
+        return f"{STOPPED} this change came of the trigger itself"
     if len(chain) >= LONGEST:
-        return f"chain: {len(chain)} triggers have set off one another already"
+        return f"{STOPPED} {len(chain)} triggers have set off one another already"
     return None
 
 

@@ -18,7 +18,8 @@ from control_center.domain.outcome import Attachment
 from control_center.domain.record import Picture, as_mapping, moment
 from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable
-from control_center.domain.words import Words
+from control_center.domain.trigger import Trigger
+from control_center.domain.words import Source, Words
 
 FILE = "confirmation.ics"
 TYPE = "text/calendar; method=PUBLISH; charset=utf-8"
@@ -27,6 +28,11 @@ _LARGEST_SEQUENCE = 2**31 - 1
 _URL = re.compile(r"https?://[^\s\x00-\x1f\"'<>]{1,2000}", re.IGNORECASE)
 # Where a CRM may have put the address of an invoice; a bare number in `links` is its id and leads nowhere.
 _INVOICE_LINKS = (("links", "invoice"), ("links", "url"), ("fields", "invoice_link"), ("fields", "link"))
+
+
+def attached(trigger: Trigger, parts: Source) -> frozenset[str]:
+    """What goes along with a mail made of these parts: what its trigger says and what its template says."""
+    return frozenset(trigger.attach).union(parts.get("attachments", ()))
 
 
 def calendar_file(picture: Picture, studio: Studio, at: datetime) -> Attachment:

@@ -15,7 +15,7 @@ import msgspec
 from control_center.domain import words, zones
 from control_center.domain.action import PAUSED
 from control_center.domain.catalogue_actions import Leg
-from control_center.domain.confirmation import calendar_file, with_invoice_link
+from control_center.domain.confirmation import attached, calendar_file, with_invoice_link
 from control_center.domain.people import Recipient
 from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import Routing
@@ -40,11 +40,12 @@ class Fate(str, Enum):
     SHADOW = "shadow"  # its trigger only records what it would have sent
     REVIEW = "waits for a person"
     HELD = "held"
+    FOLLOWS = "may follow"  # a step of a ladder, if nothing comes of what goes before
     LAPSES = "lapses"
     EXPIRES = "expires"
 
 
-SENDING = frozenset({Fate.GOES, Fate.SHADOW, Fate.REVIEW, Fate.HELD})  # where it goes is worth looking at
+SENDING = frozenset({Fate.GOES, Fate.SHADOW, Fate.REVIEW, Fate.HELD, Fate.FOLLOWS})  # where it goes is worth looking at
 _LEAVING = frozenset({Fate.GOES, Fate.SHADOW})
 _NEEDS_WORDS = frozenset({Leg.SMS, Leg.EMAIL, Leg.LETTER})  # a call or a task comes about without them, too
 
@@ -273,10 +274,11 @@ def written(scene: Scene, leg: Leg, recipient: Recipient | None, now: datetime) 
         case Leg.SMS:
             return words.text_message(scene.source(leg), seen)
         case Leg.EMAIL:
-            mail = words.mail(scene.source(leg), seen)
-            if "confirmation" in trigger.attach:
+            parts = scene.source(leg)
+            mail, along = words.mail(parts, seen), attached(trigger, parts)
+            if "confirmation" in along:
                 calendar_file(scene.picture, scene.studio, now)  # an email without it does not go
-            return with_invoice_link(mail, scene.picture) if "invoice" in trigger.attach else mail
+            return with_invoice_link(mail, scene.picture) if "invoice" in along else mail
         case Leg.LETTER:
             return words.mail(scene.source(leg), seen)
         case Leg.CALL:

@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import TypeAlias
 
 from control_center.domain import zones
+from control_center.domain.activations import Activation
 from control_center.domain.catalogue import Source
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.message import State
-from control_center.domain.people import Circle, Somebody, named
+from control_center.domain.people import GONE, Circle, Somebody, named
 from control_center.domain.planner import Expire, Lapse, Review, Wait, decide
 from control_center.domain.recipients import Errand, Letterbox, Stopped, allowed
 from control_center.domain.record import Picture, Record, moment
@@ -23,6 +24,7 @@ from control_center.domain.record_parts import Flags
 from control_center.domain.rules import Rule
 from control_center.domain.trigger_ladder import Rung, Unless
 
+TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED})  # by a provider, whatever became of it then
 # Proven: no such text arrived, and none will. Everything else may be, or come to be, on somebody's phone.
 NOT_ARRIVED = frozenset({State.UNDELIVERED, State.FAILED, State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
 
@@ -48,7 +50,9 @@ class Standing:
     occurrence: str
     rung: int
     sent: Collection[Sent]
+    released: Activation | None = None  # what it was released for
     by_hand: bool = False
+    gone: bool = False  # the client was deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +122,11 @@ def step(at: Standing, now: datetime, stopped: Stopped) -> Step:
     The planner is asked first, as for any message: filters, exclusions, a date that moved, use-by and calendar count
     here as they did before.
     """
-    decision = decide(at.rule, at.picture, at.occurrence, now, by_hand=at.by_hand)
+    decision = decide(at.rule, at.picture, at.occurrence, now, by_hand=at.by_hand, released=at.released)
     if at.rule is None or at.picture is None or isinstance(decision, Lapse | Expire | Review):
         return Done("" if isinstance(decision, Wait) else getattr(decision, "reason", ""))
+    if at.gone:
+        return Done(GONE)
     rungs, date = at.rule.trigger.ladder.rungs, date_of(at.rule, at.picture.record)
     if at.rule.trigger.shadow:
         return Done("its trigger only records")
@@ -158,11 +164,11 @@ def _reached(rung: Rung, at: Standing, record: Record) -> bool:
     if rung.unless is Unless.CONFIRMED:
         return bool((record.flags or Flags()).confirmed)
     client = _client(at, record)
-    theirs = {*client.phones, *client.emails} if client is not None else set()
+    theirs = client.ways if client is not None else frozenset()
     return any(
         one.state is State.DELIVERED or (one.leg is Leg.EMAIL and one.state is State.ACCEPTED)
         for one in at.sent
-        if one.role == "client" or one.address in theirs
+        if one.role == "client" or one.address.casefold() in theirs
     )
 
 
@@ -177,9 +183,9 @@ def _way(rung: Rung, at: Standing, rule: Rule, record: Record, stopped: Stopped)
         return Errand(leg, client.client_id, client.recipient)
     if leg is Leg.SMS and any(one.leg is Leg.SMS and one.state not in NOT_ARRIVED for one in at.sent):
         return "an earlier text may have arrived"
-    written = {one.address for one in at.sent if one.leg is leg}
+    written = {one.address.casefold() for one in at.sent if one.leg is leg}
     known = client.phones if leg is Leg.SMS else client.emails
-    others = [one for one in known if one not in written]
+    others = [one for one in known if one.casefold() not in written]
     open_ones = [one for one in others if not stopped(leg.value, one)]
     if open_ones:
         return Letterbox(leg, open_ones[0], client.recipient)

@@ -4,7 +4,8 @@ queued ──▶ claimed ──▶ submitting ──▶ accepted ──▶ deliv
   ▲ ▲         │            ├─ proven not taken, tries left ───▶ queued, later
   │ │         │            ├─ the account is blocked ─────────▶ held
   │ │         │            ├─ refused for good, or tries over ▶ failed
-  │ │         │            └─ nobody can know, lease ran out ─▶ unknown ──▶ accepted | delivered | undelivered
+  │ │         │            ├─ nobody can know, lease ran out ─▶ unknown ──▶ accepted | delivered | undelivered
+  │ │         │            └◀ once more, under the same key ─── unknown, where the provider knows the key
   │ │         ├─ window, blackout day ────────────────────────▶ queued, later
   │ │         ├─ no longer qualifies, STOP, past its use-by ──▶ cancelled | suppressed | expired
   │ │         └─ lease ran out: nothing has left ─────────────▶ queued
@@ -51,7 +52,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.HELD: _PROVEN | _DROPPED | {State.QUEUED},
     State.CLAIMED: _PROVEN | _DROPPED | {State.SUBMITTING, State.QUEUED, State.HELD, State.FAILED},
     State.SUBMITTING: _PROVEN | {State.QUEUED, State.HELD, State.FAILED, State.UNKNOWN},
-    State.UNKNOWN: _PROVEN | {State.FAILED},
+    State.UNKNOWN: _PROVEN | {State.FAILED, State.SUBMITTING},
     State.ACCEPTED: frozenset({State.DELIVERED, State.UNDELIVERED}),
     State.UNDELIVERED: frozenset({State.DELIVERED}),
     State.DELIVERED: frozenset(),

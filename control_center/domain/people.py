@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -11,11 +11,20 @@ from control_center.domain import number
 from control_center.domain.catalogue_actions import BOXES, Leg
 from control_center.domain.record import Record
 from control_center.domain.record_parts import Address, AllowMarketing, Assigned, Person, Phone, Staff
+from control_center.domain.studio_catalog import User
 
-STAFF = frozenset({"photographer", "assigned", "address"})  # roles that are asked for no leave to write
+# Roles that are asked for no leave to write.
+STAFF = frozenset({"photographer", "assistant", "assigned", "user", "address"})
 _NOTHING_TICKED = AllowMarketing()
 
+GONE = "deleted: the client no longer exists"
+OF_CLIENT = frozenset({"client", "family"})  # roles that nobody has any more whose client is gone
+
 Note = Callable[[str], None]
+
+# Those who work for the studio, as its catalogue has them, by their names; of a name that has nobody left, none.
+Users = Mapping[str, tuple[User, ...]]
+NOBODY: Users = {}
 
 
 class Recipient(msgspec.Struct, frozen=True):
@@ -42,7 +51,12 @@ class Somebody:
         mine, theirs = self.recipient, other.recipient
         if not mine.first_name or (mine.first_name, mine.last_name) != (theirs.first_name, theirs.last_name):
             return False
-        return not {*self.phones, *self.emails}.isdisjoint({*other.phones, *other.emails})
+        return not self.ways.isdisjoint(other.ways)
+
+    @property
+    def ways(self) -> frozenset[str]:
+        """Every way to reach them, mail addresses as if nobody had capitalised them."""
+        return frozenset(self.phones).union(address.casefold() for address in self.emails)
 
     def joined(self, other: Somebody) -> Somebody:
         """The same person, once more under another word: with the ways to reach them that both say."""
@@ -56,17 +70,21 @@ class Somebody:
 class Circle:
     """A record, its client as far as we know them, and the country that numbers are typed in.
 
-    `inactive` are the names of those who do not work for the studio any more: records may still name them.
+    `users` has no user any more of a name whose users have left: records may still name them. `gone`: the client was
+    deleted, which a record may have outlived.
     """
 
     record: Record
     client: Record | None
     country: str
-    inactive: Collection[str] = ()
+    users: Users = field(default_factory=dict)
+    gone: bool = False
 
     @property
     def client_id(self) -> str | None:
-        """The client's id, which we may know before we have heard anything of the client."""
+        """The client's id, which we may know before we have heard anything of the client; None of one who is gone."""
+        if self.gone:
+            return None
         return self.record.record_id if self.record.kind == "client" else self.record.client_id
 
 
@@ -90,7 +108,9 @@ def ticked(leg: Leg, role: str, record: Record, client: Record | None) -> bool:
 
 def _client(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
     client, client_id = circle.client, circle.client_id
-    if client is not None:
+    if circle.gone:
+        note(GONE)
+    elif client is not None:
         recipient = Recipient("client", client.first_name or "", client.last_name or "")
         phones, emails = _phones(client.phones, circle, note), _emails(client.emails, note)
         yield Somebody(recipient, phones, emails, client_id or client.record_id)
@@ -102,13 +122,16 @@ def _client(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
 def _payer(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
     """Who pays: the client, unless the invoice names somebody else. Of the client we know more than an invoice says."""
     payer = circle.record.bill_to
-    if payer is None or (payer.payer_id is not None and payer.payer_id == circle.client_id and circle.client):
+    known = circle.client is not None or circle.gone
+    if payer is None or (known and payer.payer_id is not None and payer.payer_id == circle.record.client_id):
         yield from _client("", circle, note)
     else:
         yield _person("bill_to", payer, circle, note, client_id=payer.payer_id)
 
 
 def _family(relationship: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    if circle.gone:
+        note(GONE)
     for person in (circle.client.family or ()) if circle.client is not None else ():
         if person.relationship.casefold() == relationship.casefold():
             yield _person(f"family:{person.relationship}", person, circle, note)
@@ -135,6 +158,12 @@ def _photographers(record: Record) -> list[Staff]:
     return [staff for staff in record.staff or () if staff.role.casefold() == "photographer"]
 
 
+def _assistants(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    for staff in circle.record.staff or ():
+        if staff.role.casefold() == "assistant":
+            yield from _staff(Recipient("assistant", staff.name), staff.name, staff, circle, note)
+
+
 def _assigned(_: str, circle: Circle, note: Note) -> Iterator[Somebody]:
     for one in circle.record.assigned or ():
         yield from _staff(Recipient("assigned", one.user or one.department or ""), one.user, one, circle, note)
@@ -144,10 +173,21 @@ def _staff(
     recipient: Recipient, user: str | None, ways: Staff | Assigned, circle: Circle, note: Note
 ) -> Iterator[Somebody]:
     """Somebody who works for the studio, unless they did: then nobody is written to in their place."""
-    if user is not None and user in circle.inactive:
+    if user is not None and circle.users.get(user) == ():
         note(f"inactive: {user} does not work here any more")
     else:
         yield _fixed(recipient, ways.phone, ways.email, circle, note)
+
+
+def _user(name: str, circle: Circle, note: Note) -> Iterator[Somebody]:
+    """Whoever has that name in the studio's catalogue."""
+    known = circle.users.get(name)
+    if known is None:
+        note(f"no recipient: the studio's catalogue has no user {name}")
+    elif not known:
+        note(f"inactive: {name} does not work here any more")
+    for user in known or ():
+        yield _fixed(Recipient("user", name), user.phone, user.email, circle, note)
 
 
 def _address(typed: str, circle: Circle, note: Note) -> Iterator[Somebody]:
@@ -162,6 +202,8 @@ _FINDERS: Mapping[str, Callable[[str, Circle, Note], Iterator[Somebody]]] = {
     "bill_to": _payer,
     "photographer": _photographer,
     "all_photographers": _all_photographers,
+    "assistants": _assistants,
+    "user": _user,
     "assigned": _assigned,
     "address": _address,
 }

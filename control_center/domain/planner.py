@@ -21,6 +21,7 @@ from control_center.domain.action import (
     State,
 )
 from control_center.domain.activations import Activation, activation_of, activations, dateless
+from control_center.domain.chains import OF_A_STATUS
 from control_center.domain.qualification import excluded, unmatched
 from control_center.domain.record import Picture
 from control_center.domain.recurrence import tells, without_number
@@ -98,6 +99,19 @@ def due(rule: Rule, action: Action, now: datetime) -> Plan:
     return replace(action.turned(action.state, reason), due_at=due_at)
 
 
+def relocated(rule: Rule, picture: Picture, action: Action, now: datetime) -> Plan:
+    """A waiting action with the times that its rule's zone gives it, after its studio's zone changed.
+
+    It was planned in time and stays what it is. What its record no longer has keeps its time: `decide` says its end.
+    """
+    active = activation_of(rule, picture.record, without_number(action.occurrence), now)
+    if active is None:
+        return action.turned(action.state, action.reason)
+    at = action.activation_at if tells(action.occurrence) else active.at
+    plan = due(rule, replace(action, activation_at=at, use_by=active.use_by), now)
+    return plan if action.state is State.PLANNED else replace(plan, reason=action.reason)
+
+
 def _is_history(rule: Rule, active: Activation, picture: Picture) -> bool:
     """Whether the record already had this activation, already past, when we first heard of it."""
     since = picture.known_since
@@ -158,22 +172,26 @@ def decide(
     *,
     by_hand: bool = False,
     session: Picture | None = None,
+    released: Activation | None = None,
 ) -> Decision:
     """What becomes of one occurrence at this instant.
 
     `occurrence` is the action's key. `by_hand` means that a person processed it: window and weekdays, which
     belong to automatic running, do not apply then; blackout days and every exclusion do. `session` is the one that an
-    invoice is for, whose score counts. The first reason that stops it is returned, in the order: gone, filters, date,
-    exclusions, use-by, person, calendar.
+    invoice is for, whose score counts. `released` is the activation of an action that is released already: the status
+    that it gave its record besides does not stop its messages. The first reason that stops it is returned, in the
+    order: gone, filters, date, exclusions, use-by, person, calendar.
     """
     if rule is None:
         return Lapse("trigger: it is switched off")
     if picture is None:
         return Lapse("record: it is not known")
-    found = unmatched(rule, picture)
+    own = released if _has_our_status(rule, picture) else None
+    found = unmatched(rule, picture, any_status=own is not None)
     if found is not None:
         return Lapse(found)
-    active = _active(rule, picture, occurrence, now)
+    by_status = rule.trigger.activate.on.source in OF_A_STATUS
+    active = own if own is not None and by_status else _active(rule, picture, occurrence, now)
     if active is None:
         return Lapse(moved(rule, activations(rule, picture.record, now)) or dateless(rule, picture))
     stopped = excluded(rule, picture, active.day, now, session=session)
@@ -190,6 +208,12 @@ def decide(
     if person and not by_hand:
         return Review("manual: the trigger waits for a person")
     return _by_calendar(rule, active, now, by_hand=by_hand)
+
+
+def _has_our_status(rule: Rule, picture: Picture) -> bool:
+    """Whether the record has come to the status that the rule gives it besides."""
+    given = rule.trigger.then_status
+    return given is not None and picture.record.status == given
 
 
 def _active(rule: Rule, picture: Picture, occurrence: str, now: datetime) -> Activation | None:

@@ -12,8 +12,8 @@ from control_center.domain.rules import Rule, compared
 from control_center.domain.trigger_exclusions import NpsExclusion
 
 
-def unmatched(rule: Rule, picture: Picture) -> str | None:
-    """Why the rule's filters do not let the record through."""
+def unmatched(rule: Rule, picture: Picture, *, any_status: bool = False) -> str | None:
+    """Why the rule's filters do not let the record through; with `any_status`, whichever status it has."""
     trigger = rule.trigger
     if picture.deleted:
         return f"deleted: the {picture.kind} no longer exists"
@@ -21,7 +21,7 @@ def unmatched(rule: Rule, picture: Picture) -> str | None:
     if trigger.keyword is not None:
         return None if trigger.keyword.key in first else f"keyword: the text does not say {trigger.keyword.word!r}"
     names = list(trigger.kind.filters)
-    if trigger.status is not None and trigger.status not in first:
+    if trigger.status is not None and not any_status and trigger.status not in first:
         found = first[0] if first else None
         return f"{names[0]}: it is {found!r}, the trigger wants {trigger.status!r}"
     if trigger.type is not None and second != trigger.type:
@@ -29,11 +29,13 @@ def unmatched(rule: Rule, picture: Picture) -> str | None:
     return None
 
 
-def excluded(rule: Rule, picture: Picture, day: date, now: datetime, *, session: Picture | None = None) -> str | None:
+def excluded(
+    rule: Rule, picture: Picture, day: date, now: datetime, *, session: Picture | None = None, alone: bool = False
+) -> str | None:
     """The first exclusion that is true of the record now; `day` is the activation's.
 
-    An invoice's score is that of its `session`. Allow Marketing depends on the leg that is taken, so it is looked at
-    where that is chosen.
+    An invoice's score is that of its `session`; with `alone` only what the record says itself is looked at. Allow
+    Marketing depends on the leg that is taken, so it is looked at where that is chosen.
     """
     exclude, record = rule.trigger.exclude, picture.record
     flags = record.flags or Flags()
@@ -43,12 +45,12 @@ def excluded(rule: Rule, picture: Picture, day: date, now: datetime, *, session:
         return f"confirmed: the {picture.kind} is already confirmed"
     if exclude.canceled and flags.canceled:
         return f"canceled: the {picture.kind} is canceled"
-    if exclude.nps is not None:
+    if exclude.nps is not None and not (alone and picture.kind != "session"):
         scored = picture if picture.kind == "session" else session
         reason = _by_score(exclude.nps, scored.record.nps if scored else None)
         if reason is not None:
             return reason
-    if picture.kind == "loyalty_reward" and not exclude.redeemed and record.reward and _is_zero(record.reward.balance):
+    if picture.kind == "loyalty_reward" and not exclude.redeemed and record.reward and _is_spent(record.reward.balance):
         return "redeemed: nothing is left of the reward"
     if exclude.past_date and zones.local_date(rule.zone, now) > day:
         return f"past date: its activation, {day}, is over"
@@ -68,8 +70,8 @@ def _by_score(exclude: NpsExclusion, nps: Nps | None) -> str | None:
     return None
 
 
-def _is_zero(amount: str | None) -> bool:
+def _is_spent(balance: str | None) -> bool:
     try:
-        return amount is not None and Decimal(amount) == 0
+        return balance is not None and Decimal(balance) <= 0
     except InvalidOperation:
         return False

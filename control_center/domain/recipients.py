@@ -6,11 +6,11 @@ STOP counts as not able to receive texts; a box that is not ticked ends the matt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from control_center.domain.catalogue_actions import Choice, Leg
-from control_center.domain.people import Circle, Recipient, Somebody, named, ticked
+from control_center.domain.people import NOBODY, Circle, Recipient, Somebody, Users, named, ticked
 from control_center.domain.record import Record
 from control_center.domain.trigger import Trigger
 
@@ -58,11 +58,11 @@ class Routing:
         return "; ".join(dict.fromkeys(self.reasons))
 
     def write(self, boxes: Iterable[Letterbox]) -> None:
-        """Take letterboxes on, each address once, whoever is reached there."""
-        taken = {(box.leg, box.address) for box in self.letterboxes}
+        """Take letterboxes on, each address once, whoever is reached there and however it is capitalised."""
+        taken = {(box.leg, box.address.casefold()) for box in self.letterboxes}
         for box in boxes:
-            if (box.leg, box.address) not in taken:
-                taken.add((box.leg, box.address))
+            if (box.leg, box.address.casefold()) not in taken:
+                taken.add((box.leg, box.address.casefold()))
                 self.letterboxes.append(box)
 
 
@@ -73,16 +73,17 @@ def route(
     country: str,
     stopped: Stopped,
     *,
-    inactive: Collection[str] = (),
+    users: Users = NOBODY,
+    gone: bool = False,
 ) -> Routing:
     """Choose people, legs and addresses. `stopped(channel, address)` says whether an address has opted out.
 
-    Staff whose name is among `inactive` is left out.
+    Staff is looked up among `users`: who has left is left out. `gone`: the client was deleted, and `client` is None.
 
     The same number or address reached twice is written to once. Under a fallback exactly one leg is taken for
     each person, and a command at most once for each client.
     """
-    circle = Circle(record, client, country, inactive)
+    circle = Circle(record, client, country, users, gone)
     enrolled = _enrolled(trigger, client)
     if enrolled is not None:
         return Routing(reasons=[enrolled], excluded=enrolled)
@@ -157,6 +158,8 @@ def _reach(somebody: Somebody, legs: list[Leg], search: _Search) -> bool:
     for leg in legs:
         boxes = _letterboxes(leg, somebody, search.stopped, routing) if leg.is_message else []
         if not boxes and (leg.is_message or somebody.client_id is None):
+            if leg is trigger.action.legs[0] and not leg.is_message:
+                routing.reasons.append(f"no route: a {leg.value} is for clients, and {role} has no id of one")
             continue  # staff and families are not called, and get no letters
         settled = True
         instead = trigger.action.choice is Choice.FIRST and leg is not trigger.action.legs[0]
@@ -194,7 +197,15 @@ def _letterboxes(leg: Leg, somebody: Somebody, stopped: Stopped, routing: Routin
     return [Letterbox(leg, address, somebody.recipient) for address in open_ones]
 
 
-def possible(trigger: Trigger, record: Record, client: Record | None, country: str) -> list[tuple[str, str]]:
+def possible(
+    trigger: Trigger,
+    record: Record,
+    client: Record | None,
+    country: str,
+    *,
+    users: Users = NOBODY,
+    gone: bool = False,
+) -> list[tuple[str, str]]:
     """Every (channel, address) that `route` may ask `stopped` about, so that one query can answer all of them."""
     everything: list[tuple[str, str]] = []
 
@@ -202,5 +213,5 @@ def possible(trigger: Trigger, record: Record, client: Record | None, country: s
         everything.append((channel, address))
         return True  # as if stopped, so that every leg is looked at
 
-    route(trigger, record, client, country, note)
+    route(trigger, record, client, country, note, users=users, gone=gone)
     return everything

@@ -125,14 +125,19 @@ def _changed(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: dat
             # What waits was planned in time: later it is neither too late nor loaded, unless its time moves.
             if wanted.times == found.times and wanted.reason not in (BEFORE_TRIGGER, BEFORE_US):
                 return None
+            if wanted.activation_at == found.activation_at and wanted.reason.startswith(LATE):
+                wanted = _in_time(rule, wanted, picture, now)
             return Change(found, wanted)
         case State.LAPSED:
+            if wanted.state is State.BASELINED and wanted.reason == BEFORE_TRIGGER:
+                return Change(found, wanted)  # else what an edit sets aside would come back with the next event
             in_time = wanted.times == found.times and not found.reason.startswith(LATE)
             if in_time and wanted.reason.startswith(LATE):
                 wanted = _in_time(rule, wanted, picture, now)
-            # Exclusions count from when it is due: until then, what is on hold keeps its reminder.
+            # Exclusions count from when it is due: until then, what is on hold keeps its reminder. The score of an
+            # invoice's session is not at hand here; release has it.
             day = zones.local_date(rule.zone, wanted.activation_at)
-            stopped = now >= wanted.activation_at and excluded(rule, picture, day, now) is not None
+            stopped = now >= wanted.activation_at and excluded(rule, picture, day, now, alone=True) is not None
             back = wanted.state is State.PLANNED and now < wanted.use_by and not stopped
             return Change(found, wanted) if back else None
         case State.BASELINED:

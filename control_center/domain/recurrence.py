@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from control_center.domain.action import HANDLED, Action, Plan, State
+from control_center.domain.activations import is_same
 from control_center.domain.catalogue import Source
 from control_center.domain.rules import Rule
 
@@ -19,10 +20,12 @@ def recurrence(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Act
     went out, and come back to, is a new occurrence: the same date with `#2`. Under `moved = "nothing"` a date other
     than one that was sent is set aside; under `moved = "tell"` it is told of at once, with a mark of its own.
     """
+    if rule.trigger.activate.on.source is Source.INSTALMENT:
+        return _of_instalment(rule, wanted, earlier)
     if rule.trigger.activate.on.source is not Source.DATE or rule.trigger.activate.on.once:
-        same = [action for action in earlier if action.occurrence == wanted.occurrence]
-        return (same[0] if same else None), wanted
-    same = [action for action in earlier if without_number(action.occurrence) == wanted.occurrence]
+        found = _same(rule, wanted, earlier)
+        return found, wanted if found is None else replace(wanted, occurrence=found.occurrence)
+    same = [action for action in earlier if is_same(rule, without_number(action.occurrence), wanted.occurrence)]
     others = [action for action in earlier if action.released_at is not None and action not in same]
     last = max(same, key=lambda action: action.action_id, default=None)
     if last is not None:
@@ -31,10 +34,23 @@ def recurrence(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Act
         else:
             wanted, last = replace(wanted, occurrence=f"{wanted.occurrence}#{len(same) + 1}"), None
     if others and rule.trigger.moved == "nothing" and (last is None or last.state is State.LAPSED):
-        wanted = _settled(wanted, State.BASELINED, "moved: a message about an earlier date went out")
+        wanted = _settled(wanted)
     if others and rule.trigger.moved == "tell" and last is None:
         wanted = replace(wanted, occurrence=wanted.occurrence + _TOLD)
     return last, wanted
+
+
+def _same(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> Action | None:
+    return next((action for action in earlier if is_same(rule, action.occurrence, wanted.occurrence)), None)
+
+
+def _of_instalment(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Action | None, Plan]:
+    """An instalment with another due date is another occurrence; where moves are not told of, that is set aside."""
+    found, instalment = _same(rule, wanted, earlier), wanted.occurrence.rpartition("@")[0]
+    told = any(one.released_at is not None and one.occurrence.rpartition("@")[0] == instalment for one in earlier)
+    if told and rule.trigger.moved == "nothing" and (found is None or found.state is State.LAPSED):
+        wanted = _settled(wanted)
+    return found, wanted
 
 
 def tells(occurrence: str) -> bool:
@@ -59,5 +75,6 @@ def _sent_since(handled: Action, other: Action) -> bool:
     return other.released_at > handled.released_at
 
 
-def _settled(wanted: Plan, state: State, reason: str) -> Plan:
-    return replace(wanted, state=state, reason=reason, due_at=wanted.activation_at)
+def _settled(wanted: Plan) -> Plan:
+    reason = "moved: a message about an earlier date went out"
+    return replace(wanted, state=State.BASELINED, reason=reason, due_at=wanted.activation_at)

@@ -33,15 +33,9 @@ class Studio:
     catalog_revision: int = 0
 
     def fields(self) -> dict[str, Any]:
-        """What templates see as `studio`."""
-        return {
-            "name": self.name,
-            "country": self.country,
-            "phone": self.phone,
-            "email": self.email_sender,
-            "address": self.address,
-            "web": self.web,
-        }
+        """What templates see as `studio`: the resource itself, so that what it does not say is absent there, too."""
+        head = {"id": self.studio, "name": self.name, "timezone": self.timezone, "country": self.country}
+        return {**head, **self.settings()}
 
     def settings(self) -> dict[str, Any]:
         """What is stored beside the columns of their own; `parse` reads it back."""
@@ -59,6 +53,15 @@ _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
+def _is_sender(numbers: Any) -> bool:
+    """Whether this is a list of what texts can come from: one number or name, or none while nothing is texted."""
+    return isinstance(numbers, list) and len(numbers) <= 1 and all(map(_is_number, numbers))
+
+
+def _is_number(number: Any) -> bool:
+    return isinstance(number, str) and 1 <= len(number.strip()) <= 40 and number.isprintable()
+
+
 def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0) -> Studio:
     """Understand a studio resource. Raises Malformed naming field, value and what is allowed."""
     top = Table(values, where, "")
@@ -71,9 +74,9 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
     if not _COUNTRY.fullmatch(country):
         raise top.wrong("country", f"{country!r}; allowed: two capital letters of ISO 3166, such as US")
     sms, email = top.table("sms"), top.table("email")
-    numbers = sms.take("numbers") or []
-    if not isinstance(numbers, list) or not all(isinstance(number, str) and "\x00" not in number for number in numbers):
-        raise sms.wrong("numbers", f'{shown(numbers)}; a list such as ["+13125550100"] is needed')
+    numbers = sms.take("numbers")
+    if numbers is not None and not _is_sender(numbers):
+        raise sms.wrong("numbers", f'{shown(numbers)}; a list such as ["+13125550100"] is needed, of one number')
     found = Studio(
         studio=studio,
         name=top.text("name"),

@@ -23,6 +23,7 @@ class Group(msgspec.Struct):
     shadow: int = 0
     waits: int = 0
     held: int = 0
+    follows: int = 0
     fails: int = 0
     nothing: int = 0
     first: datetime | None = None
@@ -31,8 +32,8 @@ class Group(msgspec.Struct):
     def add(self, line: Line) -> None:
         field = _FIELDS[line.fate]
         setattr(self, field, getattr(self, field) + 1)
-        self.first = self.first or line.at
-        self.last = line.at
+        self.first = line.at if self.first is None else min(self.first, line.at)
+        self.last = line.at if self.last is None else max(self.last, line.at)
 
 
 _FIELDS = {
@@ -40,6 +41,7 @@ _FIELDS = {
     Fate.SHADOW: "shadow",
     Fate.REVIEW: "waits",
     Fate.HELD: "held",
+    Fate.FOLLOWS: "follows",
     Fate.FAILS: "fails",
     Fate.LAPSES: "nothing",
     Fate.EXPIRES: "nothing",
@@ -77,7 +79,7 @@ class Tally:
         if line.fate in (Fate.LAPSES, Fate.EXPIRES, Fate.FAILS):
             reason = line.reason.partition(":")[0]
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        elif line.address:
+        elif line.address and line.fate is not Fate.FOLLOWS:
             self._reach(line, day)
 
     def _reach(self, line: Line, day: date) -> None:
@@ -85,7 +87,7 @@ class Tally:
         if cause != self._last:
             self._last = cause
             self._actions += 1
-        who = line.client if line.role in ("client", "bill_to") and line.client else line.address
+        who = line.client if line.role == "client" and line.client else line.address
         key = (who, day.toordinal())
         times, counted = self._reached.get(key, (0, 0))
         if counted != self._actions:
@@ -115,4 +117,4 @@ class Tally:
 
 
 def _size(group: Group) -> int:
-    return group.goes + group.shadow + group.waits + group.held + group.fails + group.nothing
+    return group.goes + group.shadow + group.waits + group.held + group.follows + group.fails + group.nothing

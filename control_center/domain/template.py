@@ -23,7 +23,7 @@ from markupsafe import escape
 from control_center.domain.errors import ControlCenterError, Malformed
 from control_center.domain.template_check import parse
 from control_center.domain.template_context import context
-from control_center.domain.template_engine import OUTPUT_LIMIT, Hole, Missing, Parsed, Reading, words
+from control_center.domain.template_engine import OUTPUT_LIMIT, Hole, Missing, Parsed, Reading, dotted, words
 from control_center.domain.template_fields import KINDS, names, roots
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "context",
     "fields_of",
     "names",
+    "needed",
     "render",
     "render_subject",
 ]
@@ -64,8 +65,8 @@ class Template:
 
 def check_template(template: Template) -> None:
     """Refuse a template that could not be filled in. Raises Malformed naming the part, the line and the field."""
-    if template.sms is None and template.text is None and template.html is None:
-        raise Malformed("template", "has no words: give sms, text or html")
+    if template.sms is None and template.text is None:
+        raise Malformed("template", "has no words: give sms or text, beside html also")
     for part in ("sms", "subject", "text", "html"):
         source = getattr(template, part)
         if source is not None:
@@ -87,6 +88,20 @@ def fields_of(source: str) -> frozenset[str]:
     """The fields a source uses, as written: `{"client.first_name", "session.date"}`. Raises Malformed."""
     _, usage = parse(source, "template", None)
     return frozenset(usage.fields)
+
+
+@lru_cache(maxsize=1024)
+def needed(source: str) -> frozenset[str]:
+    """The fields that a source cannot do without: written with no `default`, and outside conditions and loops."""
+    parsed, _ = parse(source, "template", None)
+    found = set()
+    for node in parsed.nodes:
+        filled = node.expression if isinstance(node, Hole) else None
+        if not isinstance(filled, FilteredExpression) or not isinstance(filled.left, Path):
+            continue
+        if all(one.name != "default" for one in filled.filters or []):
+            found.add(dotted(list(filled.left.path)))
+    return frozenset(found)
 
 
 def render(source: str, context: Mapping[str, Any], *, html: bool = False) -> str:

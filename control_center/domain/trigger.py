@@ -96,6 +96,13 @@ class Trigger:
         """Whether it has the CRM change a status, on its own or beside something else."""
         return self.to_status is not None or self.then_status is not None
 
+    @property
+    def matching(self) -> tuple[Any, ...]:
+        """What says who matches, and when. Of days that come round each year also whose, and for how long."""
+        yearly = self.activate.on.source is Source.YEARLY
+        days = (self.send_to.family, self.use_by) if yearly else ()
+        return self.kind.name, self.status, self.type, self.keyword, self.activate, *days
+
 
 def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
     """Understand one [[trigger]] table of contract part 6.
@@ -109,7 +116,9 @@ def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
     kind = KINDS[top.choice("record", KINDS)]
     chosen = action(top, kind)
     activate, wanted, written = _activation(top, kind), send_to(top, chosen, kind), words(top, chosen)
-    rungs = ladder(top, About(kind, activate.on, activate.days, chosen, wanted, written))
+    exclude, use_by = exclusions(top, kind), top.period("use_by")
+    about = About(kind, activate.on, activate.days, chosen, wanted, written, use_by, exclude.past_date)
+    rungs = ladder(top, about)
     trigger = Trigger(
         name=name,
         purpose=top.choice("purpose", ("transactional", "marketing"), "marketing"),
@@ -124,18 +133,18 @@ def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
         must_hold=_must_hold(top),
         late=top.choice("late", ("send", "skip"), "send"),
         moved=top.choice("moved", _MOVED, "remind"),
-        use_by=top.period("use_by"),
-        ceiling=top.whole("ceiling", 0, 1_000_000) if "ceiling" in table else None,
+        use_by=use_by,
+        ceiling=None if top.take("ceiling") is None else top.whole("ceiling", 0, 1_000_000),
         enabled=top.boolean("enabled", default=False),
         shadow=top.boolean("shadow", default=False),
         processing=_processing(top),
-        exclude=exclusions(top, kind),
+        exclude=exclude,
         call=call(top, chosen, climbs=rungs.has(Leg.CALL)),
         task=task(top, chosen),
         web_form=web_form(top, chosen),
         to_status=to_status(top, chosen),
         then_status=then_status(top, chosen, kind),
-        attach=attach(top, chosen, kind),
+        attach=attach(top, chosen, kind, climbs=rungs.has(Leg.EMAIL)),
         referral=referral(top, chosen),
         ladder=rungs,
         examples=examples(top, kind),
@@ -144,14 +153,15 @@ def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
     return trigger
 
 
-_FILTERS = dict.fromkeys(name for kind in KINDS.values() for name in kind.filters)
+_FILTERS = dict.fromkeys([*(name for kind in KINDS.values() for name in kind.filters), "match"])
 
 
 def _filter(top: Table, kind: Kind, slot: Slot) -> str | None:
     """What the kind compares in this slot, under the name it has there. Raises Malformed for another kind's filter."""
     for key in _FILTERS:
-        if key not in kind.filters and top.take(key) is not None:
-            raise top.wrong(key, f"is not offered for {kind.name}; offered: {', '.join(sorted(kind.filters))}")
+        offered = (*kind.filters, "match") if Slot.KEYWORD in kind.filters.values() else tuple(kind.filters)
+        if key in top.values and key not in offered and top.take(key) is not None:  # null is as good as left out
+            raise top.wrong(key, f"is not offered for {kind.name}; offered: {', '.join(sorted(offered))}")
     name = next((name for name, found in kind.filters.items() if found is slot), None)
     if name is None or top.take(name) is None:
         return None

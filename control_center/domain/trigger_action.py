@@ -129,7 +129,7 @@ def task(top: Table, action: ActionKind) -> Task | None:
         subject=table.text("subject"),
         description=table.optional("description", limit=10_000),
         type=table.optional("type"),
-        priority=table.whole("priority", *_PRIORITIES) if "priority" in table.values else None,
+        priority=None if table.take("priority") is None else table.whole("priority", *_PRIORITIES),
         due_days=table.whole("due_days", 0, LARGEST_DELAY, 0),
         assign=table.optional("assign"),
     )
@@ -181,18 +181,24 @@ ATTACHMENTS: Mapping[str, frozenset[str]] = {
 }
 
 
-def attach(top: Table, action: ActionKind, kind: Kind) -> tuple[str, ...]:
-    value = top.take("attach")
-    if value is None:
+def attach(top: Table, action: ActionKind, kind: Kind, *, climbs: bool = False) -> tuple[str, ...]:
+    """What goes along with the emails of the action, or with that of its ladder where it `climbs` to one."""
+    if top.take("attach") is None:
         return ()
-    if not action.has(Leg.EMAIL):
+    if not action.has(Leg.EMAIL) and not climbs:
         raise top.wrong("attach", f"stands beside the action {action.name!r}, which sends no email")
-    fitting = [name for name, kinds in ATTACHMENTS.items() if kind.name in kinds]
+    return attachments(top, "attach", kind.name)
+
+
+def attachments(table: Table, key: str, kind: str) -> tuple[str, ...]:
+    """Read a list of what goes along with an email about records of a kind, or of `any`. Raises Malformed."""
+    value = table.take(key)
+    fitting = [name for name, kinds in ATTACHMENTS.items() if kind == "any" or kind in kinds]
     if not isinstance(value, list) or not value:
-        raise top.wrong("attach", f'{shown(value)}; a list such as ["confirmation"] is needed')
+        raise table.wrong(key, f'{shown(value)}; a list such as ["confirmation"] is needed')
     for one in value:
         if one not in fitting:
-            raise top.wrong("attach", f"{shown(one)}; allowed for {kind.name}: {_names(fitting)}")
+            raise table.wrong(key, f"{shown(one)}; allowed for {kind}: {_names(fitting)}")
     return tuple(dict.fromkeys(value))
 
 

@@ -54,7 +54,10 @@ def _nps(table: Table) -> NpsExclusion:
     commented = table.boolean("only_with_comment", default=False)
     table.refuse_the_rest()
     if between is not None and not _is_range(between):
-        raise table.wrong("only_between", f"{shown(between)}; two whole numbers such as [0, 6] are needed")
+        raise table.wrong(
+            "only_between",
+            f"{shown(between)}; allowed: two whole numbers from 0 to {BEST_SCORE}, the lower one first, such as [0, 6]",
+        )
     if recorded and (between is not None or commented):
         raise table.wrong("recorded", "leaves out every score, so nothing can be kept beside it; give one of them")
     return NpsExclusion(recorded, None if between is None else (between[0], between[1]), commented)

@@ -51,7 +51,10 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the trigger says besides, as far as a ladder must fit it. `days` is the offset of its activation."""
+    """What the trigger says besides, as far as a ladder must fit it. `days` is the offset of its activation.
+
+    `past_date`: it is not acted on after the day of its activation.
+    """
 
     kind: Kind
     base: Base
@@ -59,6 +62,8 @@ class About:
     action: ActionKind
     send_to: SendTo
     words: Words
+    use_by: timedelta | None
+    past_date: bool
 
 
 def ladder(top: Table, about: About) -> Ladder:
@@ -92,6 +97,8 @@ def _misplaced(about: About) -> str | None:
         return f"counts from a date that may lie ahead, and {about.base.name!r} is none"
     if about.days > 0:
         return f"is for what goes out before its date or on that day; activate.days is {about.days}"
+    if about.past_date and about.days < 0:
+        return "stands beside exclude.past_date, which ends it with the day of its activation; leave one of the two out"
     if "client" not in about.send_to.everybody:
         return "is for the client, whom send_to does not name"
     return None
@@ -106,6 +113,8 @@ def _rung(table: Table, about: About, before: list[Rung]) -> Rung:
         raise table.wrong("by", "is missing; allowed: a number and d, h or m, such as 24h")
     if by >= (1 - about.days) * _DAY:
         raise table.wrong("by", f"{table.values['by']!r}; that is before anything goes out, {-about.days} days before")
+    if about.use_by is not None and -about.days * _DAY - by >= about.use_by:
+        raise table.wrong("by", f"{table.values['by']!r}; by then its use_by is over")
     if before and by >= before[-1].by:
         raise table.wrong("by", f"{table.values['by']!r}; each step is nearer to the date than the one before it")
     way = table.choice("action", WAYS)

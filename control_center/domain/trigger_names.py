@@ -37,10 +37,12 @@ def _findings(table: Mapping[str, Any], catalog: Catalog) -> Iterator[Finding | 
     for field in ("form", "web_form.form"):
         yield _named(field, _text(table, field), catalog.forms, "web form")
     yield _named("referral.program", _text(table, "referral.program"), catalog.referral_programs, "referral program")
-    for field, relationship in _relationships(table):
+    for field, relationship in _sent_to(table, "family:"):
         known = catalog.relationships or ()
         alike = next((one for one in known if one.casefold() == relationship.casefold()), relationship)
         yield _named(field, alike, known, "relationship")
+    for field, user in _sent_to(table, "user:"):
+        yield _user(field, user, catalog)
     for field in ("task.assign", "call.assign"):
         yield _assigned(field, _text(table, field), catalog)
 
@@ -56,16 +58,26 @@ def _status(field: str, name: str | None, kind: str, of_type: str | None, catalo
 
 def _assigned(field: str, name: str | None, catalog: Catalog) -> Finding | None:
     """A call or task is given to a user or to a department, whichever has that name."""
-    people = [one for one in catalog.users or () if one.name == name]
-    if name is None or name in (catalog.departments or ()) or any(one.active for one in people):
+    if name is None or name in (catalog.departments or ()):
         return None
-    if people:
-        return Finding(field, f"{name!r} is a user who is no longer active")
-    known = [*(one.name for one in catalog.users or () if one.active), *(catalog.departments or ())]
+    if any(one.name == name for one in catalog.users or ()):
+        return _user(field, name, catalog)
+    known = [*_active(catalog), *(catalog.departments or ())]
     if not catalog.users or not catalog.departments:
         lacking = "users" if not catalog.users else "departments"
         return _unchecked(field, name, lacking)
     return _named(field, name, known, "user or department")
+
+
+def _user(field: str, name: str, catalog: Catalog) -> Finding | None:
+    known = _active(catalog)
+    if name not in known and any(one.name == name for one in catalog.users or ()):
+        return Finding(field, f"{name!r} is a user who is no longer active")
+    return _named(field, name, known, "user")
+
+
+def _active(catalog: Catalog) -> list[str]:
+    return [one.name for one in catalog.users or () if one.active is not False]
 
 
 def _named(field: str, name: str | None, known: Collection[str] | None, what: str) -> Finding | None:
@@ -93,13 +105,12 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"there are: {', '.join(map(repr, names[:SHOWN]))}{rest}"
 
 
-def _relationships(table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Those of `family:<relationship>` in send_to, which is a list or one for each channel, with the field."""
+def _sent_to(table: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+    """What follows this prefix in send_to, which is a list or one for each channel, with the field."""
     given = table.get("send_to")
     lists = (
         {f"send_to.{leg}": some for leg, some in given.items()} if isinstance(given, Mapping) else {"send_to": given}
     )
-    prefix = "family:"
     found = [
         (field, one.removeprefix(prefix))
         for field, some in lists.items()

@@ -19,13 +19,14 @@ ROLES: Mapping[str, frozenset[str] | None] = {
     "client": None,
     "photographer": None,
     "all_photographers": None,
+    "assistants": None,
     "assigned": frozenset({"task", "production_order", "preproduction_order"}),
     "bill_to": frozenset({"invoice"}),
     "participants": frozenset({"session"}),
 }
 CLIENTS = frozenset({"client", "bill_to"})  # whom the studio may call, or write a letter to
 
-_FAMILY = re.compile(r"family:[^\s\x00][^\x00\n]{0,99}")
+_BY_NAME = re.compile(r"(?:family|user):[^\s\x00][^\x00\n]{0,99}")
 _ADDRESS = re.compile(r"address:([^\s\x00][^\x00\n]{0,253})")
 
 
@@ -90,7 +91,7 @@ def _refusal(item: Any, legs: Collection[Leg], kind: Kind) -> str | None:
             return f"a record of kind {kind.name} has none; allowed: {_allowed(offered)}"
     elif isinstance(item, str) and item.startswith("address:"):
         return _address_refusal(item, legs)
-    elif not isinstance(item, str) or not _FAMILY.fullmatch(item):
+    elif not isinstance(item, str) or not _BY_NAME.fullmatch(item):
         return f"allowed: {_allowed(offered)}"
     if item not in CLIENTS and not any(leg.is_message for leg in legs):
         return f"only clients are called or get letters; allowed: {', '.join(one for one in offered if one in CLIENTS)}"
@@ -98,7 +99,7 @@ def _refusal(item: Any, legs: Collection[Leg], kind: Kind) -> str | None:
 
 
 def _allowed(offered: Collection[str]) -> str:
-    return f"{', '.join(offered)}, family:<relationship>, address:<number or email>"
+    return f"{', '.join(offered)}, family:<relationship>, user:<name>, address:<number or email>"
 
 
 def _address_refusal(item: str, legs: Collection[Leg]) -> str | None:

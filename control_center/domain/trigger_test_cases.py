@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import msgspec
 
 from control_center.domain import words, zones
 from control_center.domain.action import Add, Plan, State
-from control_center.domain.activations import dateless
+from control_center.domain.activations import celebrating, dateless
 from control_center.domain.blackouts import Blackouts
 from control_center.domain.catalogue_actions import Leg
-from control_center.domain.people import Recipient
+from control_center.domain.forecast import Scene, written
+from control_center.domain.people import NOBODY, Recipient, Users
 from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.qualification import unmatched
 from control_center.domain.recipients import Routing, route
@@ -53,19 +51,23 @@ class Outcome:
     reason: str = ""
 
 
-def failures(trigger: Trigger, studio: Studio, templates: Mapping[str, words.Source]) -> list[Failure]:
+def failures(
+    trigger: Trigger, studio: Studio, templates: Mapping[str, words.Source], users: Users = NOBODY
+) -> list[Failure]:
     """Everything that the examples of a trigger expect and that does not come of them; empty where all hold.
 
     A trigger is taken as if it were switched on, in its studio's zone. Closed days are not looked at: they change
-    from year to year, and an example shall not. Window and weekdays are.
+    from year to year, and an example shall not. Window and weekdays are, and `users`, who works for the studio: an
+    example that counts on one of them says what no longer happens.
     """
-    return [failure for example in trigger.examples for failure in _failures(trigger, example, studio, templates)]
+    return [
+        failure
+        for example in trigger.examples
+        for failure in _failures(example, outcomes(trigger, example, studio, templates, users), studio)
+    ]
 
 
-def _failures(
-    trigger: Trigger, example: Example, studio: Studio, templates: Mapping[str, words.Source]
-) -> list[Failure]:
-    found = outcomes(trigger, example, studio, templates)
+def _failures(example: Example, found: list[Outcome], studio: Studio) -> list[Failure]:
     sent = [one for one in found if one.send_at is not None]
     expected, zone = example.expected, zones.zone(studio.timezone)
     if expected.nothing is not None:
@@ -136,6 +138,7 @@ class _Case:
     client: Picture
     studio: Studio
     templates: Mapping[str, words.Source]
+    users: Users
 
     @property
     def whose(self) -> Picture | None:
@@ -145,7 +148,11 @@ class _Case:
 
 
 def outcomes(
-    trigger: Trigger, example: Example, studio: Studio, templates: Mapping[str, words.Source]
+    trigger: Trigger,
+    example: Example,
+    studio: Studio,
+    templates: Mapping[str, words.Source],
+    users: Users = NOBODY,
 ) -> list[Outcome]:
     """What each occurrence of an example's record comes to, in time; one with the reason where there is none."""
     rules = Rules([replace(trigger, trigger_id=1, version=1, paused=None)], zones.zone(studio.timezone), Blackouts())
@@ -153,12 +160,12 @@ def outcomes(
     at = _known_at(rule, example)
     picture = _picture(studio.studio, trigger.kind.name, example.record)
     client = picture if trigger.kind.name == "client" else _picture(studio.studio, "client", example.client)
-    case = _Case(rule, picture, client, studio, templates)
+    case = _Case(rule, picture, client, studio, templates, users)
     steps = [step for step in reconcile(picture, rules, (), at) if isinstance(step, Add)]
     if not steps:
         return [Outcome(reason=unmatched(rule, picture) or dateless(rule, picture))]
-    ends = [_sent_at(rule, picture, step.plan, at) for step in steps]
-    return [end if isinstance(end, Outcome) else _sent(case, end) for end in ends]
+    ends = [(step.plan.occurrence, _sent_at(rule, picture, step.plan, at)) for step in steps]
+    return [end if isinstance(end, Outcome) else _sent(case, occurrence, end) for occurrence, end in ends]
 
 
 def _picture(studio: str, kind: str, body: str) -> Picture:
@@ -210,14 +217,15 @@ def _sent_at(rule: Rule, picture: Picture, plan: Plan, at: datetime) -> datetime
     return Outcome(reason="it waits for ever: no time is open")
 
 
-def _sent(case: _Case, now: datetime) -> Outcome:
-    """To whom it goes at this instant, and in which words."""
-    whose = case.whose.record if case.whose else None
-    routing = route(case.rule.trigger, case.picture.record, whose, case.studio.country, lambda *_: False)
+def _sent(case: _Case, occurrence: str, now: datetime) -> Outcome:
+    """To whom an occurrence goes at this instant, and in which words."""
+    whose = celebrating(case.rule, case.whose.record, occurrence) if case.whose else None
+    trigger, country = case.rule.trigger, case.studio.country
+    routing = route(trigger, case.picture.record, whose, country, lambda *_: False, users=case.users)
     if routing.empty:
         return Outcome(reason=routing.reason or "no route")
     try:
-        texts = tuple(dict.fromkeys(_texts(case, routing, now)))
+        texts = tuple(dict.fromkeys(_texts(case, occurrence, routing, now)))
     except Unrenderable as error:
         return Outcome(reason=error.reason)
     return Outcome(now, _to(routing), _by(routing), texts)
@@ -235,27 +243,11 @@ def _by(routing: Routing) -> tuple[str, ...]:
     return tuple(dict.fromkeys(leg.value for leg in legs))
 
 
-def _texts(case: _Case, routing: Routing, now: datetime) -> Iterator[str]:
+def _texts(case: _Case, occurrence: str, routing: Routing, now: datetime) -> Iterator[str]:
     """The words of everything that goes out, subjects included. Raises Unrenderable."""
+    scene = Scene(case.rule, case.picture, occurrence, case.whose, case.studio, case.templates)
     ways: list[tuple[Leg, Recipient | None]] = [(box.leg, box.recipient) for box in routing.letterboxes]
     ways += [(one.leg, one.recipient) for one in routing.errands]
     for leg, recipient in ways:
-        known = {} if recipient is None else msgspec.to_builtins(recipient)
-        yield from _written(case, leg, words.fields(case.studio, case.picture, case.whose, known, now))
-
-
-def _written(case: _Case, leg: Leg, seen: Mapping[str, Any]) -> Iterator[str]:
-    trigger = case.rule.trigger
-    match leg:
-        case Leg.SMS:
-            yield words.text_message(words.source(trigger, case.templates, leg), seen).text
-        case Leg.EMAIL | Leg.LETTER:
-            mail = words.mail(words.source(trigger, case.templates, leg), seen)
-            yield from (one for one in (mail.subject, mail.text) if one)
-        case Leg.CALL:
-            if not trigger.words.none:
-                yield words.note(words.source(trigger, case.templates, leg), seen)
-        case Leg.TASK:
-            yield from (text for text in (words.task(trigger.task, seen) if trigger.task else ()) if text)
-        case Leg.WEB_FORM | Leg.CHANGE_STATUS:
-            return
+        made = written(scene, leg, recipient, now)
+        yield from (text for text in (made.subject, made.text) if text) if made is not None else ()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
-from control_center.domain import template
+from control_center.domain import template, words, zones
+from control_center.domain.catalogue_actions import Leg
 from control_center.domain.errors import Malformed
+from control_center.domain.studio import Studio
+from control_center.domain.template import Unrenderable
 from control_center.domain.trigger import Trigger
+from control_center.domain.trigger_action import ATTACHMENTS
 from control_center.domain.trigger_recipients import fixed_numbers, unusable_number
 
 
@@ -28,9 +33,73 @@ def check_words(trigger: Trigger, place: str, known: Mapping[str, Mapping[str, A
         if found is None:
             names = ", ".join(known) or "none is saved yet"
             raise Malformed(f"{place}, {key}", f"{name!r} does not exist; known: {names}")
-        if found.get("kind", "any") not in ("any", kind):
-            raise Malformed(f"{place}, {key}", f"{name!r} is for {found['kind']} records, the trigger is on {kind}")
+        wrong = misfit(name, found, kind)
+        if wrong is not None:
+            raise Malformed(f"{place}, {key}", f"{wrong}, the trigger is on {kind}")
     for typed in fixed_numbers(trigger.send_to):
         reason = unusable_number(typed, country)
         if reason is not None:
             raise Malformed(f"{place}, send_to", f"{typed!r} {reason}")
+
+
+def misfit(name: str, template: Mapping[str, Any], kind: str) -> str | None:
+    """Why a template does not fit records of this kind."""
+    if template.get("kind", "any") not in ("any", kind):
+        return f"{name!r} is for {template['kind']} records"
+    wrong = next((one for one in template.get("attachments", ()) if kind not in ATTACHMENTS[one]), None)
+    return None if wrong is None else f"{name!r} has the attachment {wrong!r}"
+
+
+def cautions(trigger: Trigger) -> list[str]:
+    """What a person may not have thought of, though it is allowed."""
+    texts = trigger.action.has(Leg.SMS) or trigger.ladder.has(Leg.SMS)
+    if texts and trigger.processing.automatic and trigger.processing.window is None:
+        return ["processing.window: there is none, so it may text at night; with 09:00-18:00 it does not"]
+    return []
+
+
+def lacking(trigger: Trigger, known: Mapping[str, words.Source], studio: Studio) -> dict[str, str]:
+    """Why nothing could ever be written by a trigger that `check_words` has passed, after the key that it is about.
+
+    A template without words for the way that it is to go, or a field of the studio that this studio does not have.
+    Calls and tasks are left out: they are made without their words, too.
+    """
+    kind, zone = trigger.kind.name, zones.zone(studio.timezone)
+    seen = template.context({}, None, studio.fields(), {}, kind=kind, today=date.min, zone=zone)
+    found: dict[str, str] = {}
+    for key, leg, parts in _worded(trigger, known):
+        try:
+            sources = words.sources(parts, leg)
+        except Unrenderable as error:
+            found.setdefault(key, f"{error.reason.removeprefix('template: ')}, and {trigger.action.name!r} needs it")
+            continue
+        for field in sorted({field for source in sources for field in template.needed(source)}):
+            if field.startswith("studio.") and _is_absent(field, seen):
+                found.setdefault(key, _without(field, studio))
+    return found
+
+
+def _is_absent(field: str, seen: Mapping[str, Any]) -> bool:
+    try:
+        template.render(f"{{{{ {field} }}}}", seen)
+    except Unrenderable:
+        return True
+    return False
+
+
+def _without(field: str, studio: Studio) -> str:
+    return (
+        f"writes {field}, and the studio {studio.studio!r} has none, so that every message would fail; give it one "
+        f'with `studios put`, or write {{{{ {field} | default: "…" }}}}'
+    )
+
+
+def _worded(trigger: Trigger, known: Mapping[str, words.Source]) -> Iterator[tuple[str, Leg, words.Source]]:
+    """Every leg that goes by its words alone, with the key that names them and the parts they are made of."""
+    written, legs = trigger.words, [*trigger.action.legs, *(rung.leg for rung in trigger.ladder.rungs)]
+    own = "text" if written.text is not None else "template"
+    for leg in dict.fromkeys(leg for leg in legs if leg.is_message or leg is Leg.LETTER):
+        key = "ladder.template" if leg in dict(written.ladder) else own
+        yield f"{key}.{leg.value}" if leg in dict(written.by_leg) else key, leg, words.source(trigger, known, leg)
+        if written.moved is not None:
+            yield "moved_template", leg, words.source(trigger, known, leg, moved=True)

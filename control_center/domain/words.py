@@ -63,6 +63,13 @@ def _read(picture: Picture) -> Mapping[str, Any]:
         raise Unrenderable("", f"the {picture.kind} cannot be read: {error}") from None
 
 
+def sources(parts: Source, leg: Leg) -> list[str]:
+    """What is filled in for a text, or for an email or letter. Raises Unrenderable where there are no words for it."""
+    if leg is Leg.SMS:
+        return [_part(parts, "sms")]
+    return [_part(parts, "text"), *(str(parts[part]) for part in ("subject", "html") if parts.get(part))]
+
+
 def text_message(parts: Source, seen: Mapping[str, Any]) -> Words:
     """The words of an SMS, in letters that phones have where that is possible. Raises Unrenderable."""
     text = sms.plain(render(_part(parts, "sms"), seen))

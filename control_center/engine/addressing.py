@@ -41,8 +41,14 @@ class Sending:
     @property
     def addressed(self) -> tuple[Trigger, Record, Record | None, str]:
         """What decides to whom it goes."""
-        client = celebrating(self.rule, self.client.record, self.due.action.occurrence) if self.client else None
+        known = None if self.gone or self.client is None else self.client.record
+        client = celebrating(self.rule, known, self.due.action.occurrence) if known else None
         return self.rule.trigger, self.picture.record, client, self.book.studio.country
+
+    @property
+    def gone(self) -> bool:
+        """Whether its client was deleted."""
+        return self.client is not None and self.client.deleted
 
 
 async def routes(tx: db.Connection, sending: Sequence[Sending]) -> list[tuple[Sending, Routing]]:
@@ -53,7 +59,11 @@ async def routes(tx: db.Connection, sending: Sequence[Sending]) -> list[tuple[Se
     if not stopped:
         return found
     anew = [one for one, routing in found if not stopped.isdisjoint(_chosen(one, routing))]
-    others = {(one.due.studio, channel, address) for one in anew for channel, address in possible(*one.addressed)}
+    others = {
+        (one.due.studio, channel, address)
+        for one in anew
+        for channel, address in possible(*one.addressed, users=one.book.users, gone=one.gone)
+    }
     stopped |= await consents.stopped(tx, sorted(others - reached))
     changed = {one.due.action.action_id: _route(one, stopped) for one in anew}
     return [(one, changed.get(one.due.action.action_id, routing)) for one, routing in found]
@@ -66,10 +76,10 @@ def _chosen(one: Sending, routing: Routing) -> list[tuple[str, str, str]]:
 
 
 def _route(one: Sending, stopped: AbstractSet[tuple[str, str, str]]) -> Routing:
-    studio = one.due.studio
-    return route(
-        *one.addressed, lambda channel, address: (studio, channel, address) in stopped, inactive=one.book.inactive
-    )
+    def said_stop(channel: str, address: str) -> bool:
+        return (one.due.studio, channel, address) in stopped
+
+    return route(*one.addressed, said_stop, users=one.book.users, gone=one.gone)
 
 
 def message(one: Sending, box: Letterbox) -> messages.New:

@@ -14,6 +14,7 @@ from typing import Any
 
 from control_center.domain import backtest as playing
 from control_center.domain import zones
+from control_center.domain.activations import celebrating
 from control_center.domain.backtest import Came, Play, Shown, known_at, with_beginning
 from control_center.domain.blackouts import Blackouts
 from control_center.domain.chains import OF_A_STATUS
@@ -139,7 +140,7 @@ class _Run:
         first = await self._played(self._play(sessions, None), own, keys)
         sending = [key for key in keys if any(one.end.fate in _SENDS for one in first[key])]
         clients = await self._clients(first[key] for key in sending)
-        world = _World(self.trigger, self.book.studio.country, clients, own)
+        world = _World(self.book, clients, own)
         again = await self._played(self._play(sessions, world), own, sending)
         world.said = await self._said(world.asked)
         if world.said:
@@ -221,8 +222,7 @@ class _Run:
 class _World:
     """Who could be written to, and what their addresses had said by then. `asked` collects the addresses."""
 
-    trigger: Trigger
-    country: str
+    book: Rulebook
     clients: _Chronicle
     own: _Chronicle
     asked: set[tuple[str, str]] = field(default_factory=set)
@@ -232,19 +232,21 @@ class _World:
         """A record's client as they were known; a client is their own."""
         return picture if picture.kind == "client" else self.clients.at(_client_key(picture), at)
 
-    def routed(self, rule: Rule, picture: Picture, at: datetime) -> Routing:
+    def routed(self, rule: Rule, picture: Picture, occurrence: str, at: datetime) -> Routing:
         client = self.client_of(picture, at)
-        about = (rule.trigger, picture.record, client.record if client else None, self.country)
-        self.asked.update(possible(*about))
+        gone = client is not None and client.deleted
+        known = celebrating(rule, client.record, occurrence) if client and not gone else None
+        about = (rule.trigger, picture.record, known, self.book.studio.country)
+        self.asked.update(possible(*about, users=self.book.users, gone=gone))
 
         def stopped(channel: str, address: str) -> bool:
             words = [allowed for when, allowed in self.said.get((channel, address), ()) if when <= at]
             return bool(words) and not words[-1]
 
-        return route(*about, stopped)
+        return route(*about, stopped, users=self.book.users, gone=gone)
 
 
-def _anybody(_rule: Rule, _picture: Picture, _at: datetime) -> None:
+def _anybody(_rule: Rule, _picture: Picture, _occurrence: str, _at: datetime) -> None:
     """Where it would go is not looked at: for finding out whom it is about at all."""
 
 

@@ -14,7 +14,7 @@ from control_center.domain.errors import NotFound
 from control_center.domain.planner import due
 from control_center.domain.rules import Rules
 from control_center.engine.intake import RELEASE_CHANNEL
-from control_center.store import actions, audit, blackouts, db, messages, studios
+from control_center.store import actions, audit, blackouts, db, messages, studios, waiting
 from control_center.store.rulebooks import read
 
 log = structlog.get_logger(__name__)
@@ -84,7 +84,7 @@ async def place_anew(tx: db.Connection, studio: str, blackout: Blackout, now: da
     else:
         first, last = zones.start_of_day(zone, blackout.first), zones.end_of_day(zone, blackout.last)
     after, moved = 0, 0
-    while page := await actions.touched_by_days(tx, studio, first, last, after=after, limit=PAGE):
+    while page := await waiting.touched_by_days(tx, studio, first, last, after=after, limit=PAGE):
         changes = _changes(rules, page, now)
         await actions.change(tx, changes)
         moved += len(changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -21,14 +21,16 @@ from control_center.store.release_guards import Key
 log = structlog.get_logger(__name__)
 
 Going: TypeAlias = tuple[Studio, Trigger, Due]  # an action that would go now
+Opened: TypeAlias = tuple[str, str, str | None]  # studio, trigger's name, the person who decided, if one did
 
 
 @dataclass(slots=True)
 class Guarded:
-    """Why which actions are held, by their number, and the triggers whose guard has shut now, with the reason."""
+    """Why which actions are held, by their number, and the triggers whose guard has shut now, or opened by itself."""
 
     held: dict[int, str] = field(default_factory=dict)
     shut: list[tuple[str, str, str]] = field(default_factory=list)  # studio, trigger's name, reason
+    opened: list[Opened] = field(default_factory=list)
 
 
 async def guard(tx: db.Connection, going: Iterable[Going], now: datetime) -> Guarded:
@@ -46,6 +48,10 @@ async def guard(tx: db.Connection, going: Iterable[Going], now: datetime) -> Gua
     if not mine:
         return told
     guards = await release_guards.lock(tx, mine)
+    if shut := [key for key in mine if guards[key].shut]:
+        for key, name in (await release_guards.open_empty(tx, shut)).items():
+            guards[key] = replace(guards[key], held_since=None, reason="")
+            told.opened.append((key[0], name, None))
     after: dict[Key, tuple[Guard, int]] = {}
     for key, those in mine.items():
         admitted = await _admitted(tx, guards[key], those, told, now)
@@ -91,6 +97,23 @@ async def decided(tx: db.Connection, studio: str, on: Iterable[Due]) -> list[str
     return await release_guards.open_again(tx, studio, triggers_held, whatever_is_held=False)
 
 
+async def open_empty(tx: db.Connection) -> list[Opened]:
+    """Open every guard that holds nothing any more: nobody has anything to decide there.
+
+    What it held has lapsed, expired, moved to another day, or gone with its trigger.
+    """
+    shut = await release_guards.lock_shut(tx)
+    opened = await release_guards.open_empty(tx, shut) if shut else {}
+    return [(studio, trigger, None) for (studio, _), trigger in opened.items()]
+
+
+def tell_opened(opened: Iterable[Opened]) -> None:
+    """Log it, once it is committed."""
+    for studio, trigger, by in opened:
+        reason = "it holds nothing any more" if by is None else None
+        log.info("guard.opened", studio=studio, trigger=trigger, by=by, reason=reason)
+
+
 def held(one: Due) -> bool:
     """Whether the blast guard holds it, and not somebody else."""
     return one.action.state is State.HELD and one.action.reason.startswith(HELD)
@@ -106,5 +129,4 @@ async def let_on(pool: db.Pool, studio: str, name: str | None, *, by: str) -> No
                 raise NotFound(f"there is no trigger {name!r}")
             shut = [saved.trigger_id]
         opened = await release_guards.open_again(tx, studio, shut, whatever_is_held=True)
-    for trigger in opened:
-        log.info("guard.opened", studio=studio, trigger=trigger, by=by)
+    tell_opened((studio, trigger, by) for trigger in opened)

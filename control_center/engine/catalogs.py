@@ -1,6 +1,6 @@
 """The catalogue of a studio: told by the CRM or a person, added to by records, asked when a trigger is saved.
 
-It says, while somebody still looks, that a trigger would never act. Of it, decisions hang only on who has left.
+It says, while somebody still looks, that a trigger would never act. Of it, decisions hang only on users.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ async def told(tx: db.Connection, events: Iterable[Event], now: datetime) -> lis
 
 
 async def _put(tx: db.Connection, studio: str, sections: Mapping[str, Sequence[Any]], *, by: str) -> None:
-    """Replace sections; where that changes who is active, whatever was decided before is decided anew."""
-    left = await catalogs.inactive(tx, studio)
+    """Replace sections; where that changes who is reached, and how, what was decided before is decided anew."""
+    users = await catalogs.users(tx, studio)
     await catalogs.replace(tx, studio, sections)
-    if await catalogs.inactive(tx, studio) != left:
+    if await catalogs.users(tx, studio) != users:
         await studios.bump(tx, studio)
     sizes = {name: len(entries) for name, entries in sections.items()}
     log.info("catalog.replaced", studio=studio, by=by, sections=sizes)

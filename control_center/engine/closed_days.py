@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import sys
 from collections.abc import Iterable, Iterator
@@ -27,18 +28,30 @@ SECONDS = 10.0
 
 _FIELD = "file"
 _MEMORY = 1024 * 1024 * 1024
+_AT_ONCE = asyncio.Semaphore(2)  # children: files from many at once wait for each other, and not for memory
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TOO_OFTEN = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
 
 
 async def read(ics: bytes, *, today: date, seconds: float = SECONDS) -> list[Blackout]:
-    """The whole-day events of a calendar from today on, for two years; days in a row under one name are one run.
+    """The whole days that a calendar's events fill, for two years from today; in a row under one name they are a run.
 
-    Events that are cancelled or do not fill whole days close nothing. Raises Malformed for a file that is too
+    Events that are cancelled or fill no whole day close nothing. Raises Malformed for a file that is too
     large, repeats too often, cannot be read in time, or closes no day.
     """
     if len(ics) > SIZE:
         raise Malformed(_FIELD, f"{len(ics)} bytes; a calendar file may have {SIZE}")
     until = today + timedelta(days=365 * YEARS)
+    async with _AT_ONCE:
+        answer = await _asked_of_a_child(ics, today, until, seconds)
+    found = [(name, date.fromisoformat(day)) for name, day in msgspec.json.decode(answer, type=list[tuple[str, str]])]
+    if not found:
+        raise Malformed(_FIELD, f"holds no whole-day event from {today} to {until}")
+    return sorted(runs(found), key=lambda run: (run.first, run.name))
+
+
+async def _asked_of_a_child(ics: bytes, today: date, until: date, seconds: float) -> bytes:
+    """What the child says of the days. Raises Malformed with its complaint, or where it takes too long."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -62,10 +75,7 @@ async def read(ics: bytes, *, today: date, seconds: float = SECONDS) -> list[Bla
     if child.returncode != 0:
         lines = complaint.decode(errors="replace").strip().splitlines()
         raise Malformed(_FIELD, lines[-1][:300] if lines else "could not be read")
-    found = [(name, date.fromisoformat(day)) for name, day in msgspec.json.decode(answer, type=list[tuple[str, str]])]
-    if not found:
-        raise Malformed(_FIELD, f"holds no whole-day event from {today} to {until}")
-    return sorted(runs(found), key=lambda run: (run.first, run.name))
+    return answer
 
 
 def runs(days: Iterable[tuple[str, date]]) -> Iterator[Blackout]:
@@ -101,7 +111,7 @@ def _whole_days(ics: bytes, first: date, last: date) -> list[tuple[str, str]]:
     days: set[tuple[str, str]] = set()
     for event in recurring_ical_events.of(calendar).between(first, last):
         if str(event.get("STATUS", "")).upper() != "CANCELLED":
-            name = " ".join(str(event.get("SUMMARY", "")).split())[:200] or "Closed"
+            name = " ".join(_CONTROL.sub(" ", str(event.get("SUMMARY", ""))).split())[:200] or "Closed"
             days.update((name, day.isoformat()) for day in _days(event.start, event.end) if first <= day < last)
         if len(days) > DAYS:
             raise Malformed(_FIELD, f"closes more than {DAYS} days")
@@ -118,12 +128,12 @@ def _check_rule(event: Any) -> None:
 
 
 def _days(start: date, end: date) -> Iterator[date]:
-    """The local days that an event fills from midnight to midnight."""
+    """The local days that an event fills from midnight to midnight; a bare day that ends as it begins is that day."""
     if isinstance(start, datetime) and isinstance(end, datetime):
-        if start.time() != time.min or end.time() != time.min:
-            return
-        start, end = start.date(), end.date()
-    day = start
+        begun = start.time() != time.min
+        day, end = start.date() + timedelta(days=begun), end.date()
+    else:
+        day, end = start, max(end, start + timedelta(days=1))
     while day < end:
         yield day
         day += timedelta(days=1)
@@ -137,6 +147,9 @@ def _main() -> int:
         days = _whole_days(sys.stdin.buffer.read(), first, last)
     except Malformed as error:
         sys.stderr.write(error.reason)
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever the libraries make of what anybody may send
+        sys.stderr.write("holds an event that cannot be read: " + " ".join(str(error).split()))
         return 1
     sys.stdout.write(msgspec.json.encode(days).decode())
     return 0

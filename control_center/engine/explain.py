@@ -24,6 +24,7 @@ from control_center.store import (
     db,
     records,
     rulebooks,
+    scores,
     studios,
     triggers,
     views_actions,
@@ -42,9 +43,12 @@ class Explanation(msgspec.Struct, frozen=True):
     steps: list[Step]
 
 
-async def explain(pool: db.Pool, clock: Callable[[], datetime], studio: str, wanted: str) -> Explanation:
+async def explain(
+    pool: db.Pool, clock: Callable[[], datetime], studio: str, wanted: str, *, everywhere: bool = True
+) -> Explanation:
     """Why a message (`m-12`), an action (`a-12`) or an event (its id, or `source#id`) did what it did.
 
+    Of bodies that could not be understood, who is not for `everywhere` is told of those that name the studio.
     Raises NotFound for an id that names nothing here.
     """
     async with db.session(pool) as tx:
@@ -54,15 +58,16 @@ async def explain(pool: db.Pool, clock: Callable[[], datetime], studio: str, wan
             told = await (_message if found["kind"] == "m" else _action)(tx, clock(), studio, number)
             if told is not None:
                 return told
-        return await _event(tx, clock(), studio, wanted)
+        return await _event(tx, clock(), studio, wanted, of=None if everywhere else studio)
 
 
 async def explain_pair(
-    pool: db.Pool, clock: Callable[[], datetime], studio: str, trigger: str, record: str
+    pool: db.Pool, clock: Callable[[], datetime], studio: str, trigger: str, record: str, *, everywhere: bool = True
 ) -> Explanation:
     """Why a trigger, by name, sent nothing (or something) about a record such as `session/4711`.
 
-    Raises Malformed where `record` is not of that form, NotFound for a trigger that does not exist.
+    `everywhere` is that of `explain`. Raises Malformed where `record` is not of that form, NotFound for a trigger
+    that does not exist.
     """
     kind, slash, record_id = record.partition("/")
     if not (kind and slash and record_id):
@@ -74,7 +79,7 @@ async def explain_pair(
         if saved is None:
             raise NotFound(await _no_such_trigger(tx, studio, trigger))
         if case.picture is None:
-            sentence, steps = await explain_event.unknown_record(tx, case)
+            sentence, steps = await explain_event.unknown_record(tx, case, of=None if everywhere else studio)
             return Explanation(wanted, sentence, steps)
         filtered = views_actions.Filter(record=(kind, record_id), trigger=trigger)
         page = await views_actions.actions(tx, studio, filtered, limit=20)
@@ -100,8 +105,10 @@ async def gather(tx: db.Connection, now: datetime, studio: str, kind: str, recor
     rules: Rules = book.rules
     key = (studio, kind, record_id)
     picture: Picture | None = (await records.get(tx, [key])).get(key)
+    billed = scores.session_of(picture) if picture is not None and kind == "invoice" else None
+    session = (await records.get(tx, [billed])).get(billed) if billed is not None else None
     saved = {one.trigger_id: one for one in await triggers.every(tx, studio)}
-    return Case(found, zones.zone(found.timezone), rules, saved, kind, record_id, picture, now)
+    return Case(found, zones.zone(found.timezone), rules, saved, kind, record_id, picture, now, session)
 
 
 async def _action(tx: db.Connection, now: datetime, studio: str, number: int) -> Explanation | None:
@@ -126,7 +133,7 @@ async def _message(tx: db.Connection, now: datetime, studio: str, number: int) -
     return Explanation(message.id, told.sentence, told.steps)
 
 
-async def _event(tx: db.Connection, now: datetime, studio: str, wanted: str) -> Explanation:
+async def _event(tx: db.Connection, now: datetime, studio: str, wanted: str, *, of: str | None) -> Explanation:
     """An event by its id; a source before a `#` says which where several sources use the same id."""
     found = await views_events.by_id(tx, studio, wanted)
     source, mark, event_id = wanted.rpartition("#")
@@ -138,7 +145,7 @@ async def _event(tx: db.Connection, now: datetime, studio: str, wanted: str) -> 
         case = await gather(tx, now, studio, kind, record_id)
         sentence, steps = await explain_event.of(tx, case, event, body)
         return Explanation(wanted, sentence, steps)
-    dead = await views_events.dead_mentioning(tx, event_id or wanted)
+    dead = await views_events.dead_mentioning(tx, event_id or wanted, studio=of)
     if not dead:
         raise NotFound(
             f"nothing here is known as {wanted[:100]!r}: no message, no action, and no event with that id came in"

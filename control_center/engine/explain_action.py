@@ -85,7 +85,7 @@ def _outlook(case: Case, action: Action) -> str:
         return f"{action.id} waits: studio {case.studio.studio!r} is switched off, and nothing is released for it"
     due = when(case.zone, action.due_at)
     rule = case.rules.of(action.trigger_id, action.trigger_version)
-    decision = decide(rule, case.picture, action.occurrence, case.now)
+    decision = decide(rule, case.picture, action.occurrence, case.now, session=case.session)
     match decision:
         case Lapse(reason=reason) | Expire(reason=reason):
             return f"{action.id} is looked at on {due}; as things stand it would send nothing then: {reason}"

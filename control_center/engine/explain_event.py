@@ -67,11 +67,11 @@ async def origin(tx: db.Connection, case: Case, action: Action) -> list[Step]:
     return [*_shown(case, event, body), *verdicts, *_made(case, others)]
 
 
-async def unknown_record(tx: db.Connection, case: Case) -> Told:
-    """Why nothing was sent about a record that no event ever showed."""
+async def unknown_record(tx: db.Connection, case: Case, *, of: str | None) -> Told:
+    """Why nothing was sent about a record that no event ever showed; `of` is the studio whose bodies may be told."""
     steps = [
         Step(one.received_at, f"set aside, since it could not be understood: {one.field}: {one.reason}")
-        for one in await views_events.dead_mentioning(tx, case.record)
+        for one in await views_events.dead_mentioning(tx, case.record, studio=of)
     ]
     sentence = f"Nothing was sent: no event about {case.record} has come in, so it is not known here."
     if steps:

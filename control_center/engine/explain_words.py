@@ -48,6 +48,7 @@ class Case:
     record_id: str
     picture: Picture | None
     now: datetime
+    session: Picture | None = None  # the one that an invoice is for
 
     @property
     def record(self) -> str:
@@ -91,7 +92,7 @@ def settled_by(case: Case, picture: Picture, have: Sequence[Action] = ()) -> dic
 
 
 def _said(case: Case, rule: Rule | None, picture: Picture, occurrence: str) -> Verdict:
-    decision = decide(rule, picture, occurrence, case.now)
+    decision = decide(rule, picture, occurrence, case.now, session=case.session)
     match decision:
         case Lapse(reason=reason) | Expire(reason=reason):
             return Verdict(False, reason)

@@ -15,17 +15,18 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
 from control_center.domain import zones
-from control_center.domain.action import Plan, State
+from control_center.domain.action import State
 from control_center.domain.blackouts import Blackout, Blackouts
-from control_center.domain.catalogue import Source
 from control_center.domain.errors import NotFound
-from control_center.domain.forecast import End, Fate, Line, follow, lines
-from control_center.domain.planner import Expire, Lapse, decide, plans
+from control_center.domain.forecast import End, Fate, Line, lines
 from control_center.domain.recipients import Routing
 from control_center.domain.record import Picture
-from control_center.domain.rules import Rule, Rules
+from control_center.domain.rules import Rules
+from control_center.engine import foreseen_ladders
 from control_center.engine.addressing import Sending, routes
+from control_center.engine.foreseen_case import Case
 from control_center.engine.foreseen_guard import ForeseenGuards, foreseen_guards
+from control_center.engine.foreseen_ladders import Ahead
 from control_center.engine.shadow import scene_of
 from control_center.engine.trigger_sweep import Progress
 from control_center.engine.triggers import named
@@ -64,6 +65,7 @@ async def forecast(
     for state in (State.REVIEW, State.HELD):
         async for found in run.stopped(state):
             yield found
+    await run.climbing()
     async for found in run.planned():
         yield found
 
@@ -76,26 +78,13 @@ async def rulebook(tx: db.Connection, studio: str, closed: Sequence[date] = ()) 
     days = await closed_days(tx, studio, closed)
     live, kept = await triggers.live(tx, studio), await triggers.kept(tx, studio)
     rules = Rules(live, zones.zone(house.timezone), days, kept=kept)
-    return Rulebook(house, rules, await templates.of_studio(tx, studio), await catalogs.inactive(tx, studio))
+    return Rulebook(house, rules, await templates.of_studio(tx, studio), await catalogs.users(tx, studio))
 
 
 async def closed_days(tx: db.Connection, studio: str, closed: Sequence[date] = ()) -> Blackouts:
     """A studio's blackout days, and these."""
     stored = tuple(one.blackout for one in await blackouts.of_studio(tx, studio))
     return Blackouts((*stored, *(Blackout.on(WHAT_IF, day) for day in closed)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """An action with what it is decided on."""
-
-    due: Due
-    rule: Rule | None
-    picture: Picture | None
-    session: Picture | None
-
-    def follow(self, start: datetime, until: datetime) -> End | None:
-        return follow(self.rule, self.picture, self.due.action.occurrence, start, until, session=self.session)
 
 
 @dataclass(slots=True)
@@ -113,23 +102,15 @@ class _Run:
     total: int
     done: int = 0
     _later: list[tuple[datetime, int, Due]] = field(default_factory=list)  # pushed back, by their new time
+    _follows: list[tuple[datetime, int, Line]] = field(default_factory=list)  # what ladders may do, by its time
     _numbers: count[int] = field(default_factory=count)
 
     async def stopped(self, state: State) -> AsyncIterator[Line]:
         """What waits for a person already: told as of now."""
         async for page in self._pages(state):
             cases = await self._cases(page)
-            for found in await self._told([(one, self._waits(one)) for one in cases]):
+            for found in await self._told([(one, one.waits(self.now)) for one in cases]):
                 yield found
-
-    def _waits(self, case: _Case) -> End:
-        action = case.due.action
-        decision = decide(case.rule, case.picture, action.occurrence, self.now, by_hand=True, session=case.session)
-        if isinstance(decision, Lapse):
-            return End(self.now, Fate.LAPSES, decision.reason)
-        if isinstance(decision, Expire):
-            return End(self.now, Fate.EXPIRES, decision.reason)
-        return End(self.now, Fate.REVIEW if action.state is State.REVIEW else Fate.HELD, action.reason)
 
     async def planned(self) -> AsyncIterator[Line]:
         """What waits for its time, each at the time when it goes."""
@@ -139,6 +120,28 @@ class _Run:
         while self._later and self._later[0][0] <= self.until:
             for found in await self._up_to(self._later[0][0] + timedelta(days=1), ()):
                 yield found
+        for one in self._that_may_follow(self.until):
+            yield one
+
+    async def climbing(self) -> None:
+        """What may follow on what was sent already, kept until its time is told."""
+        if not self.book.studio.enabled:
+            return
+        async for sending, found in foreseen_ladders.under_way(
+            self.pool, self.book, self.now, self.until, self.trigger_id
+        ):
+            if self.asked.client is None or (sending.client and sending.client.record_id == self.asked.client):
+                self._keep(found)
+
+    def _keep(self, found: Sequence[Line]) -> None:
+        for one in found:
+            heapq.heappush(self._follows, (one.at, next(self._numbers), one))
+
+    def _that_may_follow(self, edge: datetime) -> list[Line]:
+        found = []
+        while self._follows and self._follows[0][0] <= edge:
+            found.append(heapq.heappop(self._follows)[2])
+        return found
 
     async def _up_to(self, edge: datetime, page: Sequence[Due]) -> list[Line]:
         """Decide on a page and on what was pushed back to before `edge`; what goes later is pushed (again)."""
@@ -147,7 +150,7 @@ class _Run:
             start, _, one = heapq.heappop(self._later)
             batch.append((start, one))
         cases = await self._cases([one for _, one in batch])
-        going: list[tuple[_Case, End]] = []
+        going: list[tuple[Case, End]] = []
         for (start, _), case in zip(batch, cases, strict=True):
             end = case.follow(start, self.until)
             if end is not None and end.at > edge:
@@ -156,7 +159,8 @@ class _Run:
                 going.append((case, end))
         going.sort(key=lambda one: (one[1].at, one[0].due.action.action_id))
         await self._follow_years(going)
-        return await self._told(going)
+        told = await self._told(going)
+        return sorted([*told, *self._that_may_follow(edge)], key=lambda one: one.at)
 
     def _push(self, at: datetime, due: Due) -> None:
         heapq.heappush(self._later, (at, next(self._numbers), due))
@@ -177,13 +181,13 @@ class _Run:
             if len(page) < PAGE:
                 return
 
-    async def _cases(self, batch: Sequence[Due]) -> list[_Case]:
+    async def _cases(self, batch: Sequence[Due]) -> list[Case]:
         async with db.session(self.pool) as tx:
             pictures = await records.get(tx, {one.key for one in batch})
-            wanted = [(one.action.trigger_id, pictures.get(one.key)) for one in batch]
+            wanted = [(one.action.trigger_id, one.action.trigger_version, pictures.get(one.key)) for one in batch]
             sessions = await scores.sessions(tx, wanted, {self.book.studio.studio: self.book})
         return [
-            _Case(
+            Case(
                 due=one,
                 rule=self.book.rules.of(one.action.trigger_id, one.action.trigger_version),
                 picture=pictures.get(one.key),
@@ -194,25 +198,27 @@ class _Run:
 
     # Lines ------------------------------------------------------------------------------------------------
 
-    async def _told(self, ends: Sequence[tuple[_Case, End]]) -> list[Line]:
+    async def _told(self, ends: Sequence[tuple[Case, End]]) -> list[Line]:
         """The lines of these actions, with their addresses and words."""
-        chosen = [(case, end) for case, end in ends if self._is_asked_for(case)]
-        known = [case for case, _ in chosen if case.rule is not None and case.picture is not None]
+        # The others count, too, as far as a guard does: what it holds does not depend on who asks.
+        known = [case for case, _ in ends if case.rule is not None and case.picture is not None]
         async with db.session(self.pool) as tx:
-            clients = await records.get(tx, {key for case in known if (key := _client_key(case.picture)) is not None})
+            clients = await records.get(tx, {key for case in known if (key := case.client) is not None})
             sendings = [self._sending(case, clients) for case in known]
             routed = {one.due.action.action_id: (one, routing) for one, routing in await routes(tx, sendings)}
-        return await asyncio.to_thread(self._written, chosen, routed)
+            going = {case.due.action.action_id: end.at for case, end in ends if end.fate is Fate.GOES}
+            ahead = await foreseen_ladders.ahead(tx, self.book, routed, going)
+        return await asyncio.to_thread(self._written, ends, routed, ahead)
 
     def _written(
-        self, chosen: Sequence[tuple[_Case, End]], routed: Mapping[int, tuple[Sending, Routing]]
+        self, ends: Sequence[tuple[Case, End]], routed: Mapping[int, tuple[Sending, Routing]], ahead: Ahead
     ) -> list[Line]:
         """With their words; in a thread, so that whatever else this process does goes on meanwhile."""
         found: list[Line] = []
-        for case, end in chosen:
+        for case, end in ends:
             sending, routing = routed.get(case.due.action.action_id, (None, None))
             if sending is None:
-                found.append(_of_nothing(case, end))
+                found += [case.of_nothing(end)] if self._is_asked_for(case) else []
                 continue
             final = end
             if not self.book.studio.enabled and end.fate in _LEAVING:
@@ -221,27 +227,32 @@ class _Run:
                 )
             elif routing is not None and not routing.empty and end.fate is Fate.GOES:
                 final = self.guards.admit(sending, end)
-            found += lines(scene_of(sending), final, routing, case.due.action.activation_at)
+            if self._is_asked_for(case):
+                found += lines(scene_of(sending), final, routing, case.due.action.activation_at)
+                self._keep(ahead.lines(sending, final, self.until))
         return found
 
-    def _is_asked_for(self, case: _Case) -> bool:
+    def _is_asked_for(self, case: Case) -> bool:
         if self.asked.client is None:
             return True
-        key = _client_key(case.picture)
+        key = case.client
         return key is not None and key[2] == self.asked.client
 
-    def _sending(self, case: _Case, clients: dict[Key, Picture]) -> Sending:
+    def _sending(self, case: Case, clients: dict[Key, Picture]) -> Sending:
         assert case.rule is not None
         assert case.picture is not None
-        key = _client_key(case.picture)
+        key = case.client
         return Sending(case.due, self.book, case.rule, case.picture, clients.get(key) if key is not None else None)
 
     # What comes round each year ---------------------------------------------------------------------------
 
-    async def _follow_years(self, ended: Sequence[tuple[_Case, End]]) -> None:
+    async def _follow_years(self, ended: Sequence[tuple[Case, End]]) -> None:
         """Plan what follows on a day that comes round each year, where that still lies within the forecast."""
         next_years = [
-            (case, plan) for case, end in ended if end.fate is not Fate.REVIEW for plan in self._next(case, end)
+            (case, plan)
+            for case, end in ended
+            if end.fate is not Fate.REVIEW
+            for plan in case.next_years(end, self.until)
         ]
         if not next_years:
             return
@@ -261,36 +272,3 @@ class _Run:
                     reason=plan.reason,
                 )
                 self._push(max(plan.due_at, self.now), replace(case.due, action=action, event_id=None))
-
-    def _next(self, case: _Case, end: End) -> list[Plan]:
-        rule, picture = case.rule, case.picture
-        if rule is None or picture is None or rule.trigger.activate.on.source is not Source.YEARLY:
-            return []
-        occurrence = case.due.action.occurrence
-        return [
-            plan
-            for plan in plans(rule, picture, end.at)
-            if plan.state is State.PLANNED and plan.due_at <= self.until and plan.occurrence > occurrence
-        ]
-
-
-def _client_key(picture: Picture | None) -> Key | None:
-    if picture is None:
-        return None
-    client = picture.record_id if picture.kind == "client" else picture.client_id
-    return None if client is None else (picture.studio, "client", client)
-
-
-def _of_nothing(case: _Case, end: End) -> Line:
-    """The line of an action whose trigger or record is gone."""
-    action = case.due.action
-    return Line(
-        at=end.at,
-        fate=end.fate,
-        trigger=case.rule.trigger.name if case.rule else f"trigger {action.trigger_id}",
-        version=action.trigger_version,
-        action=f"a-{action.action_id}",
-        record=f"{case.due.kind}/{case.due.record_id}",
-        client=case.picture.client_id if case.picture else None,
-        reason=end.reason,
-    )

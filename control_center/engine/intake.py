@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 
 import structlog
 
 from control_center.domain.action import IN_SNAPSHOT, Add, Change, State
+from control_center.domain.chains import STOPPED
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Event, Verb, decode
 from control_center.domain.reconciliation import reconcile
-from control_center.domain.record import Picture, project
 from control_center.domain.rules import Rules
 from control_center.domain.studio import Studio
 from control_center.engine.catalogs import Noted, SeenNames, told
-from control_center.store import actions, catalogs, chains, db, events, records, studios
+from control_center.engine.seen import Seen
+from control_center.store import actions, catalogs, chains, db, events, records, scores, studios
 from control_center.store.events import Dead
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
@@ -40,38 +42,7 @@ class Taken:
     dead: list[Dead] = field(default_factory=list)
     due_now: bool = False
     noted: Noted = field(default_factory=dict, repr=False)  # names that records showed for the first time
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What this batch does to one record."""
-
-    before: Picture | None
-    picture: Picture | None
-    event: Event | None = None  # the event that showed the newest version
-    snapshot: bool = False
-
-    def fold(self, shown: Picture, event: Event) -> bool:
-        """Take one more version in; whether it moved the picture to it."""
-        earlier = self.picture
-        self.picture = project(earlier, shown)
-        newest = earlier is None or shown.version > earlier.version
-        if newest:
-            self.event = event
-            self.snapshot = event.verb is Verb.SNAPSHOT
-        return newest
-
-    @property
-    def changed(self) -> bool:
-        return self.picture != self.before
-
-    @property
-    def entered_status(self) -> bool:
-        """Whether the record is in another status than before, or in the same one anew."""
-        if self.picture is None or self.before is None or self.snapshot:
-            return False
-        before, now = self.before.record, self.picture.record
-        return (before.status, before.status_changed_at) != (now.status, now.status_changed_at)
+    stopped: list[tuple[Key, str]] = field(default_factory=list)  # chains of triggers that end here, and why
 
 
 class Intake:
@@ -135,8 +106,13 @@ class Intake:
             stored.discard(event.key)
         if taken.new:
             rulebooks = await self._rulebooks.of(tx, known)
-            seen = await self._project(tx, [event for event in taken.new if event.catalog is None])
-            taken.due_now = await self._reconcile(tx, seen, {name: book.rules for name, book in rulebooks.items()})
+            rules = {name: book.rules for name, book in rulebooks.items()}
+            seen: list[Seen] = []
+            for stretch in _stretches(event for event in taken.new if event.catalog is None):
+                shown = await self._project(tx, stretch)
+                shown += await self._scored(tx, shown, rules)
+                await self._reconcile(tx, shown, rules, taken)
+                seen += shown
             taken.noted = await self._note_names(tx, known, taken.new, seen)
         if keep_dead and taken.dead:
             await events.bury(tx, taken.dead)
@@ -144,15 +120,15 @@ class Intake:
             await db.notify(tx, RELEASE_CHANNEL)
         return taken
 
-    async def _project(self, tx: db.Connection, new: Iterable[Event]) -> list[_Seen]:
+    async def _project(self, tx: db.Connection, new: Iterable[Event]) -> list[Seen]:
         """Move the pictures of all records the events show, and store them; returns those that changed."""
         shown = [(picture, event) for event in new for picture in event.seen]
         before = await records.lock(tx, {picture.key for picture, _ in shown})
-        seen: dict[Key, _Seen] = {}
+        seen: dict[Key, Seen] = {}
         moved: set[tuple[str, str, str]] = set()
         for picture, event in shown:
             earlier = before.get(picture.key)
-            one = seen.setdefault(picture.key, _Seen(earlier, earlier))
+            one = seen.setdefault(picture.key, Seen(earlier, earlier))
             if one.fold(picture, event):
                 moved.add(event.key)
         changed = [one for one in seen.values() if one.changed]
@@ -169,8 +145,17 @@ class Intake:
             await events.mark(tx, verdicts)
         return changed
 
-    async def _reconcile(self, tx: db.Connection, seen: Sequence[_Seen], rules: dict[str, Rules]) -> bool:
-        """Bring the actions of changed records into line; returns whether any of them is due already."""
+    async def _scored(self, tx: db.Connection, seen: Sequence[Seen], rules: dict[str, Rules]) -> list[Seen]:
+        """The invoices that lapsed for want of the score that their session has now."""
+        scored = {one.picture.key for one in seen if one.picture and one.got_a_score}
+        if not scored:
+            return []
+        found = await scores.waiting(tx, scored, rules, self._clock())
+        known = {one.picture.key for one in seen if one.picture}
+        return [Seen(picture, picture) for key, picture in found.items() if key not in known]
+
+    async def _reconcile(self, tx: db.Connection, seen: Sequence[Seen], rules: dict[str, Rules], taken: Taken) -> None:
+        """Bring the actions of changed records into line."""
         now = self._clock()
         have = await actions.of_records(tx, [one.picture.key for one in seen if one.picture])
         added: list[tuple[Key, Add, str | None]] = []
@@ -198,14 +183,14 @@ class Intake:
         if changes:
             await actions.change(tx, changes)
         plans = [one.plan for _, one, _ in added] + [one.plan for _, one in changes]
-        return any(plan.state is State.PLANNED and plan.due_at <= now for plan in plans)
+        taken.due_now |= any(plan.state is State.PLANNED and plan.due_at <= now for plan in plans)
+        taken.stopped += [(key, one.plan.reason) for key, one, _ in added if one.plan.reason.startswith(STOPPED)]
 
     async def _chains(
-        self, tx: db.Connection, seen: Sequence[_Seen], rules: dict[str, Rules]
+        self, tx: db.Connection, seen: Sequence[Seen], rules: dict[str, Rules]
     ) -> dict[Key, tuple[int, ...]]:
         """The triggers that brought these changes about, where the CRM answers our commands. Nearly always: none."""
-        answers = [(one.picture.key, one.event.caused_by) for one in seen if one.picture and one.event]
-        named = [(key, command) for key, command in answers if command is not None]
+        named = [(one.picture.key, one.caused_by) for one in seen if one.picture and one.caused_by is not None]
         found = await chains.of_commands(tx, named) if named else {}
         entered = [
             (one.picture.key, one.picture.record.status)
@@ -216,7 +201,7 @@ class Intake:
         return {**(await chains.of_statuses(tx, silent) if silent else {}), **found}
 
     async def _note_names(
-        self, tx: db.Connection, known: dict[str, Studio], new: Iterable[Event], seen: Iterable[_Seen]
+        self, tx: db.Connection, known: dict[str, Studio], new: Iterable[Event], seen: Iterable[Seen]
     ) -> Noted:
         """Take over what the CRM tells of its catalogue, then the names that records show beside it.
 
@@ -228,6 +213,11 @@ class Intake:
             if superseded:
                 await events.mark(tx, [(event, "superseded") for event in superseded])
         return await self._names.note(tx, known, (one.picture for one in seen if one.picture))
+
+
+def _stretches(new: Iterable[Event]) -> list[list[Event]]:
+    """News and history apart, in their order: what the one shows of a record must not pass for what the other does."""
+    return [list(stretch) for _, stretch in groupby(new, key=lambda event: event.verb is Verb.SNAPSHOT)]
 
 
 def _decode(bodies: Iterable[bytes]) -> tuple[list[Event], list[Dead]]:
@@ -261,5 +251,7 @@ def _tell(taken: Taken) -> None:
         log.info("event.received", studio=event.studio, event_id=event.event_id, type=event.type, record=event.subject)
     for event in taken.duplicates:
         log.info("event.duplicate", studio=event.studio, event_id=event.event_id, record=event.subject)
+    for (studio, kind, record_id), reason in taken.stopped:
+        log.info("chain.stopped", studio=studio, record=f"{kind}/{record_id}", reason=reason)
     for dead in taken.dead:
         log.warning("event.dead", field=dead.field, reason=dead.reason)

@@ -6,16 +6,18 @@ its message or command is written with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
+from control_center.domain.activations import as_released
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.command import Command
 from control_center.domain.ladder import (
+    TAKEN,
     Climb,
     Done,
     Look,
@@ -28,11 +30,13 @@ from control_center.domain.ladder import (
     step,
     upcoming,
 )
+from control_center.domain.people import STAFF
 from control_center.domain.recipients import Errand, Letterbox, Stopped
 from control_center.domain.record import Picture
 from control_center.domain.recurrence import tells
+from control_center.domain.telling import enrolment
 from control_center.engine.addressing import Sending, message
-from control_center.engine.commands import Job, of_errand
+from control_center.engine.commands import Job, enrols_of, of_errand
 from control_center.engine.release import client_key, pictures_of
 from control_center.store import commands, consents, db, ladders, messages, studios
 from control_center.store.actions import Due
@@ -96,38 +100,46 @@ class Ladder:
         sent = await ladders.sent(tx, every)
         done.closed.extend(one for one in every if one.studio not in books)  # the studio was deleted
         standing = [
-            (one, _standing(one, books[one.due.studio], pictures, sent)) for one in climbers if one.due.studio in books
+            (one, standing_of(one, books[one.due.studio], pictures, sent))
+            for one in climbers
+            if one.due.studio in books
         ]
         asked = {(one.due.studio, *address) for one, at in standing for address in addresses(at)}
         stopped = await consents.stopped(tx, sorted(asked))
         for one, at in standing:
-            taken = step(at, now, _stopped(one.due.studio, stopped))
+            taken = step(at, now, stopped_of(one.due.studio, stopped))
             _note(done, one, at, taken, now)
             if isinstance(taken, Climb) and at.rule is not None and at.picture is not None:
                 client = _client(at.picture, pictures)
-                _go(done, Sending(one.due, books[one.due.studio], at.rule, at.picture, client), taken.to, now)
+                sending = Sending(one.due, books[one.due.studio], at.rule, at.picture, client)
+                _go(done, sending, taken.to, at.sent, now)
         await _write(tx, done)
         return done
 
 
-def _stopped(studio: str, stopped: AbstractSet[tuple[str, str, str]]) -> Stopped:
+def stopped_of(studio: str, stopped: AbstractSet[tuple[str, str, str]]) -> Stopped:
+    """Whether an address has opted out, by those that have."""
     return lambda channel, address: (studio, channel, address) in stopped
 
 
-def _standing(
+def standing_of(
     one: Climber, book: Rulebook, pictures: Mapping[Key, Picture], sent: Mapping[tuple[str, int], Sequence[Sent]]
 ) -> Standing:
+    """Where a released action stands, with its messages as they are now."""
     action, picture = one.due.action, pictures.get(one.due.key)
     client = _client(picture, pictures)
+    rule = book.rules.of(action.trigger_id, action.trigger_version)
     return Standing(
-        rule=book.rules.of(action.trigger_id, action.trigger_version),
+        rule=rule,
         picture=picture,
         client=client.record if client is not None else None,
         country=book.studio.country,
         occurrence=action.occurrence,
         rung=one.rung,
         sent=sent.get((one.due.studio, action.action_id), ()),
+        released=as_released(rule, action.occurrence, action.activation_at, action.use_by) if rule else None,
         by_hand=one.released_by is not None,
+        gone=client is not None and client.deleted,
     )
 
 
@@ -167,8 +179,11 @@ def _following(at: Standing, now: datetime, *, climbed: bool) -> tuple[int, date
     return (number, date - rungs[number].by) if date is not None and number < len(rungs) else None
 
 
-def _go(done: Climbed, one: Sending, to: Letterbox | Errand, now: datetime) -> None:
-    """Write the message or the command of a climb, as the release would have."""
+def _go(done: Climbed, one: Sending, to: Letterbox | Errand, sent: Collection[Sent], now: datetime) -> None:
+    """Write the message or the command of a climb, as the release would have.
+
+    A call in place of messages of which none was taken enters the client into the program that they would have.
+    """
     if isinstance(to, Letterbox):
         made = message(one, to)
         # A reply is looked for in texts; a mail asks nothing that an answer to it could settle.
@@ -177,6 +192,9 @@ def _go(done: Climbed, one: Sending, to: Letterbox | Errand, now: datetime) -> N
         moved = tells(one.due.action.occurrence)
         job = Job(one.rule.trigger, one.picture, one.client, one.book, one.cause, now, moved)
         done.asked.append(of_errand(to, job))
+        enrols = enrols_of(job.trigger, job.picture)
+        if enrols is not None and not any(was.state in TAKEN and was.role not in STAFF for was in sent):
+            done.asked.append(enrolment(job.picture.studio, job.subject, enrols, job.cause))
 
 
 async def _write(tx: db.Connection, done: Climbed) -> None:

@@ -19,9 +19,9 @@ def of(country: str, subdivision: str | None, years: Sequence[int]) -> list[Blac
 
     known: dict[str, list[str]] = holidays.list_supported_countries(include_aliases=True)
     if country not in known:
-        raise Malformed("holidays.country", _unknown(country, known))
+        raise Malformed("country", _unknown(country, known))
     if subdivision is not None and subdivision not in known[country]:
-        raise Malformed("holidays.subdivision", _unknown(subdivision, known[country]))
+        raise Malformed("subdivision", _unknown(subdivision, known[country]))
     days = holidays.country_holidays(country, subdiv=subdivision, years=list(years))
     return [Blackout.on(name[:200], day) for day, name in sorted(days.items())]
 
@@ -33,7 +33,7 @@ def ticked(days: Sequence[Blackout], dates: Sequence[date] | None) -> list[Black
     known = {one.first for one in days}
     for n, day in enumerate(dates):
         if day not in known:
-            raise Malformed(f"holidays.dates[{n}]", f"{day} is none of the public holidays there")
+            raise Malformed(f"dates[{n}]", f"{day} is none of the public holidays there")
     return [one for one in days if one.first in set(dates)]
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from control_center.domain.action import Change, Plan, State
+from control_center.domain.blast import HELD
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.ladder import upcoming
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
@@ -48,7 +49,7 @@ class Released:
     changes: list[tuple[str, Change]] = field(default_factory=list)
     triggers: dict[tuple[str, int], str] = field(default_factory=dict)  # the names of those that exist
     shut: list[tuple[str, str, str]] = field(default_factory=list)  # blast guards: studio, trigger's name, reason
-    opened: list[tuple[str, str, str]] = field(default_factory=list)  # ... and the person who decided
+    opened: list[blast.Opened] = field(default_factory=list)
 
 
 class Release:
@@ -97,7 +98,8 @@ class Release:
             return done
         books = await self._rulebooks.of(tx, await studios.get(tx, {one.studio for one in due}))
         pictures = await pictures_of(tx, due)
-        sessions = await scores.sessions(tx, [(one.action.trigger_id, pictures.get(one.key)) for one in due], books)
+        wanted = [(one.action.trigger_id, one.action.trigger_version, pictures.get(one.key)) for one in due]
+        sessions = await scores.sessions(tx, wanted, books)
         now = self._clock()
         sending: list[Sending] = []
         for one in due:
@@ -140,7 +142,9 @@ def _note(done: Released, one: Due, decision: Decision, rule: Rule | None, *, by
     plan = action.turned(action.state, action.reason)
     match decision:
         case Wait(reason=reason) if by is not None:
-            plan = replace(plan, reason=reason)
+            # What its guard holds it still holds: by the beginning of the reason it is known.
+            held = f"{HELD} {by} processed it, and it still waits: {reason}"
+            plan = replace(plan, reason=held if blast.held(one) else reason)
         case Wait(until=until, reason=reason):
             plan = replace(plan, state=State.PLANNED, due_at=until, reason=reason)
         case Review(reason=reason):
@@ -185,6 +189,7 @@ async def _address(
         going = ((one.book.studio, one.rule.trigger, one.due) for one, routing in real if not routing.empty)
         guarded = await blast.guard(tx, going, now)
         done.shut += guarded.shut
+        done.opened += guarded.opened
     for one, routing in routed:
         if routing.empty:
             end = Lapse(routing.excluded) if routing.excluded else Expire(routing.reason or "no route")
@@ -246,8 +251,7 @@ def tell(done: Released) -> None:
     """Log what a committed round did."""
     for studio, trigger, reason in done.shut:
         log.warning("guard.shut", studio=studio, trigger=trigger, reason=reason)
-    for studio, trigger, by in done.opened:
-        log.info("guard.opened", studio=studio, trigger=trigger, by=by)
+    blast.tell_opened(done.opened)
     for due, reason in done.released:
         log.info(
             "action.released",

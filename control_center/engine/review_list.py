@@ -132,7 +132,7 @@ async def decide(
         tell(done)
         ledger.enter(fates)
     else:
-        if deed is Deed.RELEASE and not wanted.narrows_within:
+        if deed is Deed.RELEASE and State.HELD in (wanted.states or ()) and not wanted.narrows_within:
             await blast.let_on(pool, studio, wanted.trigger, by=by)
     return ledger.tally()
 

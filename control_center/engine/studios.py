@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.domain.studio import Studio, parse
+from control_center.engine import zone_sweep
 from control_center.store import audit, db, studios, users
 
 log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
 
 
 def resource(studio: Studio) -> dict[str, Any]:
@@ -35,8 +39,11 @@ async def create(pool: db.Pool, values: Mapping[str, Any], *, by: str) -> Studio
         return await _save(tx, None, wanted, by=by)
 
 
-async def replace(pool: db.Pool, studio: str, values: Mapping[str, Any], *, by: str) -> Studio:
-    """Replace all that a studio says: what is left out gets its default. Raises Malformed, NotFound."""
+async def replace(pool: db.Pool, clock: Clock, studio: str, values: Mapping[str, Any], *, by: str) -> Studio:
+    """Replace all that a studio says: what is left out gets its default. Raises Malformed, NotFound.
+
+    In another time zone, what waits is placed by that one's clocks.
+    """
     wanted = parse({"id": studio, **values})
     if wanted.studio != studio:
         raise Malformed("id", f"{wanted.studio!r}; the studio is {studio!r}, and a studio keeps its id")
@@ -44,13 +51,18 @@ async def replace(pool: db.Pool, studio: str, values: Mapping[str, Any], *, by: 
         before = await _locked(tx, studio)
         if before is None:
             raise NotFound(f"there is no studio {studio!r}")
-        return await _save(tx, before, wanted, by=by)
+        saved = await _save(tx, before, wanted, by=by)
+        await _relocate(tx, before, saved, clock())
+        return saved
 
 
-async def put(pool: db.Pool, wanted: Studio, *, by: str) -> Studio:
+async def put(pool: db.Pool, clock: Clock, wanted: Studio, *, by: str) -> Studio:
     """Make a studio, or replace what it says."""
     async with db.transaction(pool) as tx:
-        return await _save(tx, await _locked(tx, wanted.studio), wanted, by=by)
+        before = await _locked(tx, wanted.studio)
+        saved = await _save(tx, before, wanted, by=by)
+        await _relocate(tx, before, saved, clock())
+        return saved
 
 
 async def drop(pool: db.Pool, studio: str, *, by: str) -> None:
@@ -84,3 +96,11 @@ async def _save(tx: db.Connection, before: Studio | None, wanted: Studio, *, by:
     else:
         log.info("studio.changed", studio=wanted.studio, by=by)
     return saved
+
+
+async def _relocate(tx: db.Connection, before: Studio | None, saved: Studio, now: datetime) -> None:
+    """In another time zone, what waits is placed by that one's clocks."""
+    if before is None or before.timezone == saved.timezone:
+        return
+    moved = await zone_sweep.place_anew(tx, saved, now)
+    log.info("studio.relocated", studio=saved.studio, before=before.timezone, after=saved.timezone, moved=moved)

@@ -6,9 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control_center.domain.errors import NotFound, Outdated, Refused
+from control_center.domain.errors import Malformed, NotFound, Outdated, Refused
 from control_center.domain.table import Table
 from control_center.domain.template import Template, check_template
+from control_center.domain.trigger import Trigger
+from control_center.domain.trigger_action import attachments
+from control_center.domain.trigger_words import misfit
 from control_center.store import audit, db, studios, templates, triggers
 
 _PARTS = ("sms", "subject", "text", "html")
@@ -27,27 +30,36 @@ def parse(name: str, body: Mapping[str, Any]) -> Template:
     """Understand a template resource of contract part 5. Raises Malformed naming part, line and field."""
     table = Table(body, f'template "{name}"', "")
     parts = {part: table.optional(part, limit=100_000) for part in _PARTS}
+    kind = table.text("kind", default="any")
+    along = attachments(table, "attachments", kind) if table.take("attachments") else ()
     template = Template(
         name=name,
-        kind=table.text("kind", default="any"),
+        kind=kind,
         purpose=table.choice("purpose", ("marketing", "transactional"), "marketing"),
         sms=parts["sms"],
         subject=parts["subject"],
         text=parts["text"],
         html=parts["html"],
+        attachments=along,
     )
     table.take("name")
-    table.refuse_the_rest(later={"attachments"})
+    table.refuse_the_rest()
     check_template(template)
     return template
 
 
 async def put(pool: db.Pool, studio: str, name: str, body: Mapping[str, Any], *, by: str) -> None:
     """Save a template. Messages not yet submitted are written with it. Raises Malformed, NotFound."""
-    template = parse(name, body)
+    await put_all(pool, studio, {name: body}, by=by)
+
+
+async def put_all(pool: db.Pool, studio: str, bodies: Mapping[str, Mapping[str, Any]], *, by: str) -> None:
+    """Save templates by their names, all or none. Raises Malformed, NotFound."""
+    parsed = [parse(name, body) for name, body in bodies.items()]
     async with db.transaction(pool) as tx:
         before = await _locked(tx, studio)
-        await _save(tx, studio, template, before.get(name), by=by)
+        for template in parsed:
+            await _save(tx, studio, template, before.get(template.name), by=by)
 
 
 async def create(pool: db.Pool, studio: str, name: str, body: Mapping[str, Any], *, by: str) -> Stored:
@@ -100,18 +112,19 @@ async def drop(pool: db.Pool, studio: str, name: str, *, by: str) -> None:
     """Delete a template that no trigger uses. Raises Refused naming the triggers, NotFound."""
     async with db.transaction(pool) as tx:
         before = await _locked(tx, studio)
-        using = [saved.name for saved in await triggers.every(tx, studio) if _uses(saved.definition, name)]
+        using = await _using(tx, studio, name)
         if using:
-            raise Refused(f"template {name!r} is used by the trigger {', '.join(map(repr, using))}")
+            names = dict.fromkeys(repr(one.name) for one in using)
+            raise Refused(f"template {name!r} is used by the trigger {', '.join(names)}")
         if not await templates.drop(tx, studio, name):
             raise NotFound(f"there is no template {name!r}")
         await audit.write(tx, by, audit.Entry(studio, "delete", f"template/{name}", before[name]))
 
 
-def _uses(definition: Mapping[str, Any], name: str) -> bool:
-    """Whether a trigger names the template, alone or for one of its channels."""
-    named = definition.get("template")
-    return name in (named.values() if isinstance(named, Mapping) else [named])
+async def _using(tx: db.Connection, studio: str, name: str) -> list[Trigger]:
+    """The triggers that name the template anywhere, and earlier versions by which something still goes."""
+    every = [*(saved.trigger for saved in await triggers.every(tx, studio)), *await triggers.kept(tx, studio)]
+    return [one for one in every if any(name == named for _, named in one.words.templates)]
 
 
 async def _locked(tx: db.Connection, studio: str) -> dict[str, dict[str, Any]]:
@@ -126,7 +139,13 @@ async def _save(
 ) -> Stored:
     kept = {"kind": template.kind, "purpose": template.purpose}
     words = {part: getattr(template, part) for part in _PARTS if getattr(template, part) is not None}
-    body = {**kept, **words}
+    along = {"attachments": list(template.attachments)} if template.attachments else {}
+    body = {**kept, **words, **along}
+    for trigger in await _using(tx, studio, template.name):
+        wrong = misfit(template.name, body, trigger.kind.name)
+        if wrong is not None:
+            field = f'template "{template.name}", kind'
+            raise Malformed(field, f"{wrong}, and the trigger {trigger.name!r} uses it for {trigger.kind.name}")
     version = await templates.put(tx, studio, template.name, body)
     verb = "create" if before is None else "change"
     await audit.write(tx, by, audit.Entry(studio, verb, f"template/{template.name}", before, body))

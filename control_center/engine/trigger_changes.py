@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
-from control_center.domain.action import BEFORE_TRIGGER, PENDING, Action, Add, Change
+from control_center.domain.action import BEFORE_TRIGGER, PAUSED, PENDING, Action, State
 from control_center.domain.errors import Malformed, NotFound, Refused
+from control_center.domain.rules import Rules
 from control_center.domain.studio import Studio
-from control_center.domain.trigger import Trigger
+from control_center.domain.trigger import Trigger, parse
 from control_center.engine import catalogs
-from control_center.engine.trigger_checks import checked, failing
+from control_center.engine.trigger_checks import checked, hindrances
+from control_center.engine.trigger_circles import refuse_circles
+from control_center.engine.trigger_effect import Effect
 from control_center.engine.trigger_files import Mistakes, Named, Table, mistakes_of, plain
 from control_center.engine.trigger_lines import lines
 from control_center.engine.trigger_pausing import Choices, paused
-from control_center.engine.trigger_sweep import Looked, Progress, looked_at, rules_of
+from control_center.engine.trigger_sweep import Progress, looked_at, rules_of
 from control_center.store import actions, db, studios, triggers
 from control_center.store.triggers import Saved
 
@@ -39,6 +40,13 @@ class Edit:
         return not self.after.enabled and self.before is not None and self.before.enabled
 
     @property
+    def only_turns_off(self) -> bool:
+        """Whether nothing but that is new in it."""
+        after = self.after
+        was = self.before.trigger if self.before is not None else after
+        return replace(was, version=after.version, enabled=after.enabled, paused=after.paused) == after
+
+    @property
     def live(self) -> bool:
         """Whether anything can come of it, or is left of it, so that its records have to be looked at."""
         return self.after.enabled or self.after.paused is not None
@@ -53,12 +61,7 @@ class Edit:
     def baseline(self) -> str | None:
         """Why what is past by now is history: a trigger that goes live, or an edit of who matches or when."""
         was = self.before.trigger if self.before is not None and self.before.enabled else None
-        return BEFORE_TRIGGER if was is None or _matching(was) != _matching(self.after) else None
-
-
-def _matching(trigger: Trigger) -> tuple[Any, ...]:
-    """What says who matches, and when."""
-    return trigger.kind.name, trigger.status, trigger.type, trigger.keyword, trigger.activate
+        return BEFORE_TRIGGER if was is None or was.matching != self.after.matching else None
 
 
 def edit_of(before: Saved | None, after: Trigger, choices: Choices) -> Edit:
@@ -83,52 +86,6 @@ def edit_of(before: Saved | None, after: Trigger, choices: Choices) -> Edit:
 
 
 # What it does ---------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Effect:
-    """What becomes of what waits under a trigger, and what is planned beside it. `why` counts reasons to vanish."""
-
-    total: int = 0
-    keep: int = 0
-    move: int = 0
-    vanish: int = 0
-    hold: int = 0
-    planned: int = 0
-    set_aside: int = 0
-    why: Counter[str] = field(default_factory=Counter)
-
-    def take(self, looked: Looked) -> None:
-        """Count one record."""
-        changes = {step.action.action_id: step for step in looked.steps if isinstance(step, Change)}
-        for action in looked.have:
-            if action.state in PENDING:
-                self.total += 1
-                self._count(action, changes.get(action.action_id))
-        for step in looked.steps:
-            back = isinstance(step, Change) and step.action.state not in PENDING
-            if (isinstance(step, Add) or back) and step.plan.state in PENDING:
-                self.planned += 1
-            elif isinstance(step, Add):
-                self.set_aside += 1
-
-    def _count(self, action: Action, change: Change | None) -> None:
-        if change is not None and change.plan.state not in PENDING:
-            self.vanish += 1
-            self.why[change.plan.reason.partition(":")[0]] += 1
-        elif change is not None and (change.plan.due_at, *change.plan.times) != (action.due_at, *action.times):
-            self.move += 1
-        else:
-            self.keep += 1
-
-    def __str__(self) -> str:
-        """`37 pending: 30 keep, 5 move, 2 vanish`."""
-        kinds = (("keep", self.keep), ("move", self.move), ("vanish", self.vanish), ("are held", self.hold))
-        parts = [f"{number} {name}" for name, number in kinds if number]
-        more = [f"{self.planned} newly planned"] if self.planned else []
-        more += [f"{self.set_aside} set aside as past"] if self.set_aside else []
-        said = f"{self.total} pending: {', '.join(parts)}" if self.total else ""
-        return "; ".join([said, *more] if said else more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +124,9 @@ async def preview(
     choices = Choices.of(pending)
     async with db.session(pool) as connection:
         house = await house_of(connection, studio)
-        return await previewed(connection, house, definition, where, now=clock(), choices=choices, progress=progress)
+        shown = await previewed(connection, house, definition, where, now=clock(), choices=choices, progress=progress)
+        await refuse_circles(connection, studio, [(where, parse(plain(definition, where), where=where))])
+        return shown
 
 
 async def previewed(
@@ -191,8 +150,7 @@ async def previewed(
         f'{where} "{trigger.name}"',
         saved=saved.definition if saved is not None else None,
     )
-    if not trigger.enabled:
-        doubts += [str(one) for one in await failing(connection, house, trigger)]
+    doubts += await hindrances(connection, house, trigger)
     if saved is not None and saved.definition == table:
         return Preview(trigger.name, "same", saved.version, enabled=saved.enabled, warnings=tuple(doubts))
     edit = edit_of(saved, trigger, choices)
@@ -214,10 +172,9 @@ async def effect_of(
 ) -> Effect:
     """What an edit does to what is stored, counted by the planner as it would write it."""
     before, after, effect = edit.before, edit.after, Effect()
-    if before is not None and edit.turns_off:
+    if edit.turns_off and (edit.only_turns_off or not edit.live):
         waiting = await actions.count_of_trigger(connection, house.studio, after.trigger_id, states=PENDING)
-        kept, held = waiting * (edit.pending == "drain"), waiting * (edit.pending == "hold")
-        return Effect(total=waiting, keep=kept, hold=held, vanish=waiting - kept - held)
+        return Effect.of_all(waiting, edit.pending)
     if not edit.live:
         return effect
     versions = [one for one in await triggers.kept(connection, house.studio) if one.trigger_id == after.trigger_id]
@@ -228,12 +185,37 @@ async def effect_of(
     rules = await rules_of(connection, house, after, kept=versions)
     for kind in edit.kinds:
         pages = looked_at(
-            connection, rules, house.studio, after.trigger_id, kind, now=now, baseline=edit.baseline, progress=progress
+            connection,
+            rules,
+            house.studio,
+            after.trigger_id,
+            kind,
+            now=now,
+            baseline=edit.baseline,
+            seen=_as_it_will_be(edit, rules),
+            progress=progress,
         )
         async for page in pages:
             for looked in page:
                 effect.take(looked)
-    return effect
+    return effect.on_hold() if edit.turns_off and edit.pending == "hold" else effect
+
+
+def _as_it_will_be(edit: Edit, rules: Rules) -> Callable[[Action], Action]:
+    """What saving does to what waits besides: it names the version that is kept, is put on hold, or let go again."""
+
+    def seen(action: Action) -> Action:
+        if action.state not in PENDING:
+            return action
+        if edit.turns_on and action.reason == PAUSED:
+            return replace(action, state=State.PLANNED, reason="")
+        if edit.pending == "hold" and action.state is not State.HELD:
+            return replace(action, state=State.HELD, reason=PAUSED)
+        if edit.pending == "keep" and edit.before is not None and not rules.keep(action):
+            return replace(action, trigger_version=edit.before.version)
+        return action
+
+    return seen
 
 
 async def house_of(connection: db.Connection, studio: str) -> Studio:
@@ -281,8 +263,11 @@ async def plan(
         if mistakes:
             raise Mistakes(mistakes)
         named = {one.name for one in found}
-        saved = await triggers.every(connection, studio)
-        return found + [await _left_out(connection, studio, one, prune=prune) for one in saved if one.name not in named]
+        left_out = [one for one in await triggers.every(connection, studio) if one.name not in named]
+        removed = [one.name for one in left_out] if prune else []
+        written = [(where, parse(plain(table, where), where=where)) for where, table in tables]
+        await refuse_circles(connection, studio, written, removed=removed)
+        return found + [await _left_out(connection, studio, one, prune=prune) for one in left_out]
 
 
 async def _left_out(connection: db.Connection, studio: str, saved: Saved, *, prune: bool) -> Preview:

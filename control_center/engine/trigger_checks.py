@@ -11,23 +11,28 @@ from control_center.domain.errors import Malformed, NotFound
 from control_center.domain.studio import Studio
 from control_center.domain.trigger import Trigger, parse
 from control_center.domain.trigger_test_cases import Failure
-from control_center.domain.trigger_words import check_words
+from control_center.domain.trigger_words import cautions, check_words, lacking
 from control_center.engine.trigger_files import Mistakes
-from control_center.store import db, studios, templates, triggers
+from control_center.store import catalogs, db, studios, templates, triggers
 
 
 async def checked(tx: db.Connection, house: Studio, table: Mapping[str, Any], where: str) -> Trigger:
-    """Understand a table and everything it names; a trigger that is switched on has to pass its own tests.
+    """Understand a table and everything it names; one that is switched on can be written, and passes its own tests.
 
-    Raises Malformed, or Mistakes where several tests fail.
+    Raises Malformed, or Mistakes where several things are wrong.
     """
     trigger = parse(table, where=where)
     place = f'{where} "{trigger.name}"'
     known = await templates.of_studio(tx, house.studio)
     check_words(trigger, place, known, house.country)
-    failing = trigger_test_cases.failures(trigger, house, known) if trigger.enabled else []
-    if failing:
-        raise Mistakes([Malformed(f"{place}, {one.example}", _refusal(one)) for one in failing])
+    if not trigger.enabled:
+        return trigger
+    unwritten = lacking(trigger, known, house)
+    if unwritten:
+        raise Mistakes([Malformed(f"{place}, {key}", says) for key, says in unwritten.items()])
+    wrong = await failing(tx, house, trigger)
+    if wrong:
+        raise Mistakes([Malformed(f"{place}, {one.example}", _refusal(one)) for one in wrong])
     return trigger
 
 
@@ -35,9 +40,19 @@ def _refusal(failure: Failure) -> str:
     return f"expected {failure.expected}, got {failure.got}; it is not switched on while that fails"
 
 
+async def hindrances(tx: db.Connection, house: Studio, trigger: Trigger) -> list[str]:
+    """What a person may not have thought of, and what keeps a trigger that is off from being switched on as it is."""
+    if trigger.enabled:
+        return cautions(trigger)
+    known = await templates.of_studio(tx, house.studio)
+    unwritten = [f"{key}: {says}" for key, says in lacking(trigger, known, house).items()]
+    return cautions(trigger) + unwritten + [str(one) for one in await failing(tx, house, trigger)]
+
+
 async def failing(tx: db.Connection, house: Studio, trigger: Trigger) -> list[Failure]:
     """What the tests beside a trigger expect and does not come of them."""
-    return trigger_test_cases.failures(trigger, house, await templates.of_studio(tx, house.studio))
+    known, users = await templates.of_studio(tx, house.studio), await catalogs.users(tx, house.studio)
+    return trigger_test_cases.failures(trigger, house, known, users)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +74,8 @@ async def run_tests(pool: db.Pool, studio: str, names: Collection[str] = ()) -> 
         missing = [repr(name) for name in names if name not in saved]
         if missing:
             raise NotFound(f"there is no trigger {', '.join(missing)}; there are: {', '.join(map(repr, saved))}")
-        known = await templates.of_studio(connection, studio)
-    return [
-        Result(name, len(one.examples), [str(failure) for failure in trigger_test_cases.failures(one, house, known)])
-        for name, one in saved.items()
-        if not names or name in names
-    ]
+        return [
+            Result(name, len(one.examples), [str(failure) for failure in await failing(connection, house, one)])
+            for name, one in saved.items()
+            if not names or name in names
+        ]

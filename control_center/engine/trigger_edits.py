@@ -10,12 +10,11 @@ from typing import Any
 import structlog
 
 from control_center.domain.errors import Malformed, NotFound, Refused
-from control_center.domain.studio import Studio
 from control_center.engine import trigger_pausing
 from control_center.engine import triggers as engine
 from control_center.engine.templates import check_version
 from control_center.engine.trigger_pausing import Choices
-from control_center.store import audit, db, studios, triggers
+from control_center.store import audit, db, triggers
 from control_center.store.triggers import Saved
 
 log = structlog.get_logger(__name__)
@@ -39,7 +38,7 @@ async def every(pool: db.Pool, studio: str) -> list[Saved]:
 async def create(pool: db.Pool, clock: Clock, studio: str, table: Mapping[str, Any], *, by: str) -> Saved:
     """Save a new trigger. Raises Malformed naming the field, Refused where the name is taken, NotFound."""
     async with db.transaction(pool) as tx:
-        house = await _locked(tx, studio)
+        house = await engine.locked(tx, studio)
         await _free(tx, studio, table.get("name"))
         made = await engine.save(tx, house, table, WHERE, now=clock(), by=by)
         return _found(await triggers.by_id(tx, studio, made.trigger_id), made.trigger_id)
@@ -62,7 +61,7 @@ async def replace(
     NotFound, Outdated, and Refused where another trigger has that name.
     """
     async with db.transaction(pool) as tx:
-        house = await _locked(tx, studio)
+        house = await engine.locked(tx, studio)
         before = _found(await triggers.by_id(tx, studio, trigger_id), trigger_id)
         check_version(before.version, versions, f"trigger {before.name!r}")
         name = table.get("name")
@@ -77,7 +76,7 @@ async def replace(
 async def copy(pool: db.Pool, clock: Clock, studio: str, trigger_id: int, name: str | None, *, by: str) -> Saved:
     """Save a trigger once more under another name, switched off. Raises NotFound, Refused, Malformed."""
     async with db.transaction(pool) as tx:
-        house = await _locked(tx, studio)
+        house = await engine.locked(tx, studio)
         original = _found(await triggers.by_id(tx, studio, trigger_id), trigger_id)
         if name is None:
             taken = {one.name for one in await triggers.every(tx, studio)}
@@ -101,7 +100,7 @@ async def drop(pool: db.Pool, studio: str, trigger_id: int, *, by: str) -> None:
     """Delete a trigger with what waits under it; what was sent remains. Raises NotFound."""
 
     async def work(tx: db.Connection) -> tuple[Saved, int]:
-        await _locked(tx, studio)
+        await engine.locked(tx, studio)
         before = _found(await triggers.by_id(tx, studio, trigger_id), trigger_id)
         dropped = await trigger_pausing.drop(tx, studio, trigger_id, by=by)
         await triggers.drop(tx, studio, trigger_id)
@@ -110,14 +109,6 @@ async def drop(pool: db.Pool, studio: str, trigger_id: int, *, by: str) -> None:
 
     before, dropped = await db.retried(pool, work)
     log.info("trigger.deleted", studio=studio, trigger=before.name, by=by, changed=dropped)
-
-
-async def _locked(tx: db.Connection, studio: str) -> Studio:
-    """The studio while nobody else edits what it decides by, and no event comes in. Raises NotFound."""
-    found = None if await studios.bump(tx, studio) is None else (await studios.get(tx, [studio])).get(studio)
-    if found is None:
-        raise NotFound(f"there is no studio {studio!r}")
-    return found
 
 
 async def _free(tx: db.Connection, studio: str, name: Any) -> None:

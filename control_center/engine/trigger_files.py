@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
@@ -32,32 +33,49 @@ def read_files(paths: Iterable[Path]) -> list[tuple[str, dict[str, Any]]]:
     """The [[trigger]] tables of these files and folders, each with its file for messages. Raises Mistakes."""
     tables: list[tuple[str, dict[str, Any]]] = []
     mistakes: list[Malformed] = []
-    for path in paths:
-        if not path.exists():
-            mistakes.append(Malformed(str(path), "there is no such file or folder"))
-            continue
-        for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
-            try:
-                tables.extend((file.name, table) for table in _read_file(file))
-            except Malformed as error:
-                mistakes.append(error)
+    files = _files(paths, mistakes)
+    names = Counter(file.name for file in files)
+    for file in files:
+        where = file.name if names[file.name] == 1 else str(file)
+        try:
+            tables.extend((where, table) for table in _read_file(file, where))
+        except Malformed as error:
+            mistakes.append(error)
     if mistakes:
         raise Mistakes(mistakes)
     return tables
 
 
-def _read_file(file: Path) -> list[dict[str, Any]]:
+def _files(paths: Iterable[Path], mistakes: list[Malformed]) -> list[Path]:
+    """These files, and those in these folders, each once; what is none goes to the mistakes."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        inside = sorted(file for file in path.glob("*.toml") if file.is_file()) if path.is_dir() else [path]
+        if not path.exists():
+            mistakes.append(Malformed(str(path), "there is no such file or folder"))
+        elif not inside:
+            mistakes.append(Malformed(str(path), "there is no .toml file in this folder"))
+        else:
+            found.update(dict.fromkeys(inside))
+    return list(found)
+
+
+def _read_file(file: Path, where: str) -> list[dict[str, Any]]:
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(file.name, f"not TOML: {error}") from None
+        content = tomllib.loads(file.read_text("utf-8-sig"))  # some editors begin a file with a mark
+    except OSError as error:
+        raise Malformed(where, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise Malformed(where, f"is not written in UTF-8, at byte {error.start + 1}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Malformed(where, f"not TOML: {error}") from None
     for key in content:
         if key != "trigger":
-            raise Malformed(f"{file.name}, {key}", "is not a known key; a trigger file holds [[trigger]] tables")
+            raise Malformed(f"{where}, {key}", "is not a known key; a trigger file holds [[trigger]] tables")
     found = content.get("trigger", [])
     if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
-        raise Malformed(f"{file.name}, trigger", "a trigger is written under [[trigger]]")
-    return [plain(table, file.name) for table in found]
+        raise Malformed(f"{where}, trigger", "a trigger is written under [[trigger]]")
+    return [plain(table, where) for table in found]
 
 
 def plain(table: Table, where: str) -> dict[str, Any]:

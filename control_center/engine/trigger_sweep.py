@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -10,6 +10,7 @@ from typing import TypeAlias
 from control_center.domain import zones
 from control_center.domain.action import PENDING, Action, Add, Change, State
 from control_center.domain.blackouts import Blackouts
+from control_center.domain.planner import due
 from control_center.domain.reconciliation import reconcile
 from control_center.domain.record import Picture
 from control_center.domain.rules import Rules
@@ -48,14 +49,18 @@ async def looked_at(
     *,
     now: datetime,
     baseline: str | None,
+    seen: Callable[[Action], Action] = lambda action: action,
     progress: Progress | None = None,
 ) -> AsyncIterator[list[Looked]]:
-    """All records of a kind, a page at a time; `progress` hears of a page once it is dealt with. Nothing is written."""
+    """All records of a kind, a page at a time; `progress` hears of a page once it is dealt with. Nothing is written.
+
+    `seen` gives an action as it will be by then, where something is done to it before.
+    """
     after, done = "", 0
     total = await records.count_of_kind(tx, studio, kind) if progress is not None else 0
     while page := await records.of_kind(tx, studio, kind, after=after, limit=PAGE):
         have = await actions.of_records(tx, [picture.key for picture in page])
-        mine = {key: [one for one in found if one.trigger_id == trigger_id] for key, found in have.items()}
+        mine = {key: [seen(one) for one in found if one.trigger_id == trigger_id] for key, found in have.items()}
         yield [_look(picture, rules, mine.get(picture.key, ()), now, baseline) for picture in page]
         after, done = page[-1].record_id, done + len(page)
         if progress is not None:
@@ -66,15 +71,30 @@ async def looked_at(
 
 def _look(picture: Picture, rules: Rules, mine: Sequence[Action], now: datetime, baseline: str | None) -> Looked:
     steps = reconcile(picture, rules, mine, now, baseline=baseline)
-    return Looked(picture, mine, [step for step in steps if not _is_promised(step)])
+    if promised := [step.action for step in steps if isinstance(step, Change) and _is_promised(step)]:
+        without = reconcile(picture, rules, mine, now)
+        steps = [
+            *(step for step in steps if not (isinstance(step, Change) and step.action in promised)),
+            *(step for step in without if isinstance(step, Change) and step.action in promised),
+        ]
+    changing = {step.action.action_id for step in steps if isinstance(step, Change)}
+    return Looked(picture, mine, [*steps, *_placed(rules, [one for one in mine if one.action_id not in changing], now)])
 
 
-def _is_promised(step: Step) -> bool:
+def _placed(rules: Rules, staying: Iterable[Action], now: datetime) -> Iterator[Change]:
+    """What keeps its activation, and has another time by the hours and days that are open now."""
+    for one in staying:
+        rule = rules.of(one.trigger_id, one.trigger_version)
+        if one.state is State.PLANNED and rule is not None:
+            plan = due(rule, one, now)
+            if max(plan.due_at, now) != max(one.due_at, now):
+                yield Change(one, plan)
+
+
+def _is_promised(step: Change) -> bool:
     """Whether what waits for a time that stays the same would be called history: it was announced, and goes out."""
-    if not isinstance(step, Change):
-        return False
     waits = step.action.state in PENDING and step.plan.state is State.BASELINED
-    return waits and step.plan.times == step.action.times
+    return waits and step.plan.activation_at == step.action.activation_at
 
 
 async def sweep(

@@ -8,14 +8,16 @@ from typing import Any
 
 import structlog
 
-from control_center.domain.chains import OF_A_STATUS, circle
-from control_center.domain.errors import Malformed, NotFound, Outdated
+from control_center.domain.action import PENDING
+from control_center.domain.errors import NotFound, Outdated, Refused
 from control_center.domain.studio import Studio
 from control_center.domain.trigger import Trigger
+from control_center.domain.trigger_words import cautions
 from control_center.engine import catalogs, trigger_pausing
 from control_center.engine.intake import RELEASE_CHANNEL
 from control_center.engine.trigger_changes import Edit, edit_of, house_of
 from control_center.engine.trigger_checks import checked
+from control_center.engine.trigger_circles import refuse_circles
 from control_center.engine.trigger_files import Mistakes, Named, Table, mistakes_of, plain
 from control_center.engine.trigger_pausing import Choices
 from control_center.engine.trigger_sweep import Progress, rules_of, sweep
@@ -49,17 +51,15 @@ async def apply(
     if mistakes:
         raise Mistakes(mistakes)
     async with db.transaction(pool) as tx:
-        if await studios.bump(tx, studio) is None:
-            raise NotFound(f"there is no studio {studio!r}")
-        house = await house_of(tx, studio)
-        if expect is not None:
-            await _check_versions(tx, studio, expect)
+        house = await locked(tx, studio)
+        await _check_versions(tx, studio, expect or {})
         saved = [
-            await save(tx, house, dict(table), where, now=clock(), by=by, choices=choices, progress=progress)
+            await _save(tx, house, dict(table), where, now=clock(), by=by, choices=choices, progress=progress)
             for where, table in tables
         ]
         for name in remove:
             await _remove(tx, studio, name, by=by)
+        await refuse_circles(tx, studio, [(where, one) for (where, _), one in zip(tables, saved, strict=True)])
         return saved
 
 
@@ -92,16 +92,33 @@ async def switch(
     on: bool,
     by: str,
     pending: str | None = None,
+    expect: int | None = None,
     progress: Progress | None = None,
 ) -> Trigger:
     """Enable or disable a trigger: a new version of it, with its baseline where it goes live again.
 
-    What was held when it was switched off waits for its time again when it is switched on.
+    What was held when it was switched off waits for its time again when it is switched on. `expect` is the version
+    that somebody was shown. Raises as `put`, Outdated where it is another by now, and Refused where it is off already
+    and what waits under it was to fare otherwise.
     """
-    async with db.session(pool) as connection:
-        saved = await named(connection, studio, name)
-    table = {**saved.definition, "enabled": on}
-    return await put(pool, clock, studio, table, by=by, pending=pending, progress=progress)
+    choices = Choices.of(pending)
+    async with db.transaction(pool) as tx:
+        house = await locked(tx, studio)
+        saved = await named(tx, studio, name)
+        await _check_versions(tx, studio, {} if expect is None else {name: expect})
+        if not on and not saved.enabled and pending not in (None, saved.paused):
+            await _refuse_to_choose_again(tx, studio, saved)
+        table = {**saved.definition, "enabled": on}
+        return await save(tx, house, table, "trigger", now=clock(), by=by, choices=choices, progress=progress)
+
+
+async def _refuse_to_choose_again(tx: db.Connection, studio: str, saved: Saved) -> None:
+    waiting = await actions.count_of_trigger(tx, studio, saved.trigger_id, states=PENDING)
+    if waiting:
+        raise Refused(
+            f"{saved.name!r} is off already, and {waiting} wait under it on {saved.paused!r}; process or delete those "
+            "(actions list --trigger), or switch it on first"
+        )
 
 
 async def export(pool: db.Pool, studio: str) -> list[dict[str, Any]]:
@@ -109,6 +126,12 @@ async def export(pool: db.Pool, studio: str) -> list[dict[str, Any]]:
     async with db.session(pool) as connection:
         await house_of(connection, studio)
         return [saved.definition for saved in await triggers.every(connection, studio)]
+
+
+async def locked(tx: db.Connection, studio: str) -> Studio:
+    """The studio while nobody else edits what it decides by, and no event comes in. Raises NotFound."""
+    await studios.bump(tx, studio)
+    return await house_of(tx, studio)
 
 
 async def named(tx: db.Connection, studio: str, name: str) -> Saved:
@@ -135,35 +158,36 @@ async def save(
     progress: Progress | None = None,
 ) -> Trigger:
     """Save one table where it says something new. The studio's row is locked by then. Raises Malformed, Refused."""
+    stored = await _save(tx, house, table, where, now=now, by=by, choices=choices, progress=progress)
+    await refuse_circles(tx, house.studio, [(where, stored)])
+    return stored
+
+
+async def _save(
+    tx: db.Connection,
+    house: Studio,
+    table: Table,
+    where: str,
+    *,
+    now: datetime,
+    by: str,
+    choices: Choices | None,
+    progress: Progress | None,
+) -> Trigger:
     table = plain(table, where)
     trigger = await checked(tx, house, table, where)
     saved = await triggers.by_name(tx, house.studio, trigger.name)
     if saved is not None and saved.definition == table:
         return saved.trigger
     before, place = saved.definition if saved is not None else None, f'{where} "{trigger.name}"'
-    for warning in await catalogs.check(tx, house.studio, table, place, saved=before):
+    for warning in [*await catalogs.check(tx, house.studio, table, place, saved=before), *cautions(trigger)]:
         log.warning("trigger.doubtful", studio=house.studio, trigger=trigger.name, reason=warning)
     edit = edit_of(saved, trigger, choices or Choices())
     stored = await triggers.put(tx, house.studio, edit.after, table, by=by, pending=edit.pending)
-    await _refuse_circles(tx, house.studio, stored, place)
     await audit.write(tx, by, saved_as(house.studio, stored, before, table))
     changed = await _carry_out(tx, house, edit, stored, by=by, now=now, progress=progress)
     log.info("trigger.saved", studio=house.studio, trigger=stored.name, version=stored.version, by=by, changed=changed)
     return stored
-
-
-async def _refuse_circles(tx: db.Connection, studio: str, stored: Trigger, place: str) -> None:
-    """Raises Malformed where this trigger and others would set one another off for ever."""
-    hangs = stored.activate.on.source in OF_A_STATUS
-    if not stored.enabled or not (hangs or stored.changes_status):
-        return
-    found = circle(await triggers.live(tx, studio))
-    if found is not None:
-        field = (
-            "then_status" if stored.then_status is not None else "change_status.to" if stored.to_status else "status"
-        )
-        way = " sets off ".join(repr(name) for name in found)
-        raise Malformed(f"{place}, {field}", f"goes round in a circle: {way}; let one of them end it")
 
 
 def saved_as(studio: str, stored: Trigger, before: Table | None, after: Table) -> audit.Entry:

@@ -14,7 +14,7 @@ import structlog
 from control_center.domain.blast import LEARNT_FROM
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
-from control_center.engine import recurring, replies, reports
+from control_center.engine import blast, recurring, replies, reports
 from control_center.engine.reports import Step
 from control_center.store import breakers, commands, db, expiry, leases, message_leases, messages, pruning
 from control_center.store.expiry import Lapsed
@@ -165,18 +165,22 @@ class Upkeep:
         return len(ended) >= self._batch
 
     async def expire_actions(self) -> bool:
-        """End actions whose use-by passed while they waited for a person, or for a studio that is switched off."""
+        """End actions whose use-by passed while they waited for a person, or for a studio that is switched off.
 
-        async def work(tx: db.Connection) -> list[Lapsed]:
+        A blast guard that holds nothing any more is open again.
+        """
+
+        async def work(tx: db.Connection) -> tuple[list[Lapsed], list[blast.Opened]]:
             now = self._clock()
             ended = await expiry.expire_actions(tx, now, overdue=now - OVERDUE, limit=self._batch)
             await commands.enqueue(tx, [_lapsed(one) for one in ended])
             await recurring.plan_next(
                 tx, [((one.studio, one.kind, one.record_id), one.occurrence) for one in ended], now
             )
-            return ended
+            return ended, await blast.open_empty(tx)
 
-        ended = await db.retried(self._pool, work)
+        ended, opened = await db.retried(self._pool, work)
+        blast.tell_opened(opened)
         for one in ended:
             log.info(
                 "action.expired",

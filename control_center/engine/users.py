@@ -62,7 +62,7 @@ async def change(pool: db.Pool, wanted: User, *, by: str, of: User | None = None
         if (before.role, before.studios, before.active) != (checked.role, checked.studios, checked.active):
             _check_not_oneself(before, of)
         await users.change(tx, checked)
-        await _somebody_left(tx)
+        await _check_not_the_last(tx, before)
         await _write(tx, by, "change", before, checked)
     log.info("user.changed", user=checked.name, role=checked.role, active=checked.active, by=by)
     return checked
@@ -77,7 +77,7 @@ async def drop(pool: db.Pool, user_id: int, *, by: str, of: User | None = None) 
             raise Refused(f"the user {FIRST!r} holds the token of the settings: deactivate it instead")
         _check_not_oneself(before, of)
         await users.drop(tx, user_id)
-        await _somebody_left(tx)
+        await _check_not_the_last(tx, before)
         await _write(tx, by, "delete", before, None)
     log.info("user.deleted", user=before.name, by=by)
 
@@ -177,18 +177,28 @@ async def _allowed(tx: db.Connection, wanted: Sequence[str], of: User | None) ->
     return [EVERY_STUDIO] if EVERY_STUDIO in wanted else sorted(set(wanted))
 
 
-async def _somebody_left(tx: db.Connection) -> None:
-    if await users.masters(tx) == 0:
+async def _check_not_the_last(tx: db.Connection, before: User) -> None:
+    """Whoever could do everything, and cannot any more, has to leave somebody behind who can."""
+    could = before.active and before.everywhere and before.may(ROLES[-1])
+    if could and await users.masters(tx) == 0:
         raise Refused("nobody would be left who may do everything: there must be an active owner of every studio")
 
 
 async def _write(tx: db.Connection, by: str, verb: str, before: User | None, after: User | None) -> None:
-    """An entry in each studio concerned, so that its owner can read who may see it."""
+    """An entry in each studio concerned, so that its owner can read who may see it, and of no other one."""
     shown = after or before
     assert shown is not None, "there was a user, or there is one"
     concerned = {studio for one in (before, after) if one for studio in one.studios} or {EVERY_STUDIO}
-    entries = [audit.Entry(studio, verb, f"user/{shown.id}", before, after) for studio in sorted(concerned)]
+    resource = f"user/{shown.id}"
+    entries = [audit.Entry(one, verb, resource, _seen(before, one), _seen(after, one)) for one in sorted(concerned)]
     await audit.write(tx, by, *entries)
+
+
+def _seen(user: User | None, studio: str) -> User | None:
+    """A user as the owner of that studio may see them: whether they are for it, and not which others there are."""
+    if user is None or studio == EVERY_STUDIO:
+        return user
+    return msgspec.structs.replace(user, studios=[one for one in user.studios if one in {studio, EVERY_STUDIO}])
 
 
 def _of_tokens(verb: str, user: User, names: Sequence[str]) -> list[audit.Entry]:

@@ -8,6 +8,7 @@ EVENTS: Final[dict[str, str]] = {
     # What comes in.
     "event.received": "An event was stored, with everything that follows from it.",
     "event.duplicate": "An event that had come before came again; nothing happened.",
+    "chain.stopped": "A trigger does not follow on those that brought a change about: its own, or too many in a row.",
     "event.dead": "A body could not be understood and was set aside, with the field and the reason.",
     "event.fault": "An event was understood and taking it in failed by a fault of ours; it was set aside.",
     "receipt.unmatched": "A receipt names a message that nobody knows; it is kept until somebody does.",
@@ -26,7 +27,7 @@ EVENTS: Final[dict[str, str]] = {
     "ladder.passed": "A step of a ladder was not needed, or led nowhere.",
     "ladder.ended": "An action left its ladder: it no longer qualifies, or its date is here.",
     "guard.shut": "A trigger passed its ceiling: the surplus and everything behind it is held until a person decides.",
-    "guard.opened": "A person decided on what a trigger's guard held; it counts anew.",
+    "guard.opened": "A person decided on what a trigger's guard held, or nothing of it is left; it lets go again.",
     # A message, by the state it has come to.
     "message.queued": "A message waits for due_at: a closed window, another try, or a lost worker's claim.",
     "message.held": "A message waits for its provider account, or for a person.",
@@ -55,6 +56,7 @@ EVENTS: Final[dict[str, str]] = {
     "blackout.imported": "Blackout days were taken over from a calendar.",
     "studio.created": "A studio was made, by a person or from the settings.",
     "studio.changed": "A studio says something else.",
+    "studio.relocated": "A studio is in another time zone: so many actions that wait have other times now.",
     "studio.deleted": "A studio was deleted with its triggers, templates and blackout days.",
     "user.created": "A user was made, who may call once there is a token for them.",
     "user.changed": "A user has another name, role or list of studios, or was switched on or off.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,14 @@ _COLUMNS = """actions.action_id, actions.trigger_id, actions.trigger_version, ac
        actions.activation_at, actions.due_at, actions.use_by, actions.reason, actions.released_at"""
 
 # Record by record along the key, whatever the planner believes of the tables: OFFSET 0 keeps it from joining them.
+# What was released counts as said only where a message may have left: one that is stopped, or will be because its
+# record has moved, has told nobody of the old date.
 OF_RECORDS = f"""
-SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS}
+SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS},
+       actions.state = 'released' AND coalesce((
+       SELECT bool_and(messages.state IN ('queued', 'held', 'failed', 'cancelled', 'suppressed', 'expired'))
+         FROM messages
+        WHERE messages.studio_id = actions.studio_id AND messages.action_id = actions.action_id), false) AS unsaid
   FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (studio_id, kind, record_id)
  CROSS JOIN LATERAL (
        SELECT * FROM actions
@@ -26,12 +32,16 @@ SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS}
 
 
 async def of_records(tx: Connection, keys: Iterable[Key]) -> dict[Key, list[Action]]:
-    """Every action that these records ever had, by record, oldest first."""
+    """Every action that these records ever had, by record, oldest first.
+
+    `released_at` is None also where all messages were stopped before they left: then nobody was told of that date.
+    """
     wanted = list(keys)
     rows = await tx.fetch(OF_RECORDS, *([key[n] for key in wanted] for n in range(3)))
     found: dict[Key, list[Action]] = {}
     for row in rows:
-        found.setdefault((row[0], row[1], row[2]), []).append(_action(row[3:]))
+        action = _action(row[3:-1])
+        found.setdefault((row[0], row[1], row[2]), []).append(replace(action, released_at=None) if row[-1] else action)
     return found
 
 
@@ -170,23 +180,6 @@ UPDATE actions
 async def let_go(tx: Connection, studio: str, action_ids: Sequence[int], *, by: str, reason: str) -> None:
     """What was held is due again, past the blast guard, because `by` says so."""
     await tx.execute(LET_GO, studio, list(action_ids), by, reason)
-
-
-# Actions that a blackout day pushed, or will push: their time lies on one of these days or was moved across them.
-TOUCHED_BY_DAYS = f"""
-SELECT {DUE}
-  FROM actions
- WHERE studio_id = $1 AND state = 'planned' AND due_at >= $2 AND activation_at < $3 AND action_id > $4
- ORDER BY action_id
- LIMIT $5
-   FOR UPDATE"""
-
-
-async def touched_by_days(
-    tx: Connection, studio: str, first: datetime, last: datetime, *, after: int, limit: int
-) -> list[Due]:
-    """A page of the planned actions whose waiting covers any instant from `first` to before `last`."""
-    return [due_of(row) for row in await tx.fetch(TOUCHED_BY_DAYS, studio, first, last, after, limit)]
 
 
 OF_TRIGGER = f"""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from control_center.domain.people import Users
 from control_center.domain.studio_catalog import PLAIN, Catalog, Name, Status, Type, User
 from control_center.store.db import Connection
 
@@ -54,15 +55,20 @@ SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::int
 BUMP_CATALOG = "UPDATE studios SET catalog_revision = catalog_revision + 1 WHERE studio_id = $1"
 
 
-# One name may be that of several users: as long as one of them is active, it is a name to write to.
-INACTIVE = """
-SELECT name FROM catalog_entries WHERE studio_id = $1 AND section = 'users'
- GROUP BY name HAVING NOT bool_or(coalesce((details::jsonb ->> 'active')::boolean, true))"""
+USERS = """
+SELECT section, kind, name, part, details FROM catalog_entries
+ WHERE studio_id = $1 AND section = 'users' ORDER BY place NULLS LAST, name, part"""
 
 
-async def inactive(tx: Connection, studio: str) -> frozenset[str]:
-    """The names of users who do not work for a studio any more."""
-    return frozenset(row[0] for row in await tx.fetch(INACTIVE, studio))
+async def users(tx: Connection, studio: str) -> Users:
+    """Who works for a studio, by name; a name whose users have all left has none."""
+    found: dict[str, tuple[User, ...]] = {}
+    for row in await tx.fetch(USERS, studio):
+        user = _entry(*row)
+        assert isinstance(user, User), "of the section users"
+        # One name may be that of several: as long as one of them is active, it is a name to write to.
+        found[user.name] = (*found.get(user.name, ()), *(() if user.active is False else (user,)))
+    return found
 
 
 async def replace(tx: Connection, studio: str, sections: Mapping[str, Sequence[Any]]) -> None:

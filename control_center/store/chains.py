@@ -26,19 +26,21 @@ async def of_commands(tx: Connection, asked: Sequence[tuple[Key, str]]) -> dict[
 
 
 # The CRM may not say what it answers: then the change to a status that we asked for within ten minutes is the answer.
+# They count from when the command was out: it may have waited for the broker.
 OF_STATUSES = """
 SELECT asked.studio_id, asked.kind, asked.record_id, actions.chain, actions.trigger_id
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS asked (studio_id, kind, record_id, status)
  CROSS JOIN LATERAL (
        SELECT data FROM commands
         WHERE commands.studio_id = asked.studio_id AND commands.subject = asked.kind || '/' || asked.record_id
-          AND commands.verb = 'change_status' AND commands.created_at > clock_timestamp() - interval '10 minutes'
+          AND commands.verb = 'change_status'
+          AND coalesce(commands.published_at, commands.created_at) > clock_timestamp() - interval '10 minutes'
+          AND commands.data::json ->> 'status' = asked.status
         ORDER BY sequence DESC LIMIT 1) AS commands
  CROSS JOIN LATERAL (
        SELECT chain, trigger_id FROM actions
         WHERE actions.studio_id = asked.studio_id
-          AND actions.action_id = substr(commands.data::json #>> '{cause,action}', 3)::bigint OFFSET 0) AS actions
- WHERE commands.data::json ->> 'status' = asked.status"""
+          AND actions.action_id = substr(commands.data::json #>> '{cause,action}', 3)::bigint OFFSET 0) AS actions"""
 
 
 async def of_statuses(tx: Connection, asked: Sequence[tuple[Key, str]]) -> dict[Key, tuple[int, ...]]:

@@ -72,6 +72,23 @@ async def claim_due(tx: Connection, now: datetime, *, without: Sequence[str], li
     return [Climber(due_of(row[2:]), row[0], row[1]) for row in rows]
 
 
+OF_STUDIO = f"""
+SELECT ladders.rung, actions.released_by, {DUE}
+  FROM ladders
+  JOIN actions ON actions.studio_id = ladders.studio_id AND actions.action_id = ladders.action_id
+ WHERE ladders.studio_id = $1 AND ladders.due_at <= $2 AND ladders.action_id > $4
+   AND ($3::bigint IS NULL OR actions.trigger_id = $3)
+ ORDER BY ladders.action_id LIMIT $5"""
+
+
+async def of_studio(
+    tx: Connection, studio: str, *, until: datetime, trigger_id: int | None, after: int, limit: int
+) -> list[Climber]:
+    """A page of a studio's ladders that are looked at by `until`, of one trigger or of all; nothing is locked."""
+    rows = await tx.fetch(OF_STUDIO, studio, until, trigger_id, after, limit)
+    return [Climber(due_of(row[2:]), row[0], row[1]) for row in rows]
+
+
 SENT = """
 SELECT messages.studio_id, messages.action_id, channel, address, recipient, state
   FROM unnest($1::text[], $2::bigint[]) AS wanted (studio_id, action_id)
@@ -107,6 +124,14 @@ async def move(tx: Connection, places: Sequence[Place]) -> None:
         [one.due_at for one in places],
         [one.reason for one in places],
     )
+
+
+LOOK_AGAIN = "UPDATE ladders SET due_at = $2 WHERE studio_id = $1 AND due_at > $2"
+
+
+async def look_again(tx: Connection, studio: str, now: datetime) -> None:
+    """Look at all of a studio's now: whose time has not come is given the one that it has by now."""
+    await tx.execute(LOOK_AGAIN, studio, now)
 
 
 CLOSE = """

@@ -125,6 +125,7 @@ class Case:
     released_by: str | None
     action_id: int
     event_id: str | None
+    activation_at: datetime
     use_by: datetime
     asked: int
     tries: int
@@ -137,7 +138,7 @@ class Case:
 
 
 # Message by message along the keys; OFFSET 0 keeps the planner from joining the tables.
-GATHER = """
+_GATHERED = """
 SELECT messages.studio_id, messages.message_id, lease_token, channel, address, sender, recipient, messages.trigger_id,
        occurrence, released_by, messages.action_id, actions.event_id, messages.use_by, asked, tries, claims,
        coalesce((SELECT NOT allowed FROM consents
@@ -148,7 +149,7 @@ SELECT messages.studio_id, messages.message_id, lease_token, channel, address, s
        record.first_version, record.first_facts, record.known_since,
        messages.client_id, client.version, client.body, client.deleted, messages.nonce, messages.trigger_version,
        (SELECT name FROM triggers WHERE triggers.studio_id = messages.studio_id
-           AND triggers.trigger_id = messages.trigger_id), messages.enrols
+           AND triggers.trigger_id = messages.trigger_id), messages.enrols, actions.activation_at
   FROM unnest($1::text[], $2::bigint[]) AS wanted (studio_id, message_id)
  CROSS JOIN LATERAL (
        SELECT * FROM messages
@@ -163,8 +164,9 @@ SELECT messages.studio_id, messages.message_id, lease_token, channel, address, s
   LEFT JOIN LATERAL (
        SELECT * FROM records
         WHERE records.studio_id = messages.studio_id AND records.kind = 'client'
-          AND records.record_id = messages.client_id OFFSET 0) AS client ON true
- WHERE messages.state = 'claimed' AND lease_owner = $3"""
+          AND records.record_id = messages.client_id OFFSET 0) AS client ON true"""
+GATHER = f"{_GATHERED}\n WHERE messages.state = 'claimed' AND lease_owner = $3"
+GATHER_UNKNOWN = f"{_GATHERED}\n WHERE messages.state = 'unknown'"
 
 
 async def gather(tx: Connection, claimed: Sequence[Claimed], owner: UUID) -> list[Case]:
@@ -175,6 +177,13 @@ async def gather(tx: Connection, claimed: Sequence[Claimed], owner: UUID) -> lis
     studios = await get_studios(tx, ids[0])
     rows = await tx.fetch(GATHER, *ids, owner)
     return [_case(row, studios) for row in rows if row[0] in studios]
+
+
+async def case_of_unknown(tx: Connection, studio: str, message_id: int) -> Case | None:
+    """The case of a message that may have been taken, as everything is now; None where it is settled."""
+    studios = await get_studios(tx, [studio])
+    row = await tx.fetchrow(GATHER_UNKNOWN, [studio], [message_id])
+    return _case(row, studios) if row is not None and studio in studios else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,15 +236,6 @@ async def put_back(tx: Connection, returns: Sequence[Return]) -> None:
     )
 
 
-NEXT_DUE = "SELECT min(due_at) FROM messages WHERE account = $1 AND state = 'queued'"
-
-
-async def next_due(tx: Connection, account: str) -> datetime | None:
-    """When this account has something to send next."""
-    found: datetime | None = await tx.fetchval(NEXT_DUE, account)
-    return found
-
-
 # Messages that waited for a calendar which has just changed: looked at again now.
 LOOK_AGAIN = """
 UPDATE messages SET due_at = clock_timestamp()
@@ -267,6 +267,7 @@ def _case(row: Any, studios: dict[str, Studio]) -> Case:
         released_by=row[9],
         action_id=row[10],
         event_id=row[11],
+        activation_at=row[34],
         use_by=row[12],
         asked=row[13],
         tries=row[14],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,6 +15,8 @@ import msgspec
 from control_center.domain.errors import Malformed
 
 LONGEST = 200  # rows of one page
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # characters that PostgreSQL has no place for
+_LARGEST = 2**63  # past what a bigint holds
 
 Row = TypeVar("Row")
 Key = TypeVar("Key")
@@ -26,13 +30,13 @@ class Page(Generic[Row]):
     next_cursor: str | None
 
 
-def page(rows: Sequence[Row], limit: int, key: Callable[[Row], Sequence[Any]]) -> Page[Row]:
+def page(rows: Sequence[Row], limit: int, key: Callable[[Row], Any]) -> Page[Row]:
     """A page of `limit` rows out of `limit + 1` that were read: the one too many says that there are more."""
     items = list(rows[:limit])
     return Page(items, cursor(key(items[-1])) if len(rows) > limit else None)
 
 
-def cursor(key: Sequence[Any]) -> str:
+def cursor(key: Any) -> str:
     """An opaque text for a row's key."""
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
@@ -42,13 +46,43 @@ def after(text: str | None, shape: type[Key]) -> Key | None:
     if text is None:
         return None
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=shape)
+        key = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=shape)
     except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise Malformed("cursor", "is not one that a list gave; leave it out to begin at the start") from None
+        key = None
+    if key is None or not all(_may_be_of_a_row(part) for part in msgspec.to_builtins(key, builtin_types=(datetime,))):
+        raise Malformed("cursor", "is not one that a list gave; leave it out to begin at the start")
+    return key
 
 
-def sorted_page(rows: Iterable[Row], name: Callable[[Row], str], *, cursor: str | None, limit: int) -> Page[Row]:
-    """A page of a short list that was read as a whole, by name. Raises Malformed for a cursor that is none."""
-    seen = after(cursor, tuple[str])
-    left = sorted((row for row in rows if seen is None or name(row) > seen[0]), key=name)
-    return page(left[: limit + 1], limit, lambda row: [name(row)])
+def _may_be_of_a_row(part: Any) -> bool:
+    """Whether a row can have this in its key: what no column holds, the database would only choke on."""
+    match part:
+        case int():
+            return -_LARGEST <= part < _LARGEST
+        case str():
+            return UNSTORABLE.search(part) is None
+        case datetime():
+            return is_storable(part)
+        case _:
+            return True
+
+
+def is_storable(at: datetime) -> bool:
+    """Whether an instant can be compared with stored ones: it needs an offset, and to be in a year of UTC."""
+    try:
+        return at.tzinfo is not None and bool(at.astimezone(UTC))
+    except OverflowError:
+        return False
+
+
+def sorted_page(
+    rows: Iterable[Row], key: Callable[[Row], Key], shape: type[Key], *, cursor: str | None, limit: int
+) -> Page[Row]:
+    """A page of a short list that was read as a whole, in the order of a key that no two rows share.
+
+    `shape` is the key's type, a text or a tuple. Raises Malformed for a cursor that is none.
+    """
+    seen: Any = after(cursor, shape)
+    ordered: list[tuple[Any, Row]] = sorted(((key(row), row) for row in rows), key=lambda one: one[0])
+    left = [row for place, row in ordered if seen is None or place > seen]
+    return page(left[: limit + 1], limit, key)

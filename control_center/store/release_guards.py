@@ -93,6 +93,39 @@ async def open_again(tx: Connection, studio: str, triggers: Iterable[int], *, wh
     return [row[0] for row in rows]
 
 
+LOCK_SHUT = """
+SELECT studio_id, trigger_id FROM release_guards WHERE held_since IS NOT NULL
+ ORDER BY studio_id, trigger_id FOR UPDATE SKIP LOCKED"""
+
+
+async def lock_shut(tx: Connection) -> list[Key]:
+    """The guards that are shut, of every studio, locked; those that a release has at hand are left to it."""
+    return [(row[0], row[1]) for row in await tx.fetch(LOCK_SHUT)]
+
+
+OPEN_EMPTY = """
+UPDATE release_guards SET held_since = NULL, reason = ''
+  FROM unnest($1::text[], $2::bigint[]) AS wanted (studio_id, trigger_id)
+ WHERE release_guards.studio_id = wanted.studio_id AND release_guards.trigger_id = wanted.trigger_id
+   AND held_since IS NOT NULL AND NOT EXISTS (
+       SELECT FROM actions
+        WHERE actions.studio_id = release_guards.studio_id AND actions.trigger_id = release_guards.trigger_id
+          AND actions.state = 'held' AND starts_with(actions.reason, $3))
+RETURNING release_guards.studio_id, release_guards.trigger_id, coalesce((
+       SELECT name FROM triggers WHERE triggers.studio_id = release_guards.studio_id
+          AND triggers.trigger_id = release_guards.trigger_id), release_guards.trigger_id::text)"""
+
+
+async def open_empty(tx: Connection, keys: Iterable[Key]) -> dict[Key, str]:
+    """Open those of these locked guards that hold nothing any more, and say their triggers' names.
+
+    What went lately still counts, since nobody was asked.
+    """
+    wanted = list(keys)
+    rows = await tx.fetch(OPEN_EMPTY, [key[0] for key in wanted], [key[1] for key in wanted], HELD)
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class Shut:
     """A guard that is shut."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from control_center.domain import zones
 from control_center.domain.blackouts import Blackouts
+from control_center.domain.people import Users
 from control_center.domain.rules import Rules
 from control_center.domain.studio import Studio
 from control_center.store import blackouts, catalogs, templates, triggers
@@ -15,12 +16,12 @@ from control_center.store.db import Connection
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """A studio, its live rules with their calendars, its templates by name, and the names of users who have left."""
+    """A studio, its live rules with their calendars, its templates by name, and its users."""
 
     studio: Studio
     rules: Rules
     templates: dict[str, dict[str, Any]]
-    inactive: frozenset[str] = frozenset()
+    users: Users = field(default_factory=dict)
 
 
 async def read(tx: Connection, studio: Studio) -> Rulebook:
@@ -28,8 +29,8 @@ async def read(tx: Connection, studio: Studio) -> Rulebook:
     days = Blackouts(tuple(stored.blackout for stored in await blackouts.of_studio(tx, studio.studio)))
     live, kept = await triggers.live(tx, studio.studio), await triggers.kept(tx, studio.studio)
     rules = Rules(live, zones.zone(studio.timezone), days, kept=kept)
-    inactive = await catalogs.inactive(tx, studio.studio)
-    return Rulebook(studio, rules, await templates.of_studio(tx, studio.studio), inactive)
+    users = await catalogs.users(tx, studio.studio)
+    return Rulebook(studio, rules, await templates.of_studio(tx, studio.studio), users)
 
 
 class Rulebooks:

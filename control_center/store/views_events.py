@@ -95,14 +95,30 @@ async def dead(
 DEAD_MENTIONING = """
 SELECT dead_id, field, reason, received_at, replayed_at, body
   FROM (SELECT * FROM dead_events ORDER BY dead_id DESC LIMIT 1000) AS latest
- WHERE position($1::bytea IN body) > 0
+ WHERE position($1::bytea IN body) > 0 AND position($2::bytea IN body) > 0
  ORDER BY dead_id DESC
- LIMIT 3"""
+ LIMIT 20"""
 
 
-async def dead_mentioning(tx: Connection, text: str) -> list[DeadEvent]:
-    """The newest bodies set aside that contain this text between quotes."""
-    return [_dead(row) for row in await tx.fetch(DEAD_MENTIONING, msgspec.json.encode(text))]
+class _Claim(msgspec.Struct):
+    studio: Any = None
+
+
+async def dead_mentioning(tx: Connection, text: str, *, studio: str | None = None) -> list[DeadEvent]:
+    """The newest three bodies set aside that contain this text between quotes; with `studio` of those that name it.
+
+    Nobody knows whose a body is that cannot even be read so far: with `studio`, it is nobody's.
+    """
+    named = b"" if studio is None else msgspec.json.encode(studio)
+    rows = await tx.fetch(DEAD_MENTIONING, msgspec.json.encode(text), named)
+    return [_dead(row) for row in rows if studio is None or _studio_of(row[-1]) == studio][:3]
+
+
+def _studio_of(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body, type=_Claim).studio
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _dead(row: Sequence[Any]) -> DeadEvent:

@@ -109,10 +109,11 @@ async def groups(tx: Connection, studio: str, wanted: Filter, *, samples: int = 
         )
         for trigger_id, one in counted.items()
     ]
-    return sorted(made, key=_order)
+    return sorted(made, key=order)
 
 
-def _order(group: Group) -> tuple[bool, bool, float, int]:
+def order(group: Group) -> tuple[bool, bool, float, int]:
+    """By this a list of groups is sorted: first those that wait for a person, then by what is due soonest."""
     waits = "held" in group.states or group.held_since is not None
     due = group.oldest_due.timestamp() if group.oldest_due else 0.0
     return not waits, "review" not in group.states, due, group.trigger_id

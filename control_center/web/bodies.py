@@ -9,6 +9,8 @@ from aiohttp import web
 
 from control_center.web.problems import Problem
 
+_CLOSE = {"Connection": "close"}  # where the body ends, and the next call begins, is not known any more
+
 
 async def read(request: web.Request, *, limit: int, seconds: float) -> bytes:
     """The whole body, decompressed. Raises Problem: 413 past `limit` bytes, 408 past `seconds`, 400 where broken."""
@@ -24,13 +26,13 @@ async def read(request: web.Request, *, limit: int, seconds: float) -> bytes:
                     raise _too_large(limit)
                 chunks.append(chunk)
     except TimeoutError:
-        raise Problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {seconds:g} seconds") from None
+        detail = f"the body did not arrive within {seconds:g} seconds"
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail, headers=_CLOSE) from None
     except web.RequestPayloadError:
-        raise Problem(HTTPStatus.BAD_REQUEST, "the body ended early, or is not encoded as it says") from None
+        detail = "the body ended early, or is not encoded as it says"
+        raise Problem(HTTPStatus.BAD_REQUEST, detail, headers=_CLOSE) from None
     return b"".join(chunks)
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body here may have {limit} bytes", headers={"Connection": "close"}
-    )
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body here may have {limit} bytes", headers=_CLOSE)

@@ -108,8 +108,8 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 
 def _of_domain(request: web.Request, error: ControlCenterError) -> Problem:
     match error:
-        case Malformed(field=field, reason=reason) if request.method == "GET":
-            return wrong(field, reason, HTTPStatus.BAD_REQUEST)  # only its query can have been wrong
+        case Malformed(field=field, reason=reason) if request.method == "GET" or field == "cursor":
+            return wrong(field, reason, HTTPStatus.BAD_REQUEST)  # of the query, and not of a body
         case Malformed(field=field, reason=reason):
             return wrong(field, reason)
         case Outdated():

@@ -28,6 +28,7 @@ from control_center.web.api import (
     serving,
     studios,
     templates,
+    trigger_versions,
     triggers,
     users,
 )
@@ -44,6 +45,7 @@ ROUTES = [
     *messages.ROUTES,
     *actions.ROUTES,
     *triggers.ROUTES,
+    *trigger_versions.ROUTES,
     *forecast.ROUTES,
     *templates.ROUTES,
     *blackouts.ROUTES,

@@ -97,9 +97,15 @@ def test_what_was_known_at_an_instant_is_the_newest_version_heard_by_then() -> N
 
 
 def test_a_record_without_events_is_known_as_it_was_left_since_then() -> None:
-    row = a_picture(version=4)
+    row = a_picture(verb="updated", version=4, time=BOOKED.isoformat())
 
     assert with_beginning([], row, BOOKED) == [Shown(BOOKED, row, loaded=True)]
+
+
+def test_a_record_without_events_that_never_changed_is_known_as_it_came_to_be() -> None:
+    row = a_picture()
+
+    assert with_beginning([], row, BOOKED) == [Shown(BOOKED, row)]
 
 
 def test_a_record_that_is_older_than_its_events_is_not_taken_for_new() -> None:

@@ -1,4 +1,4 @@
-"""What the catalogue offers is what the contract says of the kinds that are built."""
+"""What the catalogue offers is what the contract says."""
 
 from __future__ import annotations
 
@@ -46,28 +46,27 @@ CONTRACT = {
     "loyalty_reward": ("type", "issued° expires", "past_date without_allow_marketing redeemed"),
 }
 
-# The fourteen types by their kinds.
+# The fourteen types: name, kind and filters.
 FOURTEEN = {
-    1: "appointment",
-    2: "appointment",
-    3: "client",
-    4: "email",
-    5: "invoice",
-    6: "production_order",
-    7: "preproduction_order",
-    8: "session",
-    9: "session",
-    10: "task",
-    11: "task",
-    12: "web_form",
-    13: "sms",
-    14: "loyalty_reward",
+    1: ("Appointment Type", "appointment", "type"),
+    2: ("Appointment Type and Status", "appointment", "type status"),
+    3: ("Client Status", "client", "status"),
+    4: ("Email Records", "email", "event category"),
+    5: ("Invoice Status", "invoice", "status"),
+    6: ("Production Status", "production_order", "type status"),
+    7: ("Preproduction Status", "preproduction_order", "type status"),
+    8: ("Session Status", "session", "status type"),
+    9: ("Session Type", "session", "type"),
+    10: ("Task Status", "task", "status type"),
+    11: ("Task Type", "task", "type"),
+    12: ("Web Form Status", "web_form", "status form"),
+    13: ("SMS Records (Incoming Keyword)", "sms", "keyword match"),
+    14: ("Loyalty Reward", "loyalty_reward", "type"),
 }
 
 
 def test_there_are_fourteen_types_of_triggers() -> None:
-    assert {one.number: one.kind for one in TYPES} == FOURTEEN
-    assert all(set(one.filters) <= {*KINDS[one.kind].filters, "match"} for one in TYPES)
+    assert {one.number: (one.name, one.kind, " ".join(one.filters)) for one in TYPES} == FOURTEEN
 
 
 def test_a_trigger_may_hang_on_exactly_these_kinds() -> None:
@@ -91,6 +90,22 @@ def test_each_name_is_the_one_it_is_looked_up_by(name: str) -> None:
     assert all(key == base.name for key, base in kind.bases.items())
     assert all(base.key == base.name for base in kind.bases.values() if base.source is Source.DATE)
     assert kind.primary in {"", *kind.bases}
+
+
+def test_the_date_of_a_record_is_the_one_that_it_is_about() -> None:
+    assert {name: kind.primary for name, kind in KINDS.items()} == {
+        "appointment": "appointment",
+        "client": "",
+        "email": "received",
+        "invoice": "invoice",
+        "production_order": "ordered",
+        "preproduction_order": "ordered",
+        "session": "session",
+        "task": "due",
+        "web_form": "submitted",
+        "sms": "received",
+        "loyalty_reward": "issued",
+    }
 
 
 def test_events_are_about_every_kind_but_our_own() -> None:

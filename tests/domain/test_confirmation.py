@@ -8,14 +8,23 @@ from typing import Any
 import pytest
 from icalendar import Calendar, Event
 
-from control_center.domain.confirmation import calendar_file, with_invoice_link
+from control_center.domain.confirmation import attached, calendar_file, with_invoice_link
 from control_center.domain.record import Picture
 from control_center.domain.template import Unrenderable
 from control_center.domain.words import Words
-from tests.support.values import NOW, a_picture, a_studio
+from tests.support.values import NOW, a_picture, a_studio, a_trigger
 
 STUDIO = a_studio(email={"from": "ada@studio.example"})
 LINK = "https://pay.example/i/9001?a=1&b=2"
+
+
+def test_what_trigger_and_template_say_goes_along_and_each_once() -> None:
+    trigger = a_trigger(action="email", attach=["confirmation"])
+
+    assert attached(trigger, {"text": "Hi"}) == {"confirmation"}
+    assert attached(trigger, {"text": "Hi", "attachments": ["confirmation"]}) == {"confirmation"}
+    assert attached(a_trigger(action="email"), {"attachments": ["invoice"]}) == {"invoice"}
+    assert attached(a_trigger(action="email"), {"text": "Hi"}) == frozenset()
 
 
 def the_entry(picture: Picture) -> Event:

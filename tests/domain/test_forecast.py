@@ -111,6 +111,17 @@ def test_a_message_without_its_words_fails_and_says_which_field_is_missing() -> 
     assert (told.fate, told.text, told.reason) == (Fate.FAILS, None, "template: record.fields.place")
 
 
+@pytest.mark.parametrize(("along", "fate"), [(["confirmation"], Fate.FAILS), ([], Fate.GOES)])
+def test_an_email_whose_template_carries_a_session_without_a_date_fails(along: list[str], fate: Fate) -> None:
+    mail = Letterbox(Leg.EMAIL, "jo@mail.example", Recipient("client", "Jo", "Park"))
+    scene = a_scene(record={"dates": {}}, action="email", text=..., template="booked")
+    scene = replace(scene, templates={"booked": {"text": "See you.", "attachments": along}})
+
+    (told,) = lines(scene, End(NOW, Fate.GOES), Routing(letterboxes=[mail]), NOW)
+
+    assert told.fate is fate
+
+
 def test_what_goes_nowhere_ends_and_what_waits_for_a_person_goes_on_waiting() -> None:
     nowhere = Routing(reasons=["no route: client has no number that takes texts"])
 
@@ -133,6 +144,27 @@ def test_two_actions_on_one_day_write_to_somebody_twice_and_one_by_two_ways_does
 
     assert list(tally.twice()) == [Twice("c-12", date(2027, 6, 8), 2)]
     assert [(group.name, group.goes) for group in tally.ordered()] == [("2027-06-07", 2), ("2027-06-08", 4)]
+
+
+def test_a_group_says_its_first_and_last_time_in_whatever_order_its_lines_come() -> None:
+    tally = Tally(CHICAGO, "trigger")
+    morning = local("2027-06-07 09:00")
+    for hours in (3, 0, 1):
+        at = morning + timedelta(hours=hours)
+        tally.add(lines(a_scene(text="x"), End(at, Fate.GOES), Routing(letterboxes=[SMS]), at)[0])
+
+    (group,) = tally.ordered()
+    assert (group.first, group.last) == (morning, morning + timedelta(hours=3))
+
+
+def test_who_pays_is_not_the_client_that_is_written_to_the_same_day() -> None:
+    payer = Letterbox(Leg.SMS, "+13125550177", Recipient("bill_to", "Max", "Hill"))
+    tally = Tally(CHICAGO)
+    for hours, box in ((0, SMS), (1, payer)):
+        at = local("2027-06-07 09:00") + timedelta(hours=hours)
+        tally.add(lines(a_scene(text="x"), End(at, Fate.GOES), Routing(letterboxes=[box]), at)[0])
+
+    assert list(tally.twice()) == []
 
 
 WINDOWS = st.sampled_from([None, "09:00-18:00", "22:00-02:00", "00:00-06:30", "17:59-18:00"])

@@ -87,6 +87,9 @@ def test_a_ladder_says_until_when_what_must_have_happened_and_what_is_done_else(
         ([EMAIL], {"activate": {"on": "booked"}}, "ladder", "'booked' is none"),
         ([EMAIL], {"activate": {"on": "session", "days": 1}}, "ladder", "activate.days is 1"),
         ([EMAIL], {"send_to": ["photographer"]}, "ladder", "send_to does not name"),
+        ([EMAIL], {"exclude": {"past_date": True}}, "ladder", "exclude.past_date, which ends it"),
+        ([EMAIL], {"use_by": "5d"}, "ladder[1].by", "by then its use_by is over"),
+        ([CALL], {"use_by": "12h", "activate": {"on": "session", "days": -2}}, "ladder[1].by", "use_by"),
         ([CONFIRMED], {"record": "task", "activate": {"on": "due", "days": -7}}, "ladder[1].unless", "confirmed"),
         ([], {}, "ladder", "[[trigger.ladder]]"),
         (["email"], {}, "ladder", "[[trigger.ladder]]"),
@@ -100,6 +103,16 @@ def test_a_ladder_that_could_not_work_is_refused_by_field(
 
     assert refused.value.field.endswith(f", {field}")
     assert says in refused.value.reason
+
+
+def test_a_step_comes_before_the_use_by_and_on_the_day_itself_also_where_past_dates_are_excluded() -> None:
+    assert read(EMAIL, use_by="6d").ladder.rungs
+    today = {"activate": {"on": "session"}, "exclude": {"past_date": True}}
+    assert read({**EMAIL, "by": "2h"}, **today).ladder.rungs
+
+
+def test_an_email_that_only_a_step_sends_may_carry_the_session() -> None:
+    assert read(EMAIL, attach=["confirmation"]).attach == ("confirmation",)
 
 
 def test_a_step_may_have_words_of_its_own_for_a_leg_that_the_action_has_not() -> None:
@@ -220,7 +233,7 @@ def test_nothing_goes_out_once_the_date_is_here_however_long_it_would_be_of_use(
 
 
 def test_nothing_goes_out_past_its_use_by() -> None:
-    assert isinstance(taken(standing(text(State.UNDELIVERED), use_by="3d")), Done)
+    assert isinstance(taken(standing(text(State.UNDELIVERED), use_by="130h")), Done)
 
 
 def test_a_trigger_that_was_switched_off_ends_it() -> None:

@@ -34,7 +34,7 @@ MOVES = {
     "held": "queued cancelled suppressed expired" + PROVEN,
     "claimed": "submitting queued held failed cancelled suppressed expired" + PROVEN,
     "submitting": "accepted queued held failed unknown delivered undelivered",
-    "unknown": "accepted delivered undelivered failed",
+    "unknown": "submitting accepted delivered undelivered failed",
     "accepted": "delivered undelivered",
     "undelivered": "delivered",
     "failed": PROVEN,

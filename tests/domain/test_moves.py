@@ -118,3 +118,39 @@ def test_telling_needs_its_words_and_a_date_that_may_move(keys: dict[str, Any], 
     with pytest.raises(Malformed) as refused:
         a_trigger(**keys)
     assert refused.value.field == f'trigger "Reminder", {field}'
+
+
+@pytest.mark.parametrize(
+    ("moved", "state"), [("nothing", State.BASELINED), ("remind", State.PLANNED)], ids=["nothing", "remind"]
+)
+def test_an_instalment_that_is_due_later_is_said_again_only_where_the_trigger_wants_that(
+    moved: str, state: State
+) -> None:
+    def owing(version: int, due: str) -> Any:
+        instalments = [{"id": "1", "due": due, "amount": "400.00", "paid": False}]
+        return a_picture("invoice", version=version, status="Open", dates={}, instalments=instalments)
+
+    keys: dict[str, Any] = {"record": "invoice", "activate": {"on": "payment_due", "days": -3}, "moved": moved}
+    shelf = Shelf(the_rules(a_trigger(**keys)))
+    shelf.take(owing(1, "2026-12-01"))
+    shelf.release(at=local("2026-11-28 09:00"))
+
+    shelf.take(owing(2, "2026-12-20"), now=local("2026-11-29 09:00"))
+
+    assert shelf.states == {"1@2026-12-01": State.RELEASED, "1@2026-12-20": state}
+
+
+def test_another_instalment_is_no_move() -> None:
+    def owing(version: int, *paid: bool) -> Any:
+        days = zip(("1", "2"), ("2026-12-01", "2026-12-20"), paid, strict=True)
+        parts = [{"id": one, "due": due, "amount": "400.00", "paid": done} for one, due, done in days]
+        return a_picture("invoice", version=version, status="Open", dates={}, instalments=parts)
+
+    keys: dict[str, Any] = {"record": "invoice", "activate": {"on": "payment_due", "days": -3}, "moved": "nothing"}
+    shelf = Shelf(the_rules(a_trigger(**keys)))
+    shelf.take(owing(1, False, True))
+    shelf.release(at=local("2026-11-28 09:00"))
+
+    shelf.take(owing(2, True, False), now=local("2026-11-29 09:00"))
+
+    assert shelf.states == {"1@2026-12-01": State.RELEASED, "2@2026-12-20": State.PLANNED}

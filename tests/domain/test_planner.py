@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from control_center.domain.action import BEFORE_TRIGGER, BEFORE_US, IN_SNAPSHOT, TRANSITIONS, State
-from control_center.domain.activations import Activation, activations
+from control_center.domain.activations import Activation, activations, as_released
 from control_center.domain.blackouts import Blackout
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide, due, plans
 from control_center.domain.record import Picture, Record
@@ -699,6 +699,17 @@ def test_what_was_planned_in_time_is_not_late_because_it_still_waits() -> None:
     assert shelf.take(a_picture(version=2, dates=on("2026-12-02T14:00")), now=NOW + 2 * DAY) == []
 
 
+def test_another_use_by_makes_nothing_late_that_waits() -> None:
+    keys = {**BY_DUE_DATE, "late": "skip"}
+    shelf = a_shelf(**keys)
+    shelf.take(a_picture(status_due_date="2026-11-26"))
+    shelf.rules = the_rules(a_trigger(**keys, use_by="30d"))
+
+    shelf.take(a_picture(status_due_date="2026-11-26"), now=local("2026-11-28 10:00"))
+
+    assert (shelf.only.state, shelf.only.use_by) == (State.PLANNED, local("2026-12-26 00:00"))
+
+
 def test_a_due_date_moved_into_the_past_is_late_and_may_be_put_right_again() -> None:
     shelf = a_shelf(late="skip", **BY_DUE_DATE)
     shelf.take(a_picture(status_due_date="2026-12-20"))
@@ -933,6 +944,51 @@ def test_reasons_are_given_in_the_order_filters_exclusions_use_by_person_calenda
     assert isinstance(at("2027-06-06 10:00", exclude=every, blackouts=away), Wait)
 
 
+OUR_OWN: dict[str, Any] = {"status": "Reminded", "status_changed_at": "2026-11-25T15:00:00Z", "status_due_date": None}
+
+
+@pytest.mark.parametrize("activate", [BY_STATUS, BY_DUE_DATE, {"activate": {"on": "session", "days": -7}}])
+@pytest.mark.parametrize(
+    ("change", "trigger", "stops"),
+    [
+        ({}, {}, None),
+        ({"status": "Canceled"}, {}, "status: it is 'Canceled'"),
+        ({"type": "Portrait"}, {"type": "Wedding"}, "type: it is 'Portrait'"),
+        ({"flags": {"on_hold": True}}, {"exclude": {"on_hold": True}}, "on hold"),
+        ({}, {"then_status": ...}, "status: it is 'Reminded'"),
+    ],
+)
+def test_a_released_action_is_not_stopped_by_the_status_that_it_gave_its_record_and_by_all_else_it_is(
+    activate: dict[str, Any], change: dict[str, Any], trigger: dict[str, Any], stops: str | None
+) -> None:
+    keys = {"status": "Booked", "then_status": "Reminded", "late": "send", **activate, **trigger}
+    rule = a_rule(**keys)
+    first = a_picture(status_due_date="2026-11-24", dates={"session": "2026-12-01T14:00"})
+    (plan,) = plans(rule, first, NOW)
+    active = as_released(rule, plan.occurrence, plan.activation_at, plan.use_by)
+    answer = a_picture(version=2, dates={"session": "2026-12-01T14:00"}, **{**OUR_OWN, **change})
+
+    waiting = decide(rule, answer, plan.occurrence, NOW)
+    released = decide(rule, answer, plan.occurrence, NOW, released=active)
+
+    assert isinstance(waiting, Lapse), "what is not released yet no longer qualifies"
+    if stops is None:
+        assert isinstance(released, Send)
+    else:
+        assert isinstance(released, Lapse)
+        assert stops in released.reason
+
+
+def test_what_hung_on_a_status_that_its_action_changed_still_ends_with_its_use_by() -> None:
+    rule = a_rule(then_status="Reminded", use_by="1d", **BY_STATUS)
+    (plan,) = plans(rule, a_picture(), NOW)
+    active = as_released(rule, plan.occurrence, plan.activation_at, plan.use_by)
+
+    found = decide(rule, a_picture(version=2, **OUR_OWN), plan.occurrence, plan.use_by, released=active)
+
+    assert isinstance(found, Expire)
+
+
 # A person -------------------------------------------------------------------------------------------------
 
 MANUAL: dict[str, Any] = {"processing": {"mode": "manual", "window": "09:00-18:00", "not_on": ["sat"]}}
@@ -996,7 +1052,7 @@ MOVES = {
     "planned": "planned review held released lapsed expired deleted baselined",
     "review": "planned review held released lapsed expired deleted baselined",
     "held": "planned held released lapsed expired deleted baselined",
-    "lapsed": "planned held",
+    "lapsed": "planned held baselined",
     "baselined": "planned",
     "released": "",
     "expired": "",

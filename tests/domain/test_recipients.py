@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from control_center.domain.recipients import Routing, possible, route
+from control_center.domain.studio_catalog import User
 from tests.support.values import a_client, a_record, a_trigger, as_read
 
 JO, KIM, ADA, BEN = "+13125550188", "+13125550177", "+13125550123", "+13125550124"
@@ -40,6 +41,8 @@ def routed(
     stopped: Collection[str] = (),
     trigger_keys: dict[str, Any] | None = None,
     inactive: Collection[str] = (),
+    users: Collection[User] = (),
+    gone: bool = False,
     **record: Any,
 ) -> Routing:
     questions: list[tuple[str, str]] = []
@@ -50,9 +53,11 @@ def routed(
 
     trigger = a_trigger(**of_kind(kind), action=action, **keys_of(action, send_to), **(trigger_keys or {}))
     about = as_read(a_record(kind, **record))
-    person = None if unlinked else as_read(a_client(**(client or {})))
-    found = route(trigger, about, person, "US", has_stopped, inactive=inactive)
-    assert set(questions) <= set(possible(trigger, about, person, "US")), "one query must be able to answer it all"
+    person = None if unlinked or gone else as_read(a_client(**(client or {})))
+    known = {**{user.name: (user,) for user in users}, **dict.fromkeys(inactive, ())}
+    found = route(trigger, about, person, "US", has_stopped, users=known, gone=gone)
+    every = set(possible(trigger, about, person, "US", users=known, gone=gone))
+    assert set(questions) <= every, "one query must be able to answer it all"
     return found
 
 
@@ -98,6 +103,14 @@ def test_a_number_that_takes_no_texts_is_not_texted() -> None:
     assert routed(client={"phones": [a_phone("800 234 5678")]}).empty
 
 
+def test_an_email_address_is_the_same_however_it_is_capitalised() -> None:
+    family = [a_relative("Mother", emails=[{"address": "Jo@Mail.example"}])]
+
+    routing = routed("email", ["client", "family:Mother"], client={"family": family})
+
+    assert sent(routing) == [("email", "jo@mail.example")]
+
+
 def test_an_email_goes_to_the_first_usable_address() -> None:
     emails = [{"address": "jo at mail"}, {"address": "jo@mail.example"}, {"address": "park@mail.example"}]
 
@@ -118,6 +131,25 @@ def test_a_record_without_a_client_has_nobody_to_write_to() -> None:
 
     assert routing.empty
     assert routing.reason == "no recipient: the session has no client"
+
+
+@pytest.mark.parametrize("action", ["sms", "sms_or_call", "email_and_sms", "call", "letter"])
+def test_a_client_who_was_deleted_is_neither_written_to_nor_called(action: str) -> None:
+    routing = routed(action, gone=True)
+
+    assert (routing.empty, routing.reason) == (True, "deleted: the client no longer exists")
+
+
+def test_of_a_client_who_was_deleted_the_family_is_left_alone_and_staff_is_told() -> None:
+    routing = routed(send_to=["client", "family:Mother", "photographer"], gone=True, staff=[a_photographer(ADA)])
+
+    assert sent(routing) == [("sms", ADA)]
+    assert routing.reason == "deleted: the client no longer exists"
+
+
+def test_a_client_who_was_deleted_fills_in_no_form_and_a_task_about_the_record_has_no_client() -> None:
+    assert routed("web_form", gone=True).empty
+    assert asked(routed("task", gone=True)) == [("task", None)]
 
 
 def test_of_several_relatives_of_that_name_all_are_written_to() -> None:
@@ -179,6 +211,41 @@ def test_all_photographers_are_all_of_them() -> None:
     staff = [a_photographer(BEN), a_photographer(ADA, primary=True), {"role": "assistant", "phone": KIM}]
 
     assert sent(routed(send_to=["all_photographers"], staff=staff)) == [("sms", BEN), ("sms", ADA)]
+
+
+def test_assistants_are_all_of_them_and_no_photographer() -> None:
+    staff = [
+        a_photographer(ADA),
+        {"role": "Assistant", "name": "Ben", "phone": BEN},
+        {"role": "assistant", "phone": KIM},
+    ]
+
+    routing = routed(send_to=["assistants"], staff=staff)
+
+    assert sent(routing) == [("sms", BEN), ("sms", KIM)]
+    assert routing.letterboxes[0].recipient.role == "assistant"
+    assert sent(routed(send_to=["assistants"], staff=staff, inactive={"Ben"})) == [("sms", KIM)]
+    assert routed(send_to=["assistants"], staff=staff[:1]).reason == "no recipient: the session has no assistants"
+
+
+def test_a_user_of_the_studio_is_written_to_by_name_whatever_the_record_says() -> None:
+    ada = User(name="Ada", phone="(312) 555-0123", email="ada@studio.example")
+
+    routing = routed("email_and_sms", ["user:Ada"], users=[ada], unlinked=True, client_id=None)
+
+    assert sent(routing) == [("email", "ada@studio.example"), ("sms", ADA)]
+    assert routing.letterboxes[0].recipient.first_name == "Ada"
+    assert sent(routed(send_to=["user:Ada", "photographer"], users=[ada], staff=[a_photographer(ADA)])) == [
+        ("sms", ADA)
+    ]
+    assert routed(send_to=["user:Ada"], users=[ada], stopped=(ADA,)).empty
+
+
+def test_a_user_whom_the_catalogue_does_not_have_or_who_has_left_is_not_written_to() -> None:
+    unknown, left = routed(send_to=["user:Ada"]), routed(send_to=["user:Ada"], inactive={"Ada"})
+
+    assert (unknown.empty, unknown.reason) == (True, "no recipient: the studio's catalogue has no user Ada")
+    assert (left.empty, left.reason) == (True, "inactive: Ada does not work here any more")
 
 
 def test_one_number_reached_as_two_people_is_texted_once() -> None:
@@ -411,6 +478,12 @@ def test_a_client_who_pays_is_called_once(payer: dict[str, Any] | None) -> None:
     assert asked(routing) == [("call", "c-12")]
 
 
+def test_whoever_pays_and_is_no_client_cannot_be_called_and_the_action_says_so() -> None:
+    routing = routed("call", ["bill_to"], kind="invoice", bill_to=a_payer(id=None))
+
+    assert (routing.empty, routing.reason) == (True, "no route: a call is for clients, and bill_to has no id of one")
+
+
 def test_a_letter_may_be_meant_for_whoever_pays() -> None:
     assert asked(routed("letter", ["bill_to"], kind="invoice", bill_to=a_payer())) == [("letter", "c-99")]
 
@@ -574,9 +647,12 @@ def test_a_family_member_goes_by_the_boxes_of_the_client_and_a_payer_by_their_ow
 
 
 def test_staff_is_not_asked_whether_it_allows_marketing() -> None:
-    routing = routed(send_to=["photographer", f"address:{BEN}"], staff=[a_photographer(ADA)], trigger_keys=ASKS)
+    wanted = ["photographer", f"address:{BEN}", "assistants", "user:Kim"]
+    staff = [a_photographer(ADA), {"role": "assistant", "name": "Lee", "phone": "+13125550125"}]
 
-    assert sent(routing) == [("sms", ADA), ("sms", BEN)]
+    routing = routed(send_to=wanted, staff=staff, users=[User(name="Kim", phone=KIM)], trigger_keys=ASKS)
+
+    assert sent(routing) == [("sms", ADA), ("sms", BEN), ("sms", "+13125550125"), ("sms", KIM)]
 
 
 @pytest.mark.parametrize("action", ["task", "change_status", "web_form"])

@@ -71,7 +71,7 @@ def test_whatever_the_data_no_address_twice_no_second_leg_and_no_box_passed_over
     routing = route(trigger, record, client, "US", lambda _, address: address in stopped)
 
     reached = [(box.leg, box.address) for box in routing.letterboxes]
-    assert len(reached) == len(set(reached)), "the same address is written to once"
+    assert len(reached) == len({address.casefold() for _, address in reached}), "the same address is written to once"
     assert stopped.isdisjoint(address for _, address in reached), "a STOP binds everybody"
     assert {(leg.value, address) for leg, address in reached} <= set(possible(trigger, record, client, "US"))
     errands = [(errand.leg, errand.client_id) for errand in routing.errands]

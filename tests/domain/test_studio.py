@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from control_center.domain.errors import Malformed
-from control_center.domain.studio import parse
-from tests.support.values import a_studio
+from control_center.domain.studio import Studio, parse
+from control_center.domain.template import Unrenderable, render
+from control_center.domain.words import fields
+from tests.support.values import NOW, a_picture, a_studio
 
 FULL: dict[str, Any] = {
     "id": "main",
@@ -58,15 +60,41 @@ def test_what_is_stored_of_a_studio_reads_back_as_the_same_studio(written: dict[
     assert parse({**columns, "enabled": studio.enabled, **studio.settings()}) == studio
 
 
-def test_templates_see_how_the_studio_is_reached() -> None:
-    assert parse(FULL).fields() == {
-        "name": "Ada Park Photography",
-        "country": "CA",
-        "phone": "(312) 555-0100",
-        "email": "ada@studio.example",
-        "address": "1 Lake Street",
-        "web": "https://studio.example",
-    }
+def written(source: str, studio: Studio) -> str:
+    """A source as a message of this studio says it."""
+    return render(source, fields(studio, a_picture(), None, {}, NOW))
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("id", "main"),
+        ("name", "Ada Park Photography"),
+        ("timezone", "America/Chicago"),
+        ("country", "CA"),
+        ("phone", "(312) 555-0100"),
+        ("email", "ada@studio.example"),
+        ("reply_to", "desk@studio.example"),
+        ("address", "1 Lake Street"),
+        ("web", "https://studio.example"),
+    ],
+)
+def test_templates_see_how_the_studio_is_reached(field: str, shown: str) -> None:
+    assert written(f"{{{{ studio.{field} }}}}", parse(FULL)) == shown
+
+
+def test_a_studio_without_a_phone_is_reached_at_the_number_it_texts_from() -> None:
+    studio = parse({key: value for key, value in FULL.items() if key != "phone"})
+
+    assert written("{{ studio.phone }}", studio) == "+13125550100"
+
+
+@pytest.mark.parametrize("field", ["phone", "email", "reply_to", "address", "web"])
+def test_what_a_studio_does_not_say_is_absent_from_its_messages_and_never_empty_words(field: str) -> None:
+    studio = parse({"id": "main", "name": "Ada", "timezone": "UTC"})
+
+    with pytest.raises(Unrenderable, match=rf"studio\.{field}"):
+        written(f"Find us at {{{{ studio.{field} }}}}.", studio)
 
 
 @pytest.mark.parametrize(

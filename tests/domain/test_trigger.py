@@ -144,6 +144,17 @@ def test_a_kind_takes_its_own_filters_and_exclusions_and_refuses_the_others(kind
         assert read(**{**ask, "exclude": {name: off}}).exclude == Exclusions()
 
 
+def test_how_a_keyword_is_matched_is_offered_for_incoming_texts_only() -> None:
+    assert "is not offered for session; offered: status, type" in refusal(match="whole").reason
+
+
+def test_a_key_that_is_near_none_is_refused_with_those_that_this_kind_of_record_has() -> None:
+    allowed = refusal(zzz=1).reason.rpartition("allowed: ")[2].split(", ")
+
+    assert {"ceiling", "status", "type"} <= set(allowed)
+    assert not {"form", "keyword", "event", "category"} & set(allowed)
+
+
 @pytest.mark.parametrize(
     ("nps", "found"),
     [
@@ -179,6 +190,7 @@ def test_a_score_exclusion_that_means_nothing_is_refused(nps: dict[str, Any], fi
     [
         ({}, "is missing"),
         ({"keyword": "!?"}, "no letter or digit"),
+        ({"keyword": "\u2764\ufe0f"}, "no letter or digit"),
         ({"keyword": "Stop"}, "reserved"),
         ({"keyword": "HELP!"}, "reserved"),
         ({"keyword": "two words", "match": "first_word"}, "more than one word"),
@@ -203,8 +215,17 @@ def test_a_use_by_is_a_number_of_days_hours_or_minutes(text: str, period: timede
     assert read(use_by=text).use_by == period
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_filter_that_is_null_is_as_good_as_left_out(kind: str) -> None:
+    nothing = {name: None for name in FILTERS if name not in needed(kind)}
+
+    trigger = read(record=kind, activate={"on": next(iter(KINDS[kind].bases))}, **needed(kind), **nothing)
+
+    assert (trigger.status, trigger.type) == (None, None)
+
+
 def test_a_ceiling_of_none_is_not_the_same_as_none_given() -> None:
-    assert (read(ceiling=0).ceiling, read().ceiling) == (0, None)
+    assert (read(ceiling=0).ceiling, read(ceiling=None).ceiling, read().ceiling) == (0, None, None)
 
 
 def test_a_call_says_its_type_its_due_date_and_whose_it_is() -> None:
@@ -261,7 +282,6 @@ def test_the_same_person_named_twice_is_one() -> None:
         ({"use_by": "0d"}, "use_by", "such as 3d or 6h"),
         ({"use_by": 2}, "use_by", "such as 3d or 6h"),
         ({"ceiling": -1}, "ceiling", "from 0"),
-        ({"ceiling": None}, "ceiling", "is missing"),
         ({"enabled": "yes"}, "enabled", "true, false"),
         ({"enabled": 1}, "enabled", "true, false"),
         ({"processing": {"mode": "auto"}}, "processing.mode", "did you mean 'automatic'?"),

@@ -128,6 +128,8 @@ def test_a_call_in_place_of_an_email_is_meant_for_whom_the_email_is() -> None:
         ("preproduction_order", "assigned"),
         ("session", "address:+13125550123"),
         ("session", "address:(312) 555-0123"),
+        ("appointment", "assistants"),
+        ("invoice", "user:Ada Park"),
     ],
 )
 def test_whoever_a_record_may_have_can_be_written_to(kind: str, role: str) -> None:
@@ -198,6 +200,9 @@ def test_whoever_a_record_may_have_can_be_written_to(kind: str, role: str) -> No
         ("invoice", {"send_to": ["participants"]}, "send_to", "a record of kind invoice has none"),
         ("session", {"send_to": ["assigned"]}, "send_to", "a record of kind session has none"),
         ("session", {"action": "letter", "send_to": ["family:Mother"]}, "send_to", "only clients are called"),
+        ("session", {"action": "call", "send_to": ["user:Ada"]}, "send_to", "only clients are called"),
+        ("session", {"action": "call", "send_to": ["assistants"]}, "send_to", "only clients are called"),
+        ("session", {"send_to": ["user:"]}, "send_to", "user:<name>"),
         ("session", {"send_to": ["address:"]}, "send_to", "must follow"),
         ("session", {"send_to": ["address:+1312"]}, "send_to", "is no number that takes texts"),
         ("session", {"send_to": ["address:office@studio.example"]}, "send_to", "goes out by email, the action by sms"),
@@ -224,13 +229,18 @@ def test_what_does_not_fit_the_action_is_refused_with_the_field_and_what_is_allo
         ({**TASK, "task": {"subject": "a", "description": "{{ x"}}, "task.description", "never closed"),
         ({**BY_LEG, "template": {"email": "mial"}}, "template.email", "'mial' does not exist; known: mail"),
         ({"text": ..., "template": "invoices"}, "template", "is for invoice records, the trigger is on session"),
+        ({"text": ..., "template": "due"}, "template", "'due' has the attachment 'invoice', the trigger is on session"),
         ({"send_to": ["address:555 01"]}, "send_to", "is no number that takes texts"),
     ],
 )
 def test_what_could_never_be_written_is_refused_when_it_is_saved(keys: dict[str, Any], field: str, reason: str) -> None:
-    known = {"mail": {"text": "Hi"}, "invoices": {"kind": "invoice", "text": "Hi"}}
+    known: dict[str, dict[str, Any]] = {
+        "mail": {"text": "Hi"},
+        "invoices": {"kind": "invoice", "text": "Hi"},
+        "due": {"kind": "any", "text": "Hi", "attachments": ["invoice"]},
+    }
     if "template" in keys and keys["template"] == {"email": "mial"}:
-        known.pop("invoices")
+        known = {"mail": known["mail"]}
 
     with pytest.raises(Malformed) as refused:
         check_words(read(**keys), "here", known, "US")

@@ -35,7 +35,7 @@ def only(catalog: Catalog = CATALOG, **keys: Any) -> Finding:
 
 def test_names_that_the_catalogue_has_need_no_word() -> None:
     table = trigger(
-        send_to=["client", "family:mother"],
+        send_to=["client", "family:mother", "user:Ada"],
         then_status="Delivered",
         task={"type": "Edit", "assign": "Lab"},
         call={"assign": "Ada"},
@@ -58,6 +58,7 @@ def test_names_that_the_catalogue_has_need_no_word() -> None:
         ({"record": "web_form", "form": "Contact", "status": None, "type": None}, "form", "'Contact Us'"),
         ({"send_to": ["family:Mothr"]}, "send_to", "'Mother'"),
         ({"send_to": {"sms": ["client"], "email": ["family:Fathr"]}}, "send_to.email", "'Father'"),
+        ({"send_to": ["user:Adda"]}, "send_to", "'Ada'"),
         ({"referral": {"program": "Sprin"}}, "referral.program", "'Spring'"),
         ({"task": {"type": "Edits"}}, "task.type", "'Edit'"),
         ({"task": {"assign": "Lap"}}, "task.assign", "'Lab'"),
@@ -100,7 +101,7 @@ def test_while_a_kind_has_no_entry_at_all_its_names_cannot_be_checked(
 
 
 def test_with_an_empty_catalogue_nothing_is_unknown() -> None:
-    table = trigger(send_to=["family:Mother"], call={"assign": "Ada"}, referral={"program": "Spring"})
+    table = trigger(send_to=["family:Mother", "user:Ada"], call={"assign": "Ada"}, referral={"program": "Spring"})
 
     assert {(one.unknown, one.unchecked) for one in findings(table, Catalog())} == {(False, True)}
 
@@ -112,8 +113,9 @@ def test_a_status_for_another_type_only_is_a_warning() -> None:
     assert found.says == "'Delivered' is known as a status of the type 'Wedding' and not of 'Portrait'"
 
 
-def test_a_user_who_has_left_is_a_warning() -> None:
-    found = only(call={"assign": "Ben"})
+@pytest.mark.parametrize("keys", [{"call": {"assign": "Ben"}}, {"send_to": ["user:Ben"]}])
+def test_a_user_who_has_left_is_a_warning(keys: dict[str, Any]) -> None:
+    found = only(**keys)
 
     assert (found.unknown, found.unchecked) == (False, False)
     assert found.says == "'Ben' is a user who is no longer active"

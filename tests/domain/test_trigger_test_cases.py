@@ -8,7 +8,7 @@ import pytest
 
 from control_center.domain.errors import Malformed
 from control_center.domain.trigger import Trigger
-from control_center.domain.trigger_test_cases import failures
+from control_center.domain.trigger_test_cases import failures, outcomes
 from tests.support.values import a_studio, a_trigger
 
 JUNE_12 = "2027-06-12T14:00"
@@ -140,3 +140,30 @@ def test_an_example_that_is_written_wrongly_names_its_place_and_what_is_allowed(
 
     assert caught.value.field.endswith(f", {field}")
     assert reason in caught.value.reason
+
+
+def test_an_example_of_a_relative_s_birthday_is_about_that_relative_alone() -> None:
+    mothers = [
+        {"relationship": "Mother", "first_name": name, "birthday": day, "phones": [{"number": number, "sms": True}]}
+        for name, day, number in (("Ann", "1960-03-05", "+13125550121"), ("Bea", "1962-11-09", "+13125550122"))
+    ]
+    yearly = {"record": "client", "activate": {"on": "birthday"}, "send_to": ["family:Mother"], "status": ...}
+    case = beside(
+        {"record": {"family": mothers}, "at": "2027-02-01T10:00"},
+        {"send_at": "2027-03-05T00:00"},
+        text="{{ recipient.first_name }}",
+        **yearly,
+    )
+
+    (ann,) = (one for one in outcomes(case, case.examples[0], a_studio(), {}) if f"{one.send_at:%m-%d}" == "03-05")
+
+    assert ann.texts == ("Ann",)
+
+
+def test_an_example_sends_nothing_to_who_has_left() -> None:
+    staff = [{"role": "photographer", "primary": True, "name": "Ada", "phone": "+13125550199"}]
+    case = beside({"record": {**BOOKED, "staff": staff}}, {"to": "photographer"}, send_to=["photographer"])
+
+    assert failures(case, a_studio(), {}) == []
+    (left,) = failures(case, a_studio(), {}, {"Ada": ()})
+    assert left.got == "nothing: inactive: Ada does not work here any more"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from control_center.domain.action import State
-from control_center.domain.activations import Activation, activations
+from control_center.domain.activations import Activation, activation_of, activations, celebrating
 from control_center.domain.catalogue import KINDS
 from control_center.domain.planner import Expire, Lapse, Send, Wait, decide
 from control_center.domain.record import Picture
@@ -201,7 +201,12 @@ AGAIN = [
     ("invoice", "payment_due", {"instalments": [{"id": "2", "due": "2026-12-20"}]}, True),
     ("invoice", "payment_due", {"instalments": [{"id": "2", "due": "2026-12-15", "amount": "1"}]}, False),
     ("invoice", "invoice", {"dates": {"invoice": "2026-11-21"}}, False),
+    ("invoice", "paid", {"dates": {"paid": "2026-11-25"}}, True),
     ("production_order", "ordered", {"dates": {"ordered": "2026-11-17"}}, False),
+    ("preproduction_order", "ordered", {"dates": {"ordered": "2026-11-17"}}, False),
+    ("email", "sent", {"dates": {"sent": "2026-11-24T15:00:00Z"}}, False),
+    ("task", "start", {"dates": {"start": "2026-12-02"}}, True),
+    ("task", "completed", {"dates": {"completed": "2026-11-25"}}, True),
     ("web_form", "created", {"dates": {"created": "2026-11-21"}}, False),
     ("web_form", "submitted", {"dates": {"submitted": "2026-11-24"}}, False),
     ("loyalty_reward", "issued", {"dates": {"issued": "2026-11-20"}}, False),
@@ -219,6 +224,25 @@ def test_only_a_new_cause_fires_again(kind: str, base: str, keys: dict[str, Any]
     assert (first.occurrence != later.occurrence) is again
 
 
+@pytest.mark.parametrize(
+    ("kind", "base", "keys"),
+    [
+        ("session", "nps_received", {"nps": {"id": "spring#2", "received_at": "2026-11-24T09:00"}}),
+        ("session", "nps_received", {"nps": {"id": "4711", "received_at": "2026-11-24T09:00"}}),
+        ("session", "nps_received", {"nps": {"id": "r~told", "received_at": "2026-11-24T09:00"}}),
+        ("session", "status_changed", {"status": "Take #2"}),
+        ("session", "status_changed", {"status": "Booked@home 2027"}),
+        ("invoice", "payment_due", {"instalments": [{"id": "9001#1", "due": "2026-11-24"}]}),
+        ("invoice", "payment_due", {"instalments": [{"id": "1@2026-11-20#3", "due": "2026-11-24"}]}),
+    ],
+)
+def test_whatever_the_crm_calls_it_an_occurrence_is_found_again(kind: str, base: str, keys: dict[str, Any]) -> None:
+    rule, picture = on(kind, base), a_picture(kind, **keys)
+    (found,) = activations(rule, picture.record, NOW)
+
+    assert isinstance(decide(rule, picture, found.occurrence, NOW), Send)
+
+
 def test_each_unpaid_instalment_has_an_activation_of_its_own_and_a_paid_one_none() -> None:
     assert [one.occurrence for one in active("invoice", "payment_due")] == ["2@2026-12-15", "3@2027-01-15"]
 
@@ -232,6 +256,49 @@ def test_an_instalment_that_is_paid_drops_its_reminder_and_leaves_the_next() -> 
     shelf.take(a_picture("invoice", instalments=paid))
 
     assert shelf.states == {"2@2026-12-15": State.LAPSED, "3@2027-01-15": State.PLANNED}
+
+
+# kind, date, the record now and later: two spellings of one instant.
+SPELLINGS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("session", "session", {"dates": {"session": "2026-11-25T14:00"}}, {"dates": {"session": "2026-11-25T20:00Z"}}),
+    (
+        "appointment",
+        "appointment",
+        {"dates": {"appointment": "2026-11-25T20:00:00.000Z"}},
+        {"dates": {"appointment": "2026-11-25 14:00"}},
+    ),
+    ("task", "completed", {"dates": {"completed": "2026-11-25T09:00"}}, {"dates": {"completed": "2026-11-25T15:00Z"}}),
+    (
+        "session",
+        "status_changed",
+        {"status_changed_at": "2026-11-25T09:00"},
+        {"status_changed_at": "2026-11-25T15:00Z"},
+    ),
+    (
+        "session",
+        "status_due",
+        {"status_changed_at": "2026-11-25T15:00Z"},
+        {"status_changed_at": "2026-11-25T09:00-06:00"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "base", "before", "after"), SPELLINGS)
+@pytest.mark.parametrize("sent", [True, False])
+def test_an_instant_that_is_spelled_in_another_way_is_nothing_new(
+    kind: str, base: str, before: dict[str, Any], after: dict[str, Any], *, sent: bool
+) -> None:
+    rule = on(kind, base)
+    shelf = Shelf(the_rules(rule.trigger))
+    shelf.take(a_picture(kind, **before))
+    if sent:
+        shelf.release()
+
+    steps = shelf.take(a_picture(kind, **after))
+
+    assert (steps, len(shelf.actions)) == ([], 1)
+    decision = decide(rule, a_picture(kind, **after), shelf.only.occurrence, local("2026-12-02 12:00"))
+    assert isinstance(decision, Send)
 
 
 # Each year ------------------------------------------------------------------------------------------------
@@ -315,10 +382,77 @@ def test_a_wish_for_members_of_the_family_goes_by_their_birthdays() -> None:
     found = activations(rule, a_picture("client", family=FAMILY).record, NOW)
 
     assert [(one.occurrence, one.day.isoformat()) for one in found] == [
-        ("2026 Mia", "2026-12-24"),
-        ("2027 Zoe", "2027-01-05"),
+        ("2026 daughter mia", "2026-12-24"),
+        ("2027 daughter zoe", "2027-01-05"),
     ]
-    assert isinstance(decide(rule, a_picture("client", family=FAMILY), "2026 Mia", local("2026-12-24 12:00")), Send)
+    client, noon = a_picture("client", family=FAMILY), local("2026-12-24 12:00")
+    assert isinstance(decide(rule, client, "2026 daughter mia", noon), Send)
+
+
+def wished(*family: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Each wish for a daughter, son or father: on which day, and to which numbers."""
+    rule = on("client", "birthday", send_to=["family:daughter", "family:son", "family:father"])
+    record = a_picture("client", family=list(family)).record
+    found = activations(rule, record, NOW)
+    assert len({one.occurrence for one in found}) == len(found), "an occurrence is unique"
+    assert all(activation_of(rule, record, one.occurrence, NOW) == one for one in found), "and is found again"
+    return [
+        (
+            one.day.isoformat(),
+            [
+                phone.number
+                for person in celebrating(rule, record, one.occurrence).family or ()
+                for phone in person.phones or ()
+            ],
+        )
+        for one in found
+    ]
+
+
+def a_relative(relationship: str, name: str | None, birthday: str, number: str = "1", **keys: Any) -> dict[str, Any]:
+    phones = [{"number": number, "sms": True}]
+    return {"relationship": relationship, "first_name": name, "birthday": birthday, "phones": phones, **keys}
+
+
+@pytest.mark.parametrize("name", ["Mia ", " Mia", "Mia  Ann", "Mia #2", "", None, "!", "M" * 5_000])
+def test_a_wish_finds_its_member_of_the_family_however_the_name_is_spelled(name: str | None) -> None:
+    assert wished(a_relative("Daughter", name, "2018-12-24")) == [("2026-12-24", ["1"])]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(("Father", "John"), ("Son", "John")), (("Daughter", None), ("Daughter", None)), (("Son", "Al"), ("son", "al "))],
+)
+def test_members_of_the_family_with_one_name_or_none_each_have_their_own_day(
+    one: tuple[str, str | None], other: tuple[str, str | None]
+) -> None:
+    family = (a_relative(*one, "1950-12-24", "1"), a_relative(*other, "2019-01-05", "2"))
+
+    assert wished(*family) == wished(*reversed(family)) == [("2026-12-24", ["1"]), ("2027-01-05", ["2"])]
+
+
+def test_twins_each_have_a_wish() -> None:
+    twins = (a_relative("Daughter", "Ann", "2018-12-24", "1"), a_relative("Daughter", "Bea", "2018-12-24", "2"))
+
+    assert wished(*twins) == [("2026-12-24", ["1"]), ("2026-12-24", ["2"])]
+
+
+def test_somebody_who_stands_in_the_family_twice_has_one_wish_to_all_their_numbers() -> None:
+    twice = (a_relative("Son", "Al", "2018-12-24", "1"), a_relative("Son", "Al", "2018-12-24", "2"))
+
+    assert wished(*twice) == [("2026-12-24", ["1", "2"])]
+
+
+def test_a_last_name_that_is_added_after_the_wish_brings_no_second_one() -> None:
+    rule = on("client", "birthday", send_to=["family:daughter"])
+    shelf = Shelf(the_rules(rule.trigger))
+    now = local("2026-12-24 09:00")
+    shelf.take(a_picture("client", family=[a_relative("Daughter", "mia", "2018-12-24")]))
+    shelf.release(at=now)
+
+    shelf.take(a_picture("client", family=[a_relative("Daughter", "Mia", "2018-12-24", last_name="Park")]), now)
+
+    assert shelf.states == {"2026 daughter mia": State.RELEASED, "2027 daughter mia": State.PLANNED}
 
 
 def test_a_wish_that_goes_to_the_client_too_goes_by_the_clients_birthday() -> None:
@@ -365,6 +499,7 @@ FILTERS = [
     ("sms", {"keyword": "prints", "match": "first_word"}, {"text": "please prints"}, False),
     ("sms", {"keyword": "book now"}, {"text": "Book   now."}, True),
     ("sms", {"keyword": "prints"}, {"text": None}, False),
+    ("sms", {"keyword": "prints", "match": "whole"}, {"text": "Prints \u2764\ufe0f"}, True),
 ]
 
 
@@ -425,6 +560,7 @@ EXCLUSIONS: list[tuple[str, str, dict[str, Any], dict[str, Any], str | None]] = 
     ("loyalty_reward", "issued", {}, {"reward": {"balance": "0.00"}}, "redeemed"),
     ("loyalty_reward", "issued", {"redeemed": True}, {"reward": {"balance": "0.00"}}, None),
     ("loyalty_reward", "issued", {}, {"reward": {"balance": "-"}}, None),
+    ("loyalty_reward", "issued", {}, {"reward": {"balance": "-0.01"}}, "redeemed"),
 ]
 
 
@@ -469,6 +605,15 @@ def test_a_use_by_is_fourteen_days_after_what_is_past_and_the_date_itself_for_wh
 
     assert past.use_by - past.at == timedelta(days=14)
     assert before.use_by == local("2026-12-05 00:00")
+
+
+def test_a_status_that_must_hold_into_the_next_day_is_active_on_that_day() -> None:
+    rule = on("session", "status_changed", must_hold="30m", exclude={"past_date": True})
+    late = a_picture("session", status_changed_at="2026-11-24T23:50")
+    (found,) = activations(rule, late.record, NOW)
+
+    assert (found.at, found.day.isoformat()) == (local("2026-11-25 00:20"), "2026-11-25")
+    assert isinstance(decide(rule, late, found.occurrence, local("2026-11-25 00:20")), Send)
 
 
 def test_days_are_local_to_the_studio() -> None:

@@ -12,14 +12,16 @@ import pytest
 from control_center.domain import zones
 from control_center.domain.blackouts import Blackout
 from control_center.domain.forecast import Fate, Line
+from control_center.domain.studio_catalog import parse
 from control_center.domain.tally import Tally
 from control_center.engine import backtest as engine
-from control_center.engine import blackouts
+from control_center.engine import blackouts, catalogs
 from control_center.engine.intake import Intake
+from control_center.engine.own_records import note_texts
 from control_center.engine.release import Release
 from control_center.store import consents, db, messages, rulebooks, studios
 from tests.support.crm import client, event, session, snapshot
-from tests.support.rows import a_studio, a_trigger
+from tests.support.rows import a_message, a_studio, a_trigger
 from workers.writing import prepare
 
 START = datetime(2026, 11, 2, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
@@ -192,6 +194,44 @@ async def test_the_answer_to_a_trigger_s_own_change_of_status_does_not_fire_it_i
 
     assert len(past.sent) == 1
     assert [one for one in gone(await backtested(past)) if one[2] == "sms"] == past.sent
+
+
+async def test_on_a_relative_s_birthday_that_relative_alone_is_written_to_in_the_backtest(past: Past) -> None:
+    yearly: dict[str, Any] = {"record": "client", "status": None, "activate": {"on": "birthday"}}
+    await a_trigger(past.pool, "Reminder", text="{{ recipient.first_name }}", send_to=["family:Mother"], **yearly)
+    mothers = [
+        {"relationship": "Mother", "first_name": name, "birthday": day, "phones": [{"number": number, "sms": True}]}
+        for name, day, number in (("Ann", "1960-11-05", "+13125550121"), ("Bea", "1962-11-09", "+13125550122"))
+    ]
+    await past.hear(event(about=a_client(1, family=mothers), time=TIME))
+    await past.pass_by(days=17)
+
+    assert [one[-1] for one in sorted(past.sent)] == ["Ann", "Bea"]
+    assert gone(await backtested(past)) == past.sent
+
+
+async def test_who_has_left_is_written_to_neither_by_a_release_nor_in_a_backtest(past: Past) -> None:
+    await a_trigger(past.pool, "Reminder", text=WORDS, send_to=["client", "photographer"])
+    await catalogs.replace(past.pool, "main", parse({"users": [{"name": "Ada", "active": False}]}), by="a test")
+    staff = [{"role": "photographer", "primary": True, "name": "Ada", "phone": "+13125550199"}]
+    await past.hear(told(a_session(1, staff=staff), about=a_client(1)))
+    await past.pass_by(days=17)
+
+    assert [one[3] for one in past.sent] == ["+13125550101"]
+    assert gone(await backtested(past)) == past.sent
+
+
+async def test_a_text_that_came_in_fires_its_keyword_trigger_in_the_backtest_as_it_did(past: Past) -> None:
+    on_text: dict[str, Any] = {"record": "sms", "status": None, "keyword": "book", "activate": {"on": "received"}}
+    await a_trigger(past.pool, "Reminder", text="Hello {{ client.first_name }}", **on_text)
+    await past.hear(event(about=a_client(1), time=TIME))
+    number = await a_message(past.pool, state="received", body="Book!", client_id="c-1", address="+13125550101")
+    await db.retried(past.pool, lambda tx: note_texts(tx, [("main", number)], past.now))
+    await past.pool.execute("UPDATE records SET changed_at = $1 WHERE kind = 'sms'", past.now)
+    await past.pass_by(days=1)
+
+    assert [one[-1] for one in past.sent] == ["Hello Jo1"]
+    assert gone(await backtested(past)) == past.sent
 
 
 async def test_a_backtest_of_a_draft_stores_nothing(past: Past) -> None:

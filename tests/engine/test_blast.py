@@ -8,15 +8,18 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
 from control_center.domain.action import PAUSED, State
-from control_center.engine import review, review_list, triggers
+from control_center.domain.blackouts import Blackout
+from control_center.engine import blackouts, review, review_list, triggers
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.review_list import Deed
+from control_center.engine.upkeep import Upkeep
 from control_center.store import db
 from control_center.store.views_actions import Filter
 from tests.support.crm import client, event, session, snapshot
@@ -441,6 +444,100 @@ async def test_a_guard_whose_held_actions_have_ended_by_themselves_is_opened_by_
     await release(pool)
 
     assert await states(pool) == {"released": 2, "expired": 1}
+
+
+async def a_shut_guard(pool: db.Pool) -> int:
+    """One has gone, two of sessions on 27 November are held."""
+    trigger = await a_reminder(pool, ceiling=1)
+    await some_due(pool, trigger, 3)
+    await release(pool)
+    assert await states(pool) == {"released": 1, "held": 2}
+    return trigger
+
+
+async def shut(pool: db.Pool) -> int:
+    number: int = await pool.fetchval("SELECT count(*) FROM release_guards WHERE held_since IS NOT NULL")
+    return number
+
+
+async def the_held_end(pool: db.Pool, how: str) -> None:
+    """What is held comes to an end without anybody's decision."""
+    rows = await pool.fetch("SELECT record_id FROM actions WHERE state = 'held' ORDER BY 1")
+    names: dict[str, dict[str, Any]] = {
+        "canceled": {"status": "Canceled"},
+        "moved": {"dates": {"session": "2027-06-12T14:00"}},
+    }
+    changed = [session(row[0], version=2, **names[how]) for row in rows]
+    await Intake(pool, lambda: NOON).take_in([event(one, "updated") for one in changed])
+
+
+@pytest.mark.parametrize("how", ["canceled", "moved"])
+async def test_a_guard_that_holds_nothing_any_more_lets_go_again_without_a_person(pool: db.Pool, how: str) -> None:
+    trigger = await a_shut_guard(pool)
+    await the_held_end(pool, how)
+
+    later = NOON + 2 * HOUR
+    await some_due(pool, trigger, 1, at=later)
+    with capture_logs() as lines:
+        await release(pool, later)
+
+    assert (await states(pool))["released"] == 2
+    assert await shut(pool) == 0
+    [opened] = [line for line in lines if line["event"] == "guard.opened"]
+    assert (opened["by"], opened["reason"]) == (None, "it holds nothing any more")
+
+
+async def test_what_went_before_still_counts_where_no_person_opened_the_guard(pool: db.Pool) -> None:
+    trigger = await a_shut_guard(pool)
+    await the_held_end(pool, "canceled")
+
+    await some_due(pool, trigger, 1, at=NOON + 30 * MINUTE)
+    await release(pool, NOON + 30 * MINUTE)
+
+    assert (await states(pool))["released"] == 1
+    assert await shut(pool) == 1
+
+
+async def test_upkeep_opens_a_guard_whose_held_actions_have_expired(pool: db.Pool) -> None:
+    await a_shut_guard(pool)
+    await a_trigger(pool, "Thanks")
+
+    with capture_logs() as lines:
+        await Upkeep(pool, lambda: NOON + timedelta(days=5), uuid4()).expire_actions()
+
+    assert await states(pool) == {"released": 1, "expired": 2}
+    assert await shut(pool) == 0
+    assert [line["trigger"] for line in lines if line["event"] == "guard.opened"] == ["Reminder"]
+
+
+async def test_upkeep_leaves_a_guard_shut_that_holds_something(pool: db.Pool) -> None:
+    await a_shut_guard(pool)
+
+    await Upkeep(pool, lambda: NOON, uuid4()).expire_actions()
+
+    assert await shut(pool) == 1
+
+
+async def test_letting_go_what_is_not_held_opens_no_guard(pool: db.Pool) -> None:
+    await a_shut_guard(pool)
+
+    wanted = Filter(trigger="Reminder", states=[State.REVIEW])
+    await review_list.decide(pool, lambda: NOON, "main", wanted, Deed.RELEASE, expect=0, by="Ada")
+
+    assert await shut(pool) == 1
+
+
+async def test_what_is_processed_on_a_blackout_day_stays_held_and_keeps_its_guard_shut(pool: db.Pool) -> None:
+    await a_shut_guard(pool)
+    today = Blackout("Stocktaking", NOON.date(), NOON.date())
+    await blackouts.add(pool, lambda: NOON, "main", today, by="Ada")
+
+    told = await review_list.decide(pool, lambda: NOON, "main", HELD, Deed.PROCESS, expect=2, by="Ada")
+
+    said = "blast guard: Ada processed it, and it still waits: blackout day (Stocktaking)"
+    assert [(one.state, one.reason, one.count) for one in told.why] == [("held", said, 2)]
+    assert await shut(pool) == 1
+    assert (await let_go(pool, 2)).done == 2
 
 
 async def test_what_a_person_processes_is_neither_held_nor_counted(pool: db.Pool) -> None:

@@ -18,7 +18,8 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.trigger_files import Mistakes
 from control_center.store import db
-from control_center.store.catalogs import ADD_SEEN, inactive
+from control_center.store.catalogs import ADD_SEEN
+from control_center.store.catalogs import users as users_of
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio
 
@@ -263,7 +264,22 @@ async def test_a_name_is_active_while_any_user_of_that_name_is(pool: db.Pool) ->
     await catalogs.replace(pool, "main", parse({"users": users}), by="Ada")
 
     async with db.session(pool) as connection:
-        assert await inactive(connection, "main") == {"Ben"}
+        known = await users_of(connection, "main")
+    emails = {name: [one.email for one in found] for name, found in known.items()}
+    assert emails == {"Ada": ["ada.b@studio.example"], "Ben": [], "Kim": [None]}
+
+
+async def test_a_named_user_is_written_to_at_the_number_that_the_catalogue_has_now(
+    pool: db.Pool, intake: Intake
+) -> None:
+    await triggers.put(pool, clock, "main", thanks(send_to=["user:Ada"]), by="Ada")
+    for number, record in (("+13125550120", "s-1"), ("+13125550121", "s-2")):
+        await intake.take_in([told(users=[{"name": "Ada", "phone": number}])])
+        await intake.take_in([event(session(record), about=client())])
+        await Release(pool, clock).run_once()
+
+    rows = await pool.fetch("SELECT record_id, address, enrols FROM messages ORDER BY message_id")
+    assert [tuple(row) for row in rows] == [("s-1", "+13125550120", None), ("s-2", "+13125550121", None)]
 
 
 async def test_engines_that_are_told_at_the_same_time_agree(pool: db.Pool) -> None:
@@ -459,7 +475,7 @@ async def test_while_a_kind_has_no_entry_at_all_a_trigger_is_accepted_with_a_war
     await save(pool)
 
     says = "status: 'Booked' cannot be checked: the studio's catalogue has no status of session records yet"
-    assert shown.warnings == (says,)
+    assert says in shown.warnings
     assert await pool.fetchval("SELECT count(*) FROM triggers") == 1
 
 

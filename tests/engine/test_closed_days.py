@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
@@ -34,6 +35,28 @@ async def test_only_what_fills_whole_days_closes_them() -> None:
         Blackout.between("Midnight to midnight", date(2027, 7, 10), date(2027, 7, 11)),
         Blackout.on("Closed", date(2027, 8, 1)),
     ]
+
+
+async def test_of_an_event_over_several_days_those_are_closed_that_it_fills() -> None:
+    ics = a_calendar(
+        "SUMMARY:Friday evening to Monday morning|DTSTART:20270702T180000|DTEND:20270705T090000",
+        "SUMMARY:From midnight in one zone to midnight in another"
+        "|DTSTART;TZID=America/Chicago:20270710T000000|DTEND:20270712T000000Z",
+        "SUMMARY:No end of its own|DTSTART;VALUE=DATE:20270720|DTEND;VALUE=DATE:20270720",
+    )
+    assert await closed_days.read(ics, today=TODAY) == [
+        Blackout.between("Friday evening to Monday morning", date(2027, 7, 3), date(2027, 7, 4)),
+        Blackout.on("From midnight in one zone to midnight in another", date(2027, 7, 10)),
+        Blackout.on("No end of its own", date(2027, 7, 20)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("summary", "name"), [("a\x00b", "a b"), ("a\x01\x1b[31mb\\nc", "a [31mb c"), ("\x07", "Closed")]
+)
+async def test_a_name_holds_only_what_can_be_stored_and_shown(summary: str, name: str) -> None:
+    ics = a_calendar(f"SUMMARY:{summary}|DTSTART;VALUE=DATE:20270704")
+    assert await closed_days.read(ics, today=TODAY) == [Blackout.on(name, date(2027, 7, 4))]
 
 
 async def test_a_cancelled_day_of_a_series_stays_open() -> None:
@@ -76,6 +99,13 @@ async def test_what_cannot_be_read_in_time_is_given_up() -> None:
             "closes more than 1000 days",
         ),
         (b" " * (1024 * 1024 + 1), "may have 1048576"),
+        (
+            a_calendar("DTSTART;VALUE=DATE:00010101|DTEND;VALUE=DATE:99991231"),
+            "cannot be read: date value out of range",
+        ),
+        (a_calendar("SUMMARY:No start"), "cannot be read: 'DTSTART'"),
+        (a_calendar("DTSTART;VALUE=DATE:20270704|RRULE:FREQ=DAILY;COUNT=99999999999999"), "outside the RFC 5545 range"),
+        (b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "is not a calendar file"),
     ],
 )
 async def test_what_is_no_such_calendar_is_refused_in_words(ics: bytes, says: str) -> None:
@@ -83,6 +113,14 @@ async def test_what_is_no_such_calendar_is_refused_in_words(ics: bytes, says: st
         await closed_days.read(ics, today=TODAY)
     assert refused.value.field == "file"
     assert "Traceback" not in refused.value.reason
+    assert "Error" not in refused.value.reason  # the name of a class of ours, or of a library's
+
+
+async def test_a_rule_without_end_is_given_up_and_its_child_ended() -> None:
+    began = time.monotonic()
+    with pytest.raises(Malformed, match=r"not read within 1 seconds"):
+        await closed_days.read(a_calendar(f"{DAILY};INTERVAL=0"), today=TODAY, seconds=1.0)
+    assert time.monotonic() - began < 10
 
 
 def test_holidays_of_a_place_are_single_days_with_names() -> None:
@@ -94,4 +132,4 @@ def test_holidays_of_a_place_are_single_days_with_names() -> None:
 def test_an_unknown_place_is_answered_with_near_ones() -> None:
     with pytest.raises(Malformed, match="did you mean") as refused:
         public_holidays.of("UX", None, [2027])
-    assert refused.value.field == "holidays.country"
+    assert refused.value.field == "country"

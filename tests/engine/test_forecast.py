@@ -15,6 +15,7 @@ from control_center.domain.forecast import Fate, Line
 from control_center.engine import blackouts
 from control_center.engine.forecast import Asked, forecast
 from control_center.engine.intake import Intake
+from control_center.engine.ladder import Ladder
 from control_center.engine.release import Release
 from control_center.store import consents, db, messages, rulebooks, studios
 from tests.support.crm import client, event, session
@@ -215,6 +216,100 @@ async def test_what_passes_the_ceiling_is_marked_as_it_will_be_held(pool: db.Poo
     assert [tuple(row) for row in states] == [("held", 2), ("released", 2)]
     assert [one.fate for one in lines] == [Fate.GOES, Fate.GOES, Fate.HELD, Fate.HELD]
     assert "ceiling is 2" in lines[-1].reason
+
+
+async def test_what_a_ceiling_holds_is_held_in_the_lines_of_one_client_alone_too(pool: db.Pool) -> None:
+    await a_trigger(pool, "Week before", ceiling=2)
+    for number in range(4):
+        shown = session(f"s-{number}", client=f"c-{number}", dates={"session": "2026-12-04T14:00"})
+        await take_in(pool, event(shown, about=client(f"c-{number}")))
+
+    (last,) = [one for one in await foreseen(pool) if one.client == "c-3"]
+
+    assert last.fate is Fate.HELD
+    assert await foreseen(pool, client="c-3") == [last]
+
+
+LADDER = [
+    {"unless": "delivered", "by": "3d", "action": "email"},
+    {"unless": "confirmed", "by": "36h", "action": "call"},
+]
+
+
+async def on_a_ladder(pool: db.Pool) -> None:
+    """A text a week before the session of 5 December, which a mail and a call may follow."""
+    hours = {"mode": "automatic", "window": "09:00-18:00"}
+    await a_trigger(pool, "Week before", processing=hours, ladder=LADDER)
+    for number in (1, 2):
+        shown = session(f"s-{number}", client=f"c-{number}", dates={"session": "2026-12-05T14:00"})
+        mail = [{"address": f"jo{number}@mail.example"}]
+        await take_in(pool, event(shown, about=client(f"c-{number}", emails=mail)))
+
+
+def may_follow(lines: list[Line]) -> list[tuple[Any, ...]]:
+    return [(one.at, one.record, one.leg, one.address, one.reason) for one in lines if one.fate is Fate.FOLLOWS]
+
+
+WEDNESDAY = datetime(2026, 12, 2, 20, tzinfo=UTC)  # three days before the session
+FRIDAY = datetime(2026, 12, 4, 15, tzinfo=UTC)  # 36 hours before is at two in the night; the window opens at nine
+STEPS = [
+    (WEDNESDAY, "session/s-1", "email", "jo1@mail.example", "ladder step 1: unless delivered by 2026-12-02 14:00"),
+    (WEDNESDAY, "session/s-2", "email", "jo2@mail.example", "ladder step 1: unless delivered by 2026-12-02 14:00"),
+    (FRIDAY, "session/s-1", "call", "", "ladder step 2: unless confirmed by 2026-12-04 02:00"),
+    (FRIDAY, "session/s-2", "call", "", "ladder step 2: unless confirmed by 2026-12-04 02:00"),
+]
+
+
+async def test_the_steps_of_a_ladder_are_told_as_what_may_follow_and_go_so_where_nothing_comes_of_a_text(
+    pool: db.Pool,
+) -> None:
+    await on_a_ladder(pool)
+    lines = await foreseen(pool)
+    assert [one.at for one in lines] == sorted(one.at for one in lines)
+    assert may_follow(lines) == STEPS
+    assert [one.shifts for one in lines if one.leg == "call"] == [("window opens 09:00",)] * 2
+
+    await let_time_pass(pool, days=6)
+    await pool.execute("UPDATE messages SET state = 'undelivered', sent_at = $1", NOON)
+    clock = [WEDNESDAY]
+    ladder = Ladder(pool, lambda: clock[0])
+    await ladder.run_once()
+    assert await pool.fetchval("SELECT count(*) FROM messages WHERE channel = 'email'") == 2
+    clock[0] = FRIDAY - timedelta(hours=7)
+    await ladder.run_once()
+    assert await pool.fetchval("SELECT count(*) FROM commands WHERE verb = 'create_call'") == 0
+    clock[0] = FRIDAY
+    await ladder.run_once()
+
+    mailed = await pool.fetch("SELECT record_id, address FROM messages WHERE channel = 'email' ORDER BY 1")
+    assert [(f"session/{row[0]}", row[1]) for row in mailed] == [(one[1], one[3]) for one in STEPS[:2]]
+    called = await pool.fetch("SELECT subject FROM commands WHERE verb = 'create_call' ORDER BY 1")
+    assert [row[0] for row in called] == [one[1] for one in STEPS[2:]]
+
+
+async def test_what_was_sent_and_may_go_another_way_is_told_as_far_as_it_is_still_needed(pool: db.Pool) -> None:
+    await on_a_ladder(pool)
+    await let_time_pass(pool, days=6)
+    sunday = datetime(2026, 11, 29, 18, tzinfo=UTC)
+    assert may_follow(await foreseen(pool, sunday)) == STEPS
+    assert may_follow(await foreseen(pool, sunday, client="c-2", trigger="Week before")) == STEPS[1::2]
+    assert may_follow(await foreseen(pool, sunday, days=4)) == STEPS[:2]
+
+    await pool.execute("UPDATE messages SET state = 'delivered', sent_at = $1 WHERE record_id = 's-1'", NOON)
+    shown = session("s-2", version=2, client="c-2", dates={"session": "2026-12-05T14:00"}, flags={"confirmed": True})
+    await take_in(pool, event(shown, "updated"), at=sunday)
+
+    assert may_follow(await foreseen(pool, sunday)) == STEPS[1:3]
+
+
+async def test_what_is_held_or_only_recorded_has_no_ladder(pool: db.Pool) -> None:
+    await on_a_ladder(pool)
+    await pool.execute("UPDATE trigger_versions SET definition = jsonb_set(definition::jsonb, '{ceiling}', '1')")
+
+    lines = await foreseen(pool)
+
+    assert [one.fate for one in lines if one.leg == "sms"] == [Fate.GOES, Fate.HELD]
+    assert may_follow(lines) == STEPS[::2]
 
 
 async def test_a_day_of_next_year_follows_on_the_one_that_went(pool: db.Pool) -> None:

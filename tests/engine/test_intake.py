@@ -150,6 +150,34 @@ async def test_a_snapshot_loads_and_fires_nothing(pool: db.Pool, intake: Intake)
     ]
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_snapshot_fires_nothing_also_where_news_of_the_same_record_comes_with_it(
+    pool: db.Pool, intake: Intake, *, together: bool
+) -> None:
+    await a_trigger(pool, activate={"on": "status_changed"})
+    await intake.take_in([event(session(status="Inquiry", status_changed_at="2026-11-20T10:00:00Z"))])
+    bodies = [snapshot(records=[session(version=5)]), event(session(version=6, type="Portrait"), "updated")]
+
+    for batch in [bodies] if together else [[body] for body in bodies]:
+        await intake.take_in(batch)
+
+    assert [(row[1][:6], row[2]) for row in await actions_of(pool)] == [("Booked", "baselined")]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_news_fires_also_where_a_snapshot_of_the_same_record_comes_behind_it(
+    pool: db.Pool, intake: Intake, *, together: bool
+) -> None:
+    await a_trigger(pool, activate={"on": "status_changed"})
+    await intake.take_in([event(session(status="Inquiry", status_changed_at="2026-11-20T10:00:00Z"))])
+    bodies = [event(session(version=5), "status_changed"), snapshot(records=[session(version=6, type="Portrait")])]
+
+    for batch in [bodies] if together else [[body] for body in bodies]:
+        await intake.take_in(batch)
+
+    assert [(row[1][:6], row[2]) for row in await actions_of(pool)] == [("Booked", "planned")]
+
+
 async def test_a_record_that_lived_before_us_brings_no_old_news(pool: db.Pool, intake: Intake) -> None:
     await a_trigger(pool, activate={"on": "status_changed"})
     old = session(status_changed_at="2026-10-01T12:00:00Z")

@@ -290,3 +290,35 @@ async def test_many_loops_side_by_side_climb_once(pool: db.Pool) -> None:
 
     assert await messages_of(pool) == [TEXTED, MAILED]
     assert [line["event"] for line in lines if line["event"].startswith("ladder")] == ["ladder.climbed"]
+
+
+async def test_the_status_that_the_release_gave_the_session_does_not_end_its_ladder(pool: db.Pool) -> None:
+    await texted(pool, "undelivered", status="Booked", then_status="Reminded")
+    answer = {"status": "Reminded", "status_changed_at": "2027-06-05T17:00:01Z"}
+    await take_in(pool, event(session(version=2, **answer), "status_changed"))
+
+    await climb(pool)
+
+    assert await messages_of(pool) == [TEXTED, MAILED]
+
+
+@pytest.mark.parametrize(("state", "enrolled"), [("failed", 1), ("unknown", 1), ("undelivered", 0), ("accepted", 0)])
+async def test_a_call_that_is_all_that_came_of_a_message_enters_the_client_into_the_program(
+    pool: db.Pool, state: str, enrolled: int
+) -> None:
+    await texted(pool, state, TO_CALL, referral={"program": "Spring", "if_enrolled": "move"})
+
+    await climb(pool, ONE_DAY)
+
+    # What a provider took enrolled the client when it was taken.
+    assert await verbs(pool) == ["create_call", *["assign_referral"] * enrolled]
+
+
+async def test_a_client_who_was_deleted_is_not_followed_up(pool: db.Pool) -> None:
+    await texted(pool, "undelivered", TO_CALL)
+    await take_in(pool, event(about=client(version=2), verb="deleted"))
+
+    await climb(pool, ONE_DAY)
+
+    assert (await verbs(pool), await places(pool)) == ([], [])
+    assert "deleted: the client no longer exists" in await reason(pool)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from control_center.engine import review
+from control_center.engine import review, triggers
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.upkeep import Upkeep
@@ -111,4 +111,45 @@ async def test_on_a_family_members_birthday_only_that_member_is_written_to(pool:
     await release(pool, BIRTHDAY - timedelta(days=18) + timedelta(hours=1))
 
     assert [row[0] for row in await pool.fetch("SELECT address FROM messages")] == ["+13125550110"]
-    assert await years(pool) == {"2027 Mia": "released", "2028 Mia": "planned", "2027 Zoe": "planned"}
+    assert await years(pool) == {
+        "2027 daughter mia": "released",
+        "2028 daughter mia": "planned",
+        "2027 daughter zoe": "planned",
+    }
+
+
+# Edits ------------------------------------------------------------------------------------------------------------
+
+
+def wishes(**keys: Any) -> dict[str, Any]:
+    said = {"name": "Wishes", "record": "client", "activate": {"on": "birthday"}, "action": "sms", "text": "Happy day!"}
+    return {**said, "processing": {"mode": "automatic"}, "enabled": True, **keys}
+
+
+KIM: dict[str, Any] = {"relationship": "Mother", "first_name": "Kim", "birthday": "1960-11-20"}
+
+
+@pytest.mark.parametrize(
+    "edit", [{"send_to": ["family:Mother"]}, {"use_by": "60d"}], ids=["whose days", "how long a day is of use"]
+)
+async def test_an_edit_that_lets_past_days_count_sets_them_aside(pool: db.Pool, edit: dict[str, Any]) -> None:
+    known = event(about=client(birthday="1990-11-01", family=[KIM]), verb="created", time="2026-08-01T12:00:00Z")
+    await Intake(pool, lambda: BOOKED - timedelta(days=100)).take_in([known])
+    await triggers.put(pool, lambda: BOOKED, "main", wishes(), by="Ada")
+    assert await years(pool) == {"2027": "planned"}
+
+    await triggers.put(pool, lambda: BOOKED, "main", wishes(**edit), by="Ada")
+
+    assert [state for name, state in (await years(pool)).items() if name.startswith("2026")] == ["baselined"]
+
+
+async def test_such_an_edit_leaves_alone_what_waits_for_its_hour_today(pool: db.Pool) -> None:
+    shut = {"mode": "automatic", "window": "20:00-21:00"}
+    known = event(about=client(birthday="1990-11-23"), verb="created", time="2026-08-01T12:00:00Z")
+    await triggers.put(pool, lambda: BOOKED - timedelta(days=100), "main", wishes(processing=shut), by="Ada")
+    await Intake(pool, lambda: BOOKED - timedelta(days=99)).take_in([known])
+
+    await triggers.put(pool, lambda: BOOKED, "main", wishes(processing=shut, use_by="2d"), by="Ada")
+
+    rows = await pool.fetch("SELECT state, use_by FROM actions WHERE occurrence = '2026'")
+    assert [tuple(row) for row in rows] == [("planned", datetime(2026, 11, 25, 6, tzinfo=UTC))]

@@ -252,6 +252,17 @@ async def test_the_same_action_gives_the_same_commands_however_often_it_is_tried
     assert ids[0] == ids[1]
 
 
+async def test_a_client_who_was_deleted_is_not_written_to_whatever_their_records_say(pool: db.Pool) -> None:
+    await a_trigger(pool, action="sms_or_call", **TODAY)
+    await Intake(pool, lambda: NOON).take_in([event(session(), about=client())])
+
+    await released(pool, event(about=client(version=2), verb="deleted"))
+
+    assert (await messages(pool), await commands(pool)) == ([], [])
+    action = await the_action(pool)
+    assert (action["state"], action["reason"]) == ("expired", "deleted: the client no longer exists")
+
+
 # Questions ------------------------------------------------------------------------------------------------
 
 

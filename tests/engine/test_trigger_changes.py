@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from control_center.domain.errors import Malformed, NotFound, Outdated, Refused
 from control_center.engine import trigger_changes, trigger_versions, triggers
@@ -20,6 +23,9 @@ from tests.support.rows import a_studio
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 JUNE_5 = datetime(2027, 6, 5, 5, tzinfo=UTC)  # a week before the session, as its day begins in Chicago
+
+
+BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def clock() -> datetime:
@@ -115,6 +121,78 @@ async def test_what_a_preview_says_is_what_saving_does(pool: db.Pool, keys: dict
     assert sum(one not in before for one in after) == said.move
 
 
+SESSIONS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "dates": st.sampled_from(("2026-11-20", "2026-11-25", "2026-11-28", "2026-12-03", "2027-06-12")).map(
+                lambda day: {"session": f"{day}T14:00", "booked": "2026-11-19"}
+            ),
+            "type": st.sampled_from(("Wedding", "Portrait")),
+            "status": st.sampled_from(("Booked", "Inquiry")),
+        }
+    ),
+    min_size=1,
+    max_size=6,
+)
+RULES = st.fixed_dictionaries(
+    {"activate": st.sampled_from([{"on": "session", "days": n} for n in (-7, -3, 0)] + [{"on": "booked", "days": 4}])},
+    optional={
+        "type": st.just("Wedding"),
+        "late": st.just("skip"),
+        "use_by": st.just("3d"),
+        "text": st.sampled_from(("Soon!", "Later!")),
+        "enabled": st.booleans(),
+        "processing": st.sampled_from(({"mode": "manual"}, {"mode": "automatic", "window": "09:00-10:00"})),
+    },
+)
+LATER = st.sampled_from((timedelta(), timedelta(days=3), timedelta(days=9)))
+ROWS = "SELECT action_id, state, activation_at, greatest(due_at, $1), use_by FROM actions"
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(
+    sessions=SESSIONS,
+    rules=st.lists(st.tuples(RULES, st.sampled_from(("follow", "keep", "hold", "drain", "drop")), LATER), max_size=3),
+)
+async def test_whatever_is_edited_in_whatever_order_the_preview_counts_what_saving_changes(
+    pool: db.Pool, sessions: list[dict[str, Any]], rules: list[tuple[dict[str, Any], str, timedelta]]
+) -> None:
+    for kept in ("actions", "triggers", "records", "events"):
+        await pool.execute(f"DELETE FROM {kept}")
+    await put(pool)
+    now = NOW
+    await Intake(pool, at(now)).take_in(
+        [event(session(f"s{n}", **keys), about=client()) for n, keys in enumerate(sessions)]
+    )
+    for keys, pending, later in rules:
+        now += later
+        table = reminder(**keys)
+        try:
+            shown = await trigger_changes.preview(pool, at(now), "main", table, pending=pending)
+        except Refused:
+            with pytest.raises(Refused):
+                await triggers.put(pool, at(now), "main", table, by="Ada", pending=pending)
+            continue
+        before = {row[0]: tuple(row) for row in await pool.fetch(ROWS, now)}
+        await triggers.put(pool, at(now), "main", table, by="Ada", pending=pending)
+        after = {row[0]: tuple(row) for row in await pool.fetch(ROWS, now)}
+
+        said = shown.effect
+        counted = (said.total, said.keep, said.move, said.vanish, said.hold)
+        assert counted == (told(before, after) if shown.changes else (0, 0, 0, 0, 0)), (keys, pending)
+        assert shown.changes or before == after
+
+
+def told(before: dict[int, Any], after: dict[int, Any]) -> tuple[int, ...]:
+    """What became of what was pending, by the rows themselves."""
+    waiting = {"planned", "review", "held"}
+    pairs = [(old, after[number]) for number, old in before.items() if old[1] in waiting]
+    vanish = sum(new[1] not in waiting for _, new in pairs)
+    move = sum(new[1] in waiting and new[2:] != old[2:] for old, new in pairs)
+    hold = sum(new[1] == "held" and old[1] != "held" and new[2:] == old[2:] for old, new in pairs)
+    return len(pairs), len(pairs) - vanish - hold - move, move, vanish, hold
+
+
 async def test_a_preview_of_a_new_trigger_says_how_many_it_plans_and_sets_aside(pool: db.Pool) -> None:
     await book(pool, 2)
     await book(pool, 3, first=3, dates={"session": "2026-11-25T14:00"})
@@ -134,6 +212,39 @@ async def test_an_edit_of_the_kind_of_record_lets_what_waits_under_the_old_one_l
 
     assert said.effect.vanish == 2
     assert await states(pool) == ["lapsed"] * 2
+
+
+async def test_an_edit_of_the_hours_moves_what_waits_to_the_time_that_they_give(pool: db.Pool) -> None:
+    evening = {"mode": "automatic", "window": "16:00-20:00"}
+    await put(pool, processing=evening)
+    await book(pool)
+    await book(pool, first=2, dates={"session": "2026-11-27T14:00"})  # due since the 20th, and waits for today's window
+    await sent(pool, NOW)
+    noon = {"mode": "automatic", "window": "11:00-20:00"}
+
+    said = await seen(pool, processing=noon)
+    kept = await seen(pool, processing=noon, pending="keep")
+    await put(pool, processing=noon)
+
+    assert (str(said.effect), str(kept.effect)) == ("2 pending: 2 move", "2 pending: 2 keep")
+    assert await due(pool) == [JUNE_5 + timedelta(hours=11), NOW]
+    assert await sent(pool, NOW) == 1
+
+
+async def test_what_had_lapsed_is_history_for_an_edit_by_which_it_matches_and_does_not_come_back(pool: db.Pool) -> None:
+    await put(pool)
+    soon = {"session": "2026-11-25T14:00"}
+    await book(pool, dates=soon)
+    asked = session("s1", version=2, status="Asked", dates=soon)
+    await Intake(pool, clock).take_in([event(asked, "updated")])
+    assert await states(pool) == ["lapsed"]
+
+    said = await seen(pool, status="Asked")
+    await put(pool, status="Asked")
+    await Intake(pool, clock).take_in([event({**asked, "version": 3, "type": "Portrait"}, "updated")])
+
+    assert str(said.effect) == "1 set aside as past"
+    assert await sent(pool, NOW) == 0
 
 
 async def test_what_waits_for_its_window_is_not_called_history_by_an_edit_of_the_filter(pool: db.Pool) -> None:
@@ -277,6 +388,43 @@ async def test_rolling_back_leaves_a_trigger_on_or_off_as_it_is(pool: db.Pool) -
     assert stored.enabled
 
 
+async def test_rolling_back_to_what_it_says_already_makes_no_version(pool: db.Pool) -> None:
+    await put(pool)
+    await triggers.switch(pool, clock, "main", "Reminder", on=False, by="Ada", pending="drop")
+
+    rolled = await trigger_versions.rollback(pool, clock, "main", "Reminder", 2, by="Ada")
+
+    assert rolled.version == 2
+
+
+@pytest.mark.parametrize("deed", ["switch", "roll back"])
+async def test_an_edit_that_was_made_meanwhile_is_not_undone_by_a_switch_and_stops_whoever_saw_less(
+    pool: db.Pool, deed: str
+) -> None:
+    """The one who edits holds the studio when the other begins."""
+    await put(pool)
+    await put(pool, text="Soon!")
+
+    async def act(expect: int | None) -> int:
+        if deed == "switch":
+            done = await triggers.switch(pool, clock, "main", "Reminder", on=False, by="Bea", expect=expect)
+        else:
+            done = await trigger_versions.rollback(pool, clock, "main", "Reminder", 1, by="Bea", expect=expect)
+        return done.version
+
+    async with db.transaction(pool) as tx:
+        house = await triggers.locked(tx, "main")
+        await triggers.save(tx, house, reminder(text="Later!"), "x", now=NOW, by="Ada")
+        waiting = [asyncio.create_task(act(None)), asyncio.create_task(act(2))]
+        while await pool.fetchval(BLOCKED) < 2:
+            await asyncio.wait(waiting, timeout=0.01)
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert (found[0], type(found[1])) == (4, Outdated)
+    if deed == "switch":
+        assert (await triggers.export(pool, "main"))[0]["text"] == "Later!"
+
+
 async def test_a_version_that_there_is_not_is_named(pool: db.Pool) -> None:
     await put(pool)
 
@@ -384,6 +532,20 @@ async def test_switching_off_says_what_becomes_of_what_waits(pool: db.Pool, choi
     found = await seen(pool, enabled=False, pending=choice)
 
     assert (str(found.effect), found.turns, found.choice) == (says, "off", choice)
+
+
+async def test_another_choice_for_what_waits_under_a_trigger_that_is_off_is_refused_and_not_passed_over(
+    pool: db.Pool,
+) -> None:
+    await put(pool)
+    await book(pool, 2)
+    await triggers.switch(pool, clock, "main", "Reminder", on=False, by="Ada", pending="hold")
+
+    with pytest.raises(Refused, match="off already, and 2 wait under it on 'hold'"):
+        await triggers.switch(pool, clock, "main", "Reminder", on=False, by="Ada", pending="drop")
+
+    same = await triggers.switch(pool, clock, "main", "Reminder", on=False, by="Ada", pending="hold")
+    assert same.version == 2
 
 
 async def test_what_the_blast_guard_holds_stays_held_when_its_trigger_is_switched_off_and_on(pool: db.Pool) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from control_center.domain.errors import Malformed, NotFound
-from control_center.engine import trigger_changes, trigger_files, trigger_sweep, triggers
+from control_center.engine import templates, trigger_changes, trigger_edits, trigger_files, trigger_sweep, triggers
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.templates import put as put_template
-from control_center.store import db
+from control_center.store import actions, db
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio
 
@@ -90,6 +90,41 @@ async def test_switching_a_trigger_off_holds_what_it_has_planned(pool: db.Pool) 
     assert await states(pool) == [("2027-06-12T14:00:00", "held")]
 
 
+async def test_a_baseline_that_breaks_off_half_way_leaves_no_trigger(
+    pool: db.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Intake(pool, clock).take_in([event(session(str(n)), about=client()) for n in range(5)])
+    monkeypatch.setattr(trigger_sweep, "PAGE", 2)
+    written = []
+
+    async def breaks_off(tx: Any, added: Any) -> None:
+        written.append(len(added))
+        if len(written) > 1:
+            raise ConnectionError
+        await add(tx, added)
+
+    add = actions.add
+    monkeypatch.setattr(actions, "add", breaks_off)
+    with pytest.raises(ConnectionError):
+        await triggers.put(pool, clock, "main", thanks(), by="Ada")
+
+    assert written == [2, 2]
+    assert await states(pool) == []
+    assert await pool.fetchval("SELECT count(*) FROM triggers") == 0
+
+
+async def test_a_copy_that_is_switched_on_sends_nothing_for_the_past(pool: db.Pool) -> None:
+    await Intake(pool, clock).take_in([event(session(), about=client())])
+    original = await triggers.put(pool, clock, "main", thanks(), by="Ada")
+    made = await trigger_edits.copy(pool, clock, "main", original.trigger_id, None, by="Ada")
+    assert len(await states(pool)) == 1
+
+    await triggers.switch(pool, clock, "main", made.trigger.name, on=True, by="Ada")
+    await Release(pool, clock).run_once()
+
+    assert [state for _, state in await states(pool)] == ["baselined", "baselined"]
+
+
 async def test_an_edit_of_the_offset_moves_what_is_planned(pool: db.Pool) -> None:
     await triggers.put(pool, clock, "main", thanks(activate={"on": "session", "days": -7}), by="Ada")
     await Intake(pool, clock).take_in([event(session(), about=client())])
@@ -155,6 +190,18 @@ async def test_one_wrong_table_among_many_changes_nothing(pool: db.Pool) -> None
 async def test_a_template_that_does_not_exist_is_refused(pool: db.Pool) -> None:
     with pytest.raises(Malformed, match="'thanks' does not exist; known: none is saved yet"):
         await triggers.put(pool, clock, "main", thanks(text=None, template="thanks"), by="Ada")
+
+
+async def test_templates_that_are_saved_together_are_saved_all_or_none(pool: db.Pool) -> None:
+    await templates.put(pool, "main", "words", {"kind": "session", "text": "Hi"}, by="Ada")
+    table = {key: value for key, value in thanks(template="words").items() if key != "text"}
+    await triggers.put(pool, clock, "main", table, by="Ada")
+    bodies = {"first": {"text": "Hi"}, "words": {"kind": "invoice", "text": "Hi"}}
+
+    with pytest.raises(Malformed, match="invoice"):
+        await templates.put_all(pool, "main", bodies, by="Ada")
+
+    assert [one.name for one in await templates.every(pool, "main")] == ["words"]
 
 
 async def test_a_template_for_another_kind_is_refused(pool: db.Pool) -> None:

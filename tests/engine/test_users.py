@@ -100,6 +100,13 @@ async def test_somebody_who_may_do_everything_is_always_left(pool: db.Pool) -> N
             await users.change(pool, User(first.id, "first", None, role, studios, active=active), by=ADMIN)
 
 
+async def test_before_there_is_anybody_who_may_do_everything_the_others_can_be_changed(pool: db.Pool) -> None:
+    user = await a_user(pool)
+    changed = await users.change(pool, User(user.id, "jo", None, "author", ["main"], active=True), by=ADMIN)
+    assert changed.role == "author"
+    await users.drop(pool, user.number, by=ADMIN)
+
+
 # The tokens of users ----------------------------------------------------------------------------------------
 
 

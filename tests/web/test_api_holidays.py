@@ -38,6 +38,8 @@ async def test_only_what_the_studio_ticks_is_closed(app: Caller) -> None:
         ({"country": "US", "years": [2027], "dates": ["2027-07-04", "2027-07-06"]}, "holidays.dates[1]"),
         ({"country": "US", "years": [2027], "dates": []}, "holidays.dates"),
         ({"country": "US", "years": [2027], "dates": ["Christmas"]}, "holidays.dates[0]"),
+        ({"country": "XX", "years": [2027]}, "holidays.country"),
+        ({"country": "DE", "subdivision": "IL", "years": [2027]}, "holidays.subdivision"),
     ],
 )
 async def test_a_day_that_is_no_holiday_is_refused_and_closes_nothing(app: Caller, holidays: Any, field: str) -> None:
@@ -48,7 +50,7 @@ async def test_a_day_that_is_no_holiday_is_refused_and_closes_nothing(app: Calle
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("country=XX", "holidays.country"), ("country=US&subdivision=ZZ", "holidays.subdivision"), ("years=27", "years")],
+    [("country=XX", "country"), ("country=US&subdivision=ZZ", "subdivision"), ("years=27", "years")],
 )
 async def test_a_wrong_country_or_year_is_named(app: Caller, query: str, field: str) -> None:
     answer = await app.get(f"/blackouts/holidays?{query}")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from control_center.store.pages import LONGEST
+from control_center.web.api.routes import Route
+from control_center.web.server import ROUTES
 from tests.support.rows import a_message, a_record, a_trigger, an_action
 from tests.web.conftest import NOW, Caller
+
+LISTS = [route for route in ROUTES if route.listed]
 
 
 async def every_page(app: Caller, path: str, limit: int) -> list[dict[str, Any]]:
@@ -133,3 +140,77 @@ async def test_the_message_of_a_deleted_trigger_is_still_listed(app: Caller) -> 
     await a_record(app.pool)
     await a_message(app.pool, trigger_id=99)
     assert (await app.get("/messages")).json["items"][0]["trigger"] is None
+
+
+# Every list -------------------------------------------------------------------------------------------------
+
+
+def a_cursor(key: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+
+async def page_of(app: Caller, route: Route, query: str) -> tuple[int, str | None]:
+    """The status of a page, and the field that is wrong."""
+    path = f"/api/v1{route.path.replace('{id}', '1')}?{query}"
+    options: dict[str, Any] = {"json": {}} if route.reads else {}
+    answer = await app.call(route.method, path, **options)
+    return answer.status, answer.json.get("field")
+
+
+@pytest.mark.parametrize("route", LISTS, ids=lambda route: route.name)
+async def test_every_list_comes_in_pages_of_at_most_200(app: Caller, route: Route) -> None:
+    await a_trigger(app.pool)
+    assert LONGEST == 200
+    assert await page_of(app, route, "limit=200") == (200, None)
+    for limit in ("0", "201", "-1", "ten", "99999999999999999999"):
+        assert await page_of(app, route, f"limit={limit}") == (400, "limit"), limit
+    follows = "after" if route.name == "list_commands" else "cursor"  # these two are the contract's names for it
+    assert follows in route.query.model_fields
+
+
+# What no row has for a key, though it looks like one: too large, in no year of UTC, without offset, not to be stored.
+_SOME, _NONE = "2027-06-01T15:00:00Z", ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2027-06-01T15:00:00")
+STRANGE = [
+    *("", "a", "____", a_cursor(None), a_cursor({}), a_cursor([]), a_cursor([None])),
+    *(a_cursor([number]) for number in (2**63, 2**64, 10**40, -(2**63) - 1, 1.5)),
+    *(a_cursor([at, 1]) for at in _NONE),
+    *(a_cursor([at, "source", "id"]) for at in _NONE),
+    *(a_cursor([_SOME, number]) for number in (2**63, 10**40)),
+    *(a_cursor([_SOME, *names]) for names in (("\0", "id"), ("source", "\0"), ("source", "\ud800"))),
+    *(a_cursor(name) for name in ("\0", "\ud800")),
+]
+
+
+@pytest.mark.parametrize("route", [one for one in LISTS if one.name != "list_commands"], ids=lambda route: route.name)
+async def test_a_cursor_that_no_list_gave_is_refused_by_every_list(app: Caller, route: Route) -> None:
+    await a_trigger(app.pool)
+    for cursor in STRANGE:
+        assert await page_of(app, route, f"cursor={cursor}") == (400, "cursor"), cursor
+        if route.name == "list_actions":
+            assert await page_of(app, route, f"order=due&cursor={cursor}") == (400, "cursor"), cursor
+
+
+@pytest.mark.parametrize("path", ["/actions?due_from", "/actions/count?due_before", "/actions/groups?due_from"])
+@pytest.mark.parametrize("at", [*_NONE, "1", "99999999999", "2027-06-01", "2027-02-29T00:00:00Z", "now", "infinity"])
+async def test_what_is_no_instant_that_can_be_compared_is_refused(app: Caller, path: str, at: str) -> None:
+    answer = await app.get(f"{path}={at.replace('+', '%2B')}")
+    assert (answer.status, answer.json["field"]) == (400, path.partition("?")[2])
+    audit = await app.get(f"/audit?since={at.replace('+', '%2B')}")
+    assert (audit.status, audit.json["field"]) == (400, "since")
+
+
+@pytest.mark.parametrize("limit", [1, 3, 200])
+async def test_pages_of_blackouts_holidays_and_what_waits_are_complete(app: Caller, limit: int) -> None:
+    for day in range(1, 8):
+        await app.post("/blackouts", json={"name": "Fair", "date": f"2027-07-0{day}"})
+        await an_action(app.pool, trigger_id=await a_trigger(app.pool), due_at=NOW + timedelta(days=day))
+    await an_action(app.pool, trigger_id=await a_trigger(app.pool), state="review", due_at=NOW + timedelta(days=9))
+
+    closed = [one["date"] for one in await every_page(app, "/blackouts?", limit)]
+    assert closed == [f"2027-07-0{day}" for day in range(1, 8)]
+    holidays = [one["date"] for one in await every_page(app, "/blackouts/holidays?years=2027&", limit)]
+    assert holidays == sorted(set(holidays))
+    assert len(holidays) == len((await app.get("/blackouts/holidays?years=2027")).json["items"]) > 10
+    waits = [one["trigger_id"] for one in await every_page(app, "/actions/groups?", limit)]
+    assert len(waits) == len(set(waits)) == 8
+    assert waits == [one["trigger_id"] for one in (await app.get("/actions/groups")).json["items"]]

@@ -70,10 +70,57 @@ async def test_a_template_keeps_its_name_and_there_is_one_of_each(app: Caller) -
     assert (renamed.status, renamed.json["field"]) == (422, "name")
 
 
-@pytest.mark.parametrize("used", ["reminder", {"sms": "reminder", "email": "other"}])
+@pytest.mark.parametrize(
+    ("kind", "along"), [("session", ["confirmation"]), ("invoice", ["invoice"]), ("any", ["invoice", "confirmation"])]
+)
+async def test_a_template_says_what_goes_along_with_its_mails(app: Caller, kind: str, along: list[str]) -> None:
+    words = {"name": "booked", "kind": kind, "text": "Soon!", "attachments": along}
+    made = await app.post("/templates", json=words)
+    assert (made.status, made.json["attachments"]) == (201, along), made.body
+    again = await app.call("PUT", made.headers["Location"], json={**made.json, "attachments": []})
+    assert (again.status, again.json["attachments"]) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "along"), [("session", ["invoice"]), ("task", ["confirmation"]), ("any", ["photo"]), ("any", "invoice")]
+)
+async def test_what_records_of_that_kind_do_not_have_goes_along_with_no_mail(
+    app: Caller, kind: str, along: Any
+) -> None:
+    answer = await app.post("/templates", json={"name": "t", "kind": kind, "text": "Soon!", "attachments": along})
+    assert (answer.status, answer.json["field"].startswith("attachments")) == (422, True), answer.body
+
+
+@pytest.mark.parametrize("change", [{"kind": "invoice"}, {"kind": "any", "attachments": ["invoice"]}])
+async def test_a_template_goes_on_fitting_the_triggers_that_use_it(app: Caller, change: Any) -> None:
+    words = {"name": "reminder", "kind": "session", "text": "Soon!"}
+    made = await app.post("/templates", json=words)
+    await a_trigger(app.pool, "Week before", text=None, template="reminder")
+    answer = await app.call("PUT", made.headers["Location"], json={**words, **change})
+    assert (answer.status, answer.json["field"]) == (422, "kind"), answer.body
+    assert "Week before" in answer.json["detail"]
+
+
+async def test_html_needs_words_for_those_who_cannot_show_it(app: Caller) -> None:
+    answer = await app.post("/templates", json={"name": "t", "html": "<p>Soon!</p>"})
+    assert (answer.status, "give sms or text" in answer.json["detail"]) == (422, True), answer.body
+
+
+LADDER = [{"unless": "delivered", "by": "2d", "action": "email", "template": "reminder"}]
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        {"text": None, "template": "reminder"},
+        {"text": None, "action": "sms_or_email", "template": {"sms": "reminder", "email": "other"}},
+        {"moved": "tell", "moved_template": "reminder"},
+        {"text": None, "template": "other", "ladder": LADDER},
+    ],
+)
 async def test_a_template_that_a_trigger_uses_is_not_deleted(app: Caller, used: Any) -> None:
     await app.post("/templates", json=WORDS)
-    await a_trigger(app.pool, "Week before", text=None, template=used)
+    await a_trigger(app.pool, "Week before", **used)
     answer = await app.call("DELETE", "/api/v1/templates/reminder")
     assert answer.status == 409
     assert "Week before" in answer.json["detail"]

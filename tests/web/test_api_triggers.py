@@ -193,3 +193,38 @@ async def test_the_same_key_creates_one_trigger_and_answers_the_same(app: Caller
     first, second = await app.post("/triggers", **options), await app.post("/triggers", **options)
     assert (first.status, second.status, first.body) == (201, 201, second.body)
     assert second.headers["ETag"] == first.headers["ETag"]
+
+
+# Versions ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_an_edit_does_to_what_waits_is_shown_before_it_is_saved(app: Caller) -> None:
+    made = await created(app)
+    await a_client(app.pool)
+    await a_record(app.pool, "session/s1")
+    await an_action(app.pool, trigger_id=int(made["id"]), record="session/s1")
+
+    seen = await app.post(f"/triggers/{made['id']}/preview", json=a_table(type="Nothing like it"))
+
+    assert (seen.status, seen.json["kind"], seen.json["version"]) == (200, "changed", 1), seen.body
+    assert seen.json["lines"] == ['+ type = "Nothing like it"']
+    assert (seen.json["pending"]["total"], seen.json["pending"]["vanish"]) == (1, 1)
+    assert (await app.get(f"/triggers/{made['id']}")).json["version"] == 1
+
+    wrong = await app.post(f"/triggers/{made['id']}/preview", json=a_table(action="smoke"))
+    assert (wrong.status, wrong.json["field"]) == (422, "action")
+
+
+async def test_rolling_back_is_one_call_and_a_version_of_its_own(app: Caller) -> None:
+    made = await created(app)
+    await app.call("PUT", f"/api/v1/triggers/{made['id']}", json=a_table(text="Bye"))
+
+    back = await app.post(f"/triggers/{made['id']}/rollback?pending=keep", json={"version": 1})
+
+    assert (back.status, back.json["version"], back.json["text"]) == (200, 3, made["text"]), back.body
+    found = (await app.get(f"/triggers/{made['id']}/versions")).json["items"]
+    assert [(one["version"], one["pending"]) for one in found] == [(3, "keep"), (2, "follow"), (1, "follow")]
+    page = (await app.get(f"/triggers/{made['id']}/versions?limit=1")).json
+    assert [one["version"] for one in page["items"]] == [3]
+    assert page["next_cursor"] is not None
+    assert (await app.post(f"/triggers/{made['id']}/rollback", json={"version": 9})).status == 404

@@ -8,15 +8,16 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from control_center.domain.action import PENDING, State
 from control_center.engine import review, review_list
 from control_center.engine.review_list import Deed, Miscounted, Tally
 from control_center.store import db, views_actions, views_review
+from control_center.store.pages import sorted_page
 from control_center.store.views_actions import Action, Filter
 from control_center.web.api import ids
-from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, Model, Route, StudioQuery
+from control_center.web.api.routes import JSON, Answer, Call, Instant, Items, ListQuery, Model, Route, StudioQuery
 from control_center.web.problems import Error, Problem, wrong
 
 STATES = "|".join(state.value for state in State)
@@ -31,8 +32,8 @@ class ActionsFilter(StudioQuery):
     state: _States | None = None
     trigger: ids.Name | None = None
     record: ids.RecordId | None = None
-    due_from: Annotated[AwareDatetime, Field(description="due at this instant or later")] | None = None
-    due_before: Annotated[AwareDatetime, Field(description="due before this instant")] | None = None
+    due_from: Annotated[Instant, Field(description="due at this instant or later")] | None = None
+    due_before: Annotated[Instant, Field(description="due before this instant")] | None = None
 
     @property
     def wanted(self) -> Filter:
@@ -54,6 +55,10 @@ class ActionsQuery(ListQuery, ActionsFilter):
     order: Annotated[Literal["newest", "due"], Field(description="newest first, or what waits, soonest due first")] = (
         "newest"
     )
+
+
+class GroupsQuery(ListQuery, ActionsFilter):
+    """A page of what waits, by trigger."""
 
 
 class ActionIds(Model):
@@ -114,9 +119,12 @@ async def _count(call: Call[ActionsFilter, None]) -> Answer:
     return Answer(Counted(sum(states.values()), states))
 
 
-async def _groups(call: Call[ActionsFilter, None]) -> Answer:
+async def _groups(call: Call[GroupsQuery, None]) -> Answer:
+    query = call.query
     async with db.session(call.parts.pool) as tx:
-        return Answer(Items(await views_review.groups(tx, call.studio, call.query.wanted)))
+        found = await views_review.groups(tx, call.studio, query.wanted)
+    page = sorted_page(found, views_review.order, tuple[bool, bool, float, int], cursor=query.cursor, limit=query.limit)
+    return Answer(Items(page.items, page.next_cursor))
 
 
 async def _get(call: Call[StudioQuery, None]) -> Answer:
@@ -225,7 +233,7 @@ ROUTES = [
         _groups,
         views_review.Group,
         listed=True,
-        query=ActionsFilter,
+        query=GroupsQuery,
     ),
     Route("GET", "/actions/{id}", "get_action", "One action", "viewer", _get, Action),
     *(

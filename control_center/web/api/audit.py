@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from control_center.store import db, views_audit
 from control_center.store.audit import INSTALLATION
 from control_center.store.views_audit import Audited, Filter
 from control_center.web.api import ids
-from control_center.web.api.routes import Answer, Call, Items, ListQuery, Route
+from control_center.web.api.routes import Answer, Call, Instant, Items, ListQuery, Route
 
 
 class AuditQuery(ListQuery):
@@ -18,8 +18,8 @@ class AuditQuery(ListQuery):
 
     resource: Annotated[ids.Name, Field(description="such as trigger/12")] | None = None
     who: ids.Name | None = None
-    since: Annotated[AwareDatetime, Field(description="made at this instant or later")] | None = None
-    until: Annotated[AwareDatetime, Field(description="made before this instant")] | None = None
+    since: Annotated[Instant, Field(description="made at this instant or later")] | None = None
+    until: Annotated[Instant, Field(description="made before this instant")] | None = None
 
 
 async def _list(call: Call[AuditQuery, None]) -> Answer:

@@ -19,8 +19,10 @@ from control_center.engine import blackout_import, closed_days, public_holidays
 from control_center.engine import blackouts as engine
 from control_center.store import blackouts, db, studios
 from control_center.store.blackouts import Stored
+from control_center.store.pages import sorted_page
 from control_center.web.api import ids
-from control_center.web.api.routes import JSON, Answer, Call, Items, Model, Route, StudioQuery
+from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, Model, Route, StudioQuery
+from control_center.web.problems import wrong
 
 CALENDAR, FORM = "text/calendar", "multipart/form-data"
 
@@ -64,7 +66,7 @@ class Holidays(Model):
     holidays: Country
 
 
-class HolidaysQuery(StudioQuery):
+class HolidaysQuery(ListQuery):
     """Which country, which part of it, and which years."""
 
     country: (
@@ -124,11 +126,12 @@ def _blackout(body: OneDay | Days | EveryYear) -> Blackout:
             return Blackout.every_year(name, yearly)
 
 
-async def _list(call: Call[StudioQuery, None]) -> Answer:
-    """All of them: a studio has dozens, and a calendar is looked at as a whole."""
+async def _list(call: Call[ListQuery, None]) -> Answer:
+    query = call.query
     async with db.session(call.parts.pool) as tx:
         stored = await blackouts.of_studio(tx, call.studio)
-    return Answer(Items([shown(one) for one in stored]))
+    page = sorted_page(stored, lambda one: (one.blackout_id,), tuple[int], cursor=query.cursor, limit=query.limit)
+    return Answer(Items([shown(one) for one in page.items], page.next_cursor))
 
 
 async def _get(call: Call[StudioQuery, None]) -> Answer:
@@ -142,13 +145,20 @@ async def _post(call: Call[StudioQuery, Any]) -> Answer:
         number = await engine.add(call.parts.pool, call.parts.clock, call.studio, blackout, by=call.by)
         return Answer(shown(Stored(number, blackout)), HTTPStatus.CREATED, {"Location": f"/api/v1/blackouts/{number}"})
     if isinstance(call.body, Holidays):
-        wanted = call.body.holidays
-        days = await asyncio.to_thread(public_holidays.of, wanted.country, wanted.subdivision, wanted.years)
-        days = public_holidays.ticked(days, wanted.dates)
+        days = await _ticked(call.body.holidays)
     else:
         days = await closed_days.read(_file(call), today=await _today(call))
     stored = await blackout_import.add_all(call.parts.pool, call.parts.clock, call.studio, days, by=call.by)
     return Answer(Items([shown(one) for one in stored]), HTTPStatus.CREATED)
+
+
+async def _ticked(wanted: Country) -> list[Blackout]:
+    """The holidays that the studio closes on. Raises Problem naming the field within `holidays`."""
+    try:
+        days = await asyncio.to_thread(public_holidays.of, wanted.country, wanted.subdivision, wanted.years)
+        return public_holidays.ticked(days, wanted.dates)
+    except Malformed as error:
+        raise wrong(f"holidays.{error.field}", error.reason) from None
 
 
 async def _holidays(call: Call[HolidaysQuery, None]) -> Answer:
@@ -160,7 +170,9 @@ async def _holidays(call: Call[HolidaysQuery, None]) -> Answer:
         country = query.country or (await studios.get(tx, [call.studio]))[call.studio].country
         have = Blackouts(tuple(one.blackout for one in await blackouts.of_studio(tx, call.studio)))
     days = await asyncio.to_thread(public_holidays.of, country, query.subdivision, years)
-    return Answer(Items([Holiday(one.first, one.name, have.name_of(one.first) is not None) for one in days]))
+    found = [Holiday(one.first, one.name, have.name_of(one.first) is not None) for one in days]
+    page = sorted_page(found, lambda one: one.date.isoformat(), str, cursor=query.cursor, limit=query.limit)
+    return Answer(Items(page.items, page.next_cursor))
 
 
 async def _put(call: Call[StudioQuery, OneDay | Days | EveryYear]) -> Answer:
@@ -211,7 +223,17 @@ _ICS = {"type": "string", "description": "a calendar file, RFC 5545"}
 _FORM = {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
 
 ROUTES = [
-    Route("GET", "/blackouts", "list_blackouts", "Blackout days", "viewer", _list, BlackoutDays, listed=True),
+    Route(
+        "GET",
+        "/blackouts",
+        "list_blackouts",
+        "Blackout days",
+        "viewer",
+        _list,
+        BlackoutDays,
+        listed=True,
+        query=ListQuery,
+    ),
     Route(
         "POST",
         "/blackouts",

@@ -50,7 +50,8 @@ _ENTRIES: dict[str, Any] = {
 }
 _SECTIONS = {name: {"type": "array", "items": _ENTRIES[name], "maxItems": MOST} for name in SECTIONS}
 _SHOWN = {"type": "object", "required": list(SECTIONS), "properties": _SECTIONS}
-_NAMED = {"type": "object", "properties": _SECTIONS, "additionalProperties": False}
+_MAY_BE_NULL = {name: {**section, "type": ["array", "null"]} for name, section in _SECTIONS.items()}
+_NAMED = {"type": "object", "properties": _MAY_BE_NULL, "additionalProperties": False}
 _ONE = "/studios/{id}/catalog"
 
 ROUTES = [

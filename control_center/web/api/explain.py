@@ -29,13 +29,15 @@ class ExplainQuery(StudioQuery):
 
 
 async def _explain(call: Call[ExplainQuery, None]) -> Answer:
-    query, parts = call.query, call.parts
+    query, parts, everywhere = call.query, call.parts, call.caller.everywhere
     single = [one for one in (query.id, query.message, query.action, query.event) if one is not None]
     pair = [one for one in (query.trigger, query.record) if one is not None]
     if len(single) == 1 and not pair:
-        return Answer(await explain.explain(parts.pool, parts.clock, call.studio, single[0]))
+        told = await explain.explain(parts.pool, parts.clock, call.studio, single[0], everywhere=everywhere)
+        return Answer(told)
     if not single and query.trigger is not None and query.record is not None:
-        return Answer(await explain.explain_pair(parts.pool, parts.clock, call.studio, query.trigger, query.record))
+        pair_of = (query.trigger, query.record)
+        return Answer(await explain.explain_pair(parts.pool, parts.clock, call.studio, *pair_of, everywhere=everywhere))
     field = "record" if query.trigger and not single else "trigger" if query.record and not single else "id"
     raise wrong(field, "give one of message, action, event or id, or trigger and record", HTTPStatus.BAD_REQUEST)
 

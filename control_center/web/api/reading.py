@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -11,12 +10,11 @@ from typing import Any, TypeVar
 import pydantic
 from aiohttp import web
 
+from control_center.store.pages import UNSTORABLE
 from control_center.web.api.routes import JSON, Model
 from control_center.web.problems import Error, Problem, wrong
 
 M = TypeVar("M", bound=Model)
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def query(request: web.Request, model: type[M]) -> M:
@@ -30,7 +28,7 @@ def query(request: web.Request, model: type[M]) -> M:
             raise wrong(name[:100], f"is not a known parameter; {hint}", HTTPStatus.BAD_REQUEST)
         if name in values:
             raise wrong(name, "is given more than once", HTTPStatus.BAD_REQUEST)
-        if _UNSTORABLE.search(value):
+        if UNSTORABLE.search(value):
             raise wrong(name, "holds a character that cannot be stored", HTTPStatus.BAD_REQUEST)
         values[name] = value
     try:
@@ -79,7 +77,7 @@ def table(raw: bytes) -> dict[str, Any]:
 
 def _unstorable(value: Any, path: str) -> str | None:
     if isinstance(value, str):
-        return path if _UNSTORABLE.search(value) else None
+        return path if UNSTORABLE.search(value) else None
     if isinstance(value, dict):
         pairs = [(f"{path}.{key}".lstrip("."), item) for key, item in value.items()]
     elif isinstance(value, list):

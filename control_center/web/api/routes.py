@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from control_center.domain.signature import Signature
-from control_center.store.pages import LONGEST
+from control_center.store.pages import LONGEST, is_storable
 from control_center.store.users import User
 from control_center.web.parts import Parts
 
@@ -21,6 +22,20 @@ class Model(BaseModel):
     """A query or a body: strict, and nothing beside what it names."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=False)
+
+
+_AWARE = TypeAdapter(AwareDatetime)
+
+
+def _instant(text: str) -> datetime:
+    """What an address says as an instant; seconds since 1970, which pydantic would take, too, are none."""
+    at = _AWARE.validate_strings(text)
+    if text[4:5] != "-" or not is_storable(at):
+        raise ValueError("an instant is needed, such as 2027-06-01T15:00:00Z")
+    return at
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 
 
 class StudioQuery(Model):

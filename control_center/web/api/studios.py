@@ -21,7 +21,7 @@ def _answer(studio: Studio, status: HTTPStatus = HTTPStatus.OK) -> Answer:
 async def _list(call: Call[PageQuery, None]) -> Answer:
     async with db.session(call.parts.pool) as tx:
         found = [one for one in await studios.every(tx) if call.caller.sees(one.studio)]
-    page = sorted_page(found, lambda one: one.studio, cursor=call.query.cursor, limit=call.query.limit)
+    page = sorted_page(found, lambda one: one.studio, str, cursor=call.query.cursor, limit=call.query.limit)
     return Answer(Items([engine.resource(one) for one in page.items], page.next_cursor))
 
 
@@ -39,8 +39,9 @@ async def _post(call: Call[NoQuery, None]) -> Answer:
 
 
 async def _put(call: Call[NoQuery, None]) -> Answer:
+    parts = call.parts
     with fields.of("studio"):
-        return _answer(await engine.replace(call.parts.pool, call.studio, reading.table(call.raw), by=call.by))
+        return _answer(await engine.replace(parts.pool, parts.clock, call.studio, reading.table(call.raw), by=call.by))
 
 
 async def _delete(call: Call[NoQuery, None]) -> Answer:

@@ -28,7 +28,14 @@ class Words(Model):
     subject: _Words | None = None
     text: _Words | None = None
     html: _Words | None = None
-    attachments: Annotated[list[str], Field(max_length=20, description="refused until it is built")] | None = None
+    attachments: Annotated[
+        list[Literal["confirmation", "invoice"]],
+        Field(
+            max_length=20,
+            default_factory=list,
+            description="what goes along with an email: the session's .ics file, the invoice's link",
+        ),
+    ]
 
 
 class NewTemplate(Words):
@@ -55,6 +62,7 @@ class Template(msgspec.Struct, frozen=True):
     subject: str | None = None
     text: str | None = None
     html: str | None = None
+    attachments: tuple[str, ...] = ()
 
 
 def shown(stored: Stored) -> Template:
@@ -62,43 +70,35 @@ def shown(stored: Stored) -> Template:
     return Template(**{"kind": "any", "purpose": "marketing", **known, "name": stored.name, "version": stored.version})
 
 
-def _answer(stored: Stored, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    headers = dict(versions.tag(stored.version))
-    if status is HTTPStatus.CREATED:
-        headers["Location"] = f"/api/v1/templates/{quote(stored.name, safe='')}"
-    return Answer(shown(stored), status, headers)
-
-
 async def _list(call: Call[ListQuery, None]) -> Answer:
     query = call.query
     found = await templates.every(call.parts.pool, call.studio)
-    page = sorted_page(found, lambda one: one.name, cursor=query.cursor, limit=query.limit)
+    page = sorted_page(found, lambda one: one.name, str, cursor=query.cursor, limit=query.limit)
     return Answer(Items([shown(one) for one in page.items], page.next_cursor))
 
 
 async def _get(call: Call[StudioQuery, None]) -> Answer:
-    return _answer(await templates.get(call.parts.pool, call.studio, _name(call)))
+    stored = await templates.get(call.parts.pool, call.studio, _name(call))
+    return versions.answer(shown(stored), stored.version)
 
 
 async def _post(call: Call[StudioQuery, NewTemplate]) -> Answer:
     name = call.body.name
     with fields.of(f'template "{name}"', "template"):
         stored = await templates.create(call.parts.pool, call.studio, name, _words(call.body), by=call.by)
-    return _answer(stored, HTTPStatus.CREATED)
+    return versions.answer(shown(stored), stored.version, made=f"/api/v1/templates/{quote(stored.name, safe='')}")
 
 
 async def _put(call: Call[StudioQuery, ChangedTemplate]) -> Answer:
-    """The version may be named by If-Match, or by the body, as it was read."""
-    name, wanted = _name(call), call.versions
+    name = _name(call)
     if call.body.name not in (None, name):
         raise wrong("name", f"is not that of the address, {name!r}; a template keeps its name")
-    if wanted is None and call.body.version is not None:
-        wanted = frozenset({call.body.version})
+    wanted = versions.begun(call.versions, call.body.version)
     with fields.of(f'template "{name}"', "template"):
         stored = await templates.replace(
             call.parts.pool, call.studio, name, _words(call.body), versions=wanted, by=call.by
         )
-    return _answer(stored)
+    return versions.answer(shown(stored), stored.version)
 
 
 async def _delete(call: Call[StudioQuery, None]) -> Answer:

@@ -18,7 +18,7 @@ from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, 
 from control_center.web.problems import wrong
 
 _SPLIT = ("session", "task")  # kinds whose triggers are of the Status type or of the Type type
-_OURS = ("id", "version", "saved_at", "saved_by")  # what an answer adds to the table; a PUT may send it back
+OURS = ("id", "version", "saved_at", "saved_by")  # what an answer adds to the table; a PUT may send it back
 
 
 class TriggersQuery(ListQuery):
@@ -55,11 +55,12 @@ def shown(saved: Saved) -> dict[str, Any]:
     return {**head, **saved.definition, **tail}
 
 
-def _answer(saved: Saved, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    headers = dict(versions.tag(saved.version))
-    if status is HTTPStatus.CREATED:
-        headers["Location"] = f"/api/v1/triggers/{saved.trigger_id}"
-    return Answer(shown(saved), status, headers)
+def _answer(saved: Saved) -> Answer:
+    return versions.answer(shown(saved), saved.version)
+
+
+def _made(saved: Saved) -> Answer:
+    return versions.answer(shown(saved), saved.version, made=f"/api/v1/triggers/{saved.trigger_id}")
 
 
 async def _list(call: Call[TriggersQuery, None]) -> Answer:
@@ -69,7 +70,7 @@ async def _list(call: Call[TriggersQuery, None]) -> Answer:
     if query.value is not None and query.by is None:
         raise wrong("value", "says nothing without by=type or by=status", HTTPStatus.BAD_REQUEST)
     wanted = [one for one in await trigger_edits.every(call.parts.pool, call.studio) if _wanted(one.definition, query)]
-    page = sorted_page(wanted, lambda one: one.name, cursor=query.cursor, limit=query.limit)
+    page = sorted_page(wanted, lambda one: one.name, str, cursor=query.cursor, limit=query.limit)
     return Answer(Items([shown(one) for one in page.items], page.next_cursor))
 
 
@@ -91,20 +92,17 @@ async def _post(call: Call[StudioQuery, None]) -> Answer:
     table = reading.table(call.raw)
     with _fields(table):
         saved = await trigger_edits.create(call.parts.pool, call.parts.clock, call.studio, table, by=call.by)
-    return _answer(saved, HTTPStatus.CREATED)
+    return _made(saved)
 
 
 async def _put(call: Call[EditQuery, None]) -> Answer:
-    """The version may be named by If-Match, or by the body, as it was read."""
     number, table = _number(call), reading.table(call.raw)
-    ours = {key: table.pop(key) for key in _OURS if key in table}
+    ours = {key: table.pop(key) for key in OURS if key in table}
     if ours.get("id", str(number)) != str(number):
         raise wrong("id", f"is not that of the address, {number}")
-    read, wanted = ours.get("version"), call.versions
+    read = ours.get("version")
     if read is not None and (not isinstance(read, int) or isinstance(read, bool)):
         raise wrong("version", "a whole number is needed")
-    if read is not None and wanted is None:
-        wanted = frozenset({read})
     parts = call.parts
     with _fields(table):
         saved = await trigger_edits.replace(
@@ -113,7 +111,7 @@ async def _put(call: Call[EditQuery, None]) -> Answer:
             call.studio,
             number,
             table,
-            versions=wanted,
+            versions=versions.begun(call.versions, read),
             pending=call.query.pending,
             by=call.by,
         )
@@ -132,7 +130,7 @@ async def _delete(call: Call[StudioQuery, None]) -> Answer:
 async def _copy(call: Call[StudioQuery, Copy]) -> Answer:
     parts = call.parts
     saved = await trigger_edits.copy(parts.pool, parts.clock, call.studio, _number(call), call.body.name, by=call.by)
-    return _answer(saved, HTTPStatus.CREATED)
+    return _made(saved)
 
 
 def _switch(*, on: bool) -> Callable[[Call[EditQuery, None]], Awaitable[Answer]]:
@@ -168,13 +166,13 @@ _TABLE = {
     "exclude": {"type": "object"},
 }
 _REQUIRED = ["name", "record", "action", "activate"]
-_WRITTEN = {
+WRITTEN = {
     "type": "object",
     "description": "The [[trigger]] table of a trigger file; docs/reference/triggers.md lists its keys.",
     "required": _REQUIRED,
     "properties": _TABLE,
 }
-_SHOWN = {
+SHOWN = {
     "type": "object",
     "description": "The table, with the trigger's id and version.",
     "required": ["id", "version", "enabled", "saved_at", "saved_by", *_REQUIRED],
@@ -189,7 +187,7 @@ _SHOWN = {
 _ONE = "/triggers/{id}"
 
 ROUTES = [
-    Route("GET", "/triggers", "list_triggers", "Triggers", "viewer", _list, _SHOWN, listed=True, query=TriggersQuery),
+    Route("GET", "/triggers", "list_triggers", "Triggers", "viewer", _list, SHOWN, listed=True, query=TriggersQuery),
     Route(
         "POST",
         "/triggers",
@@ -197,12 +195,12 @@ ROUTES = [
         "Save a new trigger; what is past by then is set aside with it",
         "author",
         _post,
-        _SHOWN,
+        SHOWN,
         status=201,
-        reads={JSON: _WRITTEN},
+        reads={JSON: WRITTEN},
         versioned=True,
     ),
-    Route("GET", _ONE, "get_trigger", "One trigger", "viewer", _get, _SHOWN, versioned=True),
+    Route("GET", _ONE, "get_trigger", "One trigger", "viewer", _get, SHOWN, versioned=True),
     Route(
         "PUT",
         _ONE,
@@ -210,9 +208,9 @@ ROUTES = [
         "Save a trigger's next version",
         "author",
         _put,
-        _SHOWN,
+        SHOWN,
         query=EditQuery,
-        reads={JSON: _WRITTEN},
+        reads={JSON: WRITTEN},
         versioned=True,
     ),
     Route(
@@ -232,7 +230,7 @@ ROUTES = [
         "Save it once more under another name, switched off",
         "author",
         _copy,
-        _SHOWN,
+        SHOWN,
         status=201,
         reads={JSON: Copy},
         versioned=True,
@@ -245,7 +243,7 @@ ROUTES = [
             says,
             "author",
             _switch(on=on),
-            _SHOWN,
+            SHOWN,
             query=EditQuery,
             versioned=True,
         )

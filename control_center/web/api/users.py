@@ -36,7 +36,7 @@ class ChangedUser(WantedUser):
 
 async def _list(call: Call[PageQuery, None]) -> Answer:
     found = await users.visible(call.parts.pool, call.caller)
-    page = sorted_page(found, lambda one: one.name, cursor=call.query.cursor, limit=call.query.limit)
+    page = sorted_page(found, lambda one: one.name, str, cursor=call.query.cursor, limit=call.query.limit)
     return Answer(Items(page.items, page.next_cursor))
 
 

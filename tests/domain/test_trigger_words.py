@@ -1,0 +1,109 @@
+"""What keeps a trigger from ever writing anything is told when it is saved, not when its first message fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from control_center.domain.studio import parse as parse_studio
+from control_center.domain.template import needed
+from control_center.domain.trigger import parse
+from control_center.domain.trigger_words import cautions, lacking
+from tests.support.values import a_trigger_table
+
+STUDIO = parse_studio({"id": "main", "name": "Ada Park", "timezone": "America/Chicago"})
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "plain": {"text": "Hi {{ client.first_name }}"},
+    "short": {"sms": "Call {{ studio.phone }}"},
+    "long": {"sms": "Hi", "subject": "From {{ studio.web }}", "text": "Hi"},
+    "page": {"html": "<p>Hi</p>"},
+    "careful": {"text": "Call {{ studio.phone | default: 'us' }}{% if studio.web %}, see {{ studio.web }}{% endif %}"},
+}
+
+
+def found(**keys: Any) -> dict[str, str]:
+    return lacking(parse(a_trigger_table(text=..., **keys)), TEMPLATES, STUDIO)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "says"),
+    [
+        ({"action": "sms", "template": "short"}, "template", "studio.phone"),
+        ({"action": "sms_or_email", "template": "long"}, "template", "studio.web"),
+        ({"action": "sms", "template": "page"}, "template", "has no sms"),
+        ({"action": "email", "template": "page"}, "template", "has no text"),
+        ({"action": "letter", "template": "page"}, "template", "has no text"),
+        ({"action": "sms_or_email", "template": {"sms": "short", "email": "plain"}}, "template.sms", "studio.phone"),
+        (
+            {"action": "sms", "template": "plain", "moved": "tell", "moved_template": "short"},
+            "moved_template",
+            "studio.phone",
+        ),
+        (
+            {
+                "action": "sms",
+                "template": "plain",
+                "ladder": [{"unless": "delivered", "by": "1d", "action": "email", "template": "long"}],
+            },
+            "ladder.template",
+            "studio.web",
+        ),
+    ],
+)
+def test_words_that_could_never_be_written_are_named_by_their_key(keys: dict[str, Any], key: str, says: str) -> None:
+    assert list(found(**keys)) == [key]
+    assert says in found(**keys)[key]
+
+
+def test_a_text_of_the_trigger_s_own_is_looked_at_as_well() -> None:
+    trigger = parse(a_trigger_table(action="sms", text="We are at {{ studio.address }}"))
+
+    assert lacking(trigger, TEMPLATES, STUDIO) == {
+        "text": "writes studio.address, and the studio 'main' has none, so that every message would fail; give it one "
+        'with `studios put`, or write {{ studio.address | default: "…" }}'
+    }
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"action": "sms_or_email", "template": "plain"},
+        {"action": "sms", "template": "long"},  # the subject that lacks something goes nowhere
+        {"action": "sms_or_email", "template": "careful"},
+        {"action": "call", "template": "short"},  # the call is made without its note
+    ],
+)
+def test_what_a_message_does_not_need_is_not_missed(keys: dict[str, Any]) -> None:
+    assert found(**keys) == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "fields"),
+    [
+        ("Hi", set()),
+        ("{{ client.first_name }} {{ studio.phone | upcase }}", {"client.first_name", "studio.phone"}),
+        ("{{ client.first_name | default: 'x' | upcase }}", set()),
+        ("{% if studio.web %}{{ studio.web }}{% endif %}", set()),
+        ("{{ client.phones[0].number }}", {"client.phones[0].number"}),
+        ("{{ 'a word' }}", set()),
+    ],
+)
+def test_a_source_needs_what_it_writes_without_a_default_and_without_asking(source: str, fields: set[str]) -> None:
+    assert needed(source) == fields
+
+
+@pytest.mark.parametrize(
+    ("keys", "warns"),
+    [
+        ({"action": "sms", "processing": {"mode": "automatic"}}, True),
+        ({"action": "email_and_sms", "processing": {"mode": "automatic"}}, True),
+        ({"action": "sms", "processing": {"mode": "automatic", "window": "09:00-18:00"}}, False),
+        ({"action": "sms", "processing": {"mode": "manual"}}, False),
+        ({"action": "email", "processing": {"mode": "automatic"}}, False),
+    ],
+)
+def test_a_trigger_that_texts_by_itself_at_any_hour_warns_that_it_may_text_at_night(
+    keys: dict[str, Any], *, warns: bool
+) -> None:
+    assert any("may text at night" in one for one in cautions(parse(a_trigger_table(**keys)))) == warns

@@ -1,0 +1,180 @@
+"""The audit trail of the command line: each verb that changes something signs what it changed, and no other does."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import typer.main
+
+from control_center.cli import app
+from tests.support.installation import Installation, trigger
+from tests.support.rows import a_client, a_record, an_action
+
+# Written by hand, with what the trail says of it: a verb that is added has to be added here.
+CHANGES = {
+    "studios put": ("create studio", "change studio"),
+    "studios catalog apply": ("change studio",),
+    "studios remove": ("delete studio",),
+    "templates apply": ("create template", "change template"),
+    "templates remove": ("delete template",),
+    "triggers apply": ("create trigger", "change trigger"),
+    "triggers disable": ("change trigger",),
+    "triggers enable": ("change trigger",),
+    "triggers rollback": ("change trigger",),
+    "triggers copy": ("create trigger",),
+    "triggers remove": ("delete trigger",),
+    "blackouts add": ("create blackout",),
+    "blackouts remove": ("delete blackout",),
+    "blackouts holidays": ("create blackout",),
+    "blackouts import": ("create blackout",),
+    "actions release": ("decide action",),
+    "actions process": ("decide action",),
+    "actions delete": ("decide action",),
+    "consents record": ("record consent",),
+    "users add": ("create user",),
+    "users change": ("change user",),
+    "users deactivate": ("change user",),
+    "users token": ("issue token",),
+    "users revoke": ("revoke token",),
+    "events replay": ("replay dead_event",),
+}
+# What they do is the engine's or the CRM's doing, is signed where it is done, or is no change at all.
+OTHERS = {
+    *("run", "demo", "migrate", "check", "logs", "emit", "audit", "explain", "sandbox outbox", "commands list"),
+    *("studios list", "studios show", "studios catalog show", "templates list", "templates show", "blackouts list"),
+    *("triggers list", "triggers show", "triggers diff", "triggers export", "triggers versions", "triggers test"),
+    *("triggers forecast", "triggers backtest", "actions list", "actions show", "actions review", "actions skip"),
+    *("messages list", "messages show", "consents show", "users list", "users show", "events list", "events show"),
+    *("events dead",),
+}
+
+
+SNAPSHOT = b"""{"specversion": "1.0", "id": "e-1", "source": "/crm", "type": "crm.snapshot", "studio": "main",
+ "time": "2027-06-01T15:00:00Z", "data": {"clients": [], "records": []}}"""
+
+
+def verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    if not hasattr(command, "commands"):
+        yield " ".join(path)
+        return
+    for name, one in command.commands.items():
+        yield from verbs(one, (*path, name))
+
+
+def test_of_every_verb_it_is_known_whether_it_changes_anything() -> None:
+    assert set(verbs(typer.main.get_command(app))) == CHANGES.keys() | OTHERS
+    assert not CHANGES.keys() & OTHERS
+
+
+@pytest.fixture
+async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+    """A schema with nothing in it."""
+    settings = 'broker_url = "none"'
+    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as made:
+        await made.sql("DROP SCHEMA public CASCADE")
+        await made.sql("CREATE SCHEMA public")
+        await made.done("migrate")
+        yield made
+
+
+async def some_actions(database_url: str) -> list[str]:
+    """One that is held, one to process and one to delete."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await a_client(connection)
+        record = await a_record(connection)
+        trigger_id = await connection.fetchval("SELECT trigger_id FROM triggers")
+        states = ("held", "review", "review")
+        return [
+            f"a-{await an_action(connection, record=record, trigger_id=trigger_id, state=state, occurrence=str(n))}"
+            for n, state in enumerate(states)
+        ]
+    finally:
+        await connection.close()
+
+
+@dataclass
+class Trail:
+    """Carries verbs out, and reads after each what it has left in the trail."""
+
+    here: Installation
+    seen: int = 0
+    did: set[tuple[str, str]] = field(default_factory=set)
+
+    async def leaves(self, words: str, *, nth: int = 0) -> str:
+        """What the verb printed. It must have left what CHANGES says, signed, and nothing else."""
+        name = next(verb for verb in CHANGES if words.startswith(verb))
+        done = await self.here.done(*words.split())
+        rows = await self.here.sql(
+            "SELECT audit_id, who, via, verb, resource, before, after FROM audit WHERE audit_id > $1 ORDER BY 1",
+            self.seen,
+        )
+        assert {f"{row[3]} {row[4].split('/')[0]}" for row in rows} == {CHANGES[name][nth]}, words
+        for number, who, via, verb, resource, before, after in rows:
+            self.seen = number
+            assert (who, via) == (getpass.getuser(), "cli"), resource
+            assert before != after, f"{words} left {resource} as it was"
+            assert (after is None) == (verb in {"delete", "revoke"}), f"{words}: {resource}"
+            assert before is not None or verb in {"create", "issue", "record"}, f"{words}: {resource}"
+        self.did.add((name, CHANGES[name][nth]))
+        return done.out.strip()
+
+
+@pytest.mark.long  # a process for each of thirty verbs
+@pytest.mark.process
+async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what_is(
+    here: Installation, database_url: str
+) -> None:
+    trail = Trail(here)
+    studio = here.write("main.toml", 'id = "main"\nname = "Ada"\ntimezone = "America/Chicago"\n')
+    template = here.write("hello.toml", 'sms = "Hello"\n')
+    rules = here.write("rules.toml", trigger())
+    catalog = here.write("catalog.toml", 'forms = ["Contact Us"]\n')
+    day = "BEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Fair\r\nDTSTART;VALUE=DATE:20200705\r\nRRULE:FREQ=YEARLY\r\nEND:VEVENT\r\n"
+    calendar = here.write("closed.ics", f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{day}END:VCALENDAR\r\n")
+
+    await trail.leaves(f"studios put {studio}")
+    studio.write_text(studio.read_text("utf-8").replace("Ada", "Ada Park"), "utf-8")
+    await trail.leaves(f"studios put {studio}", nth=1)
+    await trail.leaves(f"studios catalog apply {catalog}")
+    await trail.leaves(f"templates apply {template}")
+    template.write_text('sms = "Good day"\n', "utf-8")
+    await trail.leaves(f"templates apply {template}", nth=1)
+    await trail.leaves("templates remove hello")
+    await trail.leaves(f"triggers apply {rules} --yes")
+    rules.write_text(trigger(action="email"), "utf-8")
+    await trail.leaves(f"triggers apply {rules} --yes", nth=1)
+    await trail.leaves("triggers disable Booked")
+    await trail.leaves("triggers enable Booked --yes")
+    await trail.leaves("triggers rollback Booked 1 --yes")
+    await trail.leaves("triggers copy Booked Copied")
+    await trail.leaves("triggers remove Copied --yes")
+    await trail.leaves("blackouts add Closed --date 2027-07-04")
+    await trail.leaves("blackouts remove 1")
+    await trail.leaves("blackouts holidays --country US --year 2027 --tick 2027-12-25")
+    await trail.leaves(f"blackouts import {calendar}")
+    held, one, other = await some_actions(database_url)
+    await trail.leaves(f"actions release {held}")
+    await trail.leaves(f"actions process {one}")
+    await trail.leaves(f"actions delete {other}")
+    await trail.leaves("consents record +13125550188 --stop --evidence by-phone")
+    await trail.leaves("consents record +13125550188 --start --evidence by-phone-again")
+    await trail.leaves("users add ada --role viewer --for main")
+    await trail.leaves("users change ada --role author")
+    await trail.leaves("users deactivate ada")
+    token = await trail.leaves("users token ada")
+    await trail.leaves("users revoke ada")
+    await here.sql("INSERT INTO dead_events (body, field, reason) VALUES ($1, 'studio', 'not there yet')", SNAPSHOT)
+    await trail.leaves("events replay --all")
+    await here.sql("DELETE FROM messages")
+    await here.sql("DELETE FROM actions")
+    await trail.leaves("studios remove main")
+
+    assert trail.did == {(name, did) for name, all_of_it in CHANGES.items() for did in all_of_it}
+    assert token not in str(await here.sql("SELECT * FROM audit"))

@@ -1,0 +1,54 @@
+"""Idempotency-Key on every POST there is: the second call gets the answer of the first, and does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from control_center.web.api.routes import Route
+from control_center.web.server import ROUTES
+from tests.support.rows import a_client, a_record, a_trigger, an_action
+from tests.web.conftest import Caller
+from tests.web.test_api_deeds import an_event
+from tests.web.test_api_tenants import rows_of_main
+from tests.web.test_api_triggers import a_table
+
+POSTS = [route for route in ROUTES if route.method == "POST"]
+BODIES: dict[str, Any] = {
+    "post_events": an_event(),
+    **{f"{deed}_actions": {"ids": ["a-1"]} for deed in ("process", "release", "skip", "delete")},
+    "create_trigger": a_table("New"),
+    "preview_trigger": a_table("Reminder"),
+    "roll_back_trigger": {"version": 1},
+    "create_template": {"name": "hello", "sms": "Hello"},
+    "add_blackouts": {"name": "Closed", "date": "2027-07-04"},
+    "create_studio": {"id": "main-too", "name": "Main, too", "timezone": "UTC"},
+    "create_user": {"name": "ada", "role": "viewer", "studios": ["main"]},
+    "acknowledge_commands": {"up_to": 0},
+}
+
+
+@pytest.mark.parametrize("route", POSTS, ids=lambda route: route.name)
+async def test_a_repeat_under_its_key_is_answered_alike_and_changes_nothing(app: Caller, route: Route) -> None:
+    await a_client(app.pool)
+    trigger, record = await a_trigger(app.pool, "Reminder"), await a_record(app.pool)
+    action = await an_action(app.pool, record=record, trigger_id=trigger, state="review")
+    named = f"a-{action}" if route.path.startswith("/actions") else str(trigger)
+    path = f"/api/v1{route.path.replace('{id}', named)}"
+    options: dict[str, Any] = {"json": BODIES.get(route.name, {})} if route.reads else {}
+
+    async def post() -> Any:
+        return await app.call("POST", path, headers={"Idempotency-Key": "once"}, **options)
+
+    together = await asyncio.gather(post(), post())
+    before = await rows_of_main(app)
+    last = await post()
+
+    assert await rows_of_main(app) == before
+    assert {(one.status, one.body) for one in together} == {(last.status, last.body)}
+    assert last.status == route.status, last.body
+    assert sorted("Idempotency-Replayed" in one.headers for one in (*together, last)) == [False, True, True]
+    for header in ("Location", "ETag"):
+        assert len({one.headers.get(header) for one in (*together, last)}) == 1, header
