@@ -21,6 +21,7 @@ create table studios (
     timezone  text    not null,                       -- an IANA name; every calendar rule is evaluated in it
     country   text    not null,                       -- ISO 3166 alpha-2; decides how numbers and dates are read and written
     settings  text    not null default '{}',          -- JSON: sms, email, address and the rest of the studio resource
+    numbers   text[]  not null default '{}',          -- those of the settings that texts go out from, as messages spell them
     enabled   boolean not null default true,          -- false: nothing is released and nothing is sent
     -- Rises with every change that a decision depends on: zone, settings, blackout days, triggers, templates, users
     -- who have left. What was decided under one revision may be acted on only while it is still the revision. It
@@ -31,6 +32,9 @@ create table studios (
     catalog_revision bigint not null default extract(epoch from clock_timestamp()) * 1000000
 );
 comment on table studios is 'Who we send for. Its row is locked FOR SHARE by intake, so that saving a trigger sees every record or none.';
+
+-- serves store.conversations.STUDIOS_AT: to whom was this text sent?
+create index studios_by_number on studios using gin (numbers);
 
 create table blackouts (
     studio_id   text   not null references studios on delete cascade,
@@ -124,7 +128,8 @@ create table records (
     version     bigint      not null,                 -- the CRM's; never goes backwards
     client_id   text,                                 -- whom it belongs to; null where unlinked, and for a client itself
     deleted     boolean     not null default false,
-    body        text        not null,                 -- the record's JSON as the CRM sent it
+    body        text        not null,                 -- the record's JSON as the CRM sent it, and what a client has answered since
+    reach       text[],                               -- of a client: every number and address of theirs and their family, as messages spell it
     -- What we knew when we first heard of it. Occurrences that were already past then are history, not news.
     first_version bigint      not null,               -- the lowest version seen so far
     first_facts   text,                               -- JSON of status entry and dates in that version; null: we saw it created
@@ -133,8 +138,11 @@ create table records (
     primary key (studio_id, kind, record_id),
     check ((first_facts is null) = (known_since is null))
 );
-comment on table records is 'The newest version of every record and client. Changes only by events.';
+comment on table records is
+    'The newest version of every record and client. Changes by events; an answer of the client counts until the next version.';
 
+-- serves store.conversations.CLIENTS_AT: whose number is this?
+create index records_by_reach on records using gin (reach) where kind = 'client';
 
 
 -- Triggers -------------------------------------------------------------------------------------------------
@@ -278,17 +286,25 @@ alter table release_counts set (fillfactor = 80);
 create table messages (
     studio_id   text        not null,
     message_id  bigint      not null generated always as identity,
-    action_id   bigint      not null,
+    origin      text        not null check (origin in (
+        'trigger',      -- an action was released
+        'person',       -- somebody of the studio wrote to one address
+        'bulk',         -- one of the frozen list of a bulk
+        'answer',       -- what STOP and HELP are answered with: no consent is asked, no hours are kept
+        'client'        -- it came in
+    )),
+    purpose     text        not null check (purpose in ('transactional', 'marketing')),
+    action_id   bigint,                               -- of a trigger's alone
     channel     text        not null check (channel in ('sms', 'email')),
-    address     text        not null,                 -- E.164, or a normalised email address
+    address     text        not null,                 -- theirs: E.164, or a normalised email address
     account     text        not null,                 -- channel/name of the provider account that carries it
-    sender      text        not null,
-    recipient   text        not null,                 -- JSON: who that is (role, name), for the template and the list
-    kind        text        not null,                 -- the record it is about …
-    record_id   text        not null,
-    client_id   text,                                 -- … and whose
-    trigger_id  bigint      not null,
-    trigger_version integer not null,
+    sender      text        not null,                 -- ours, whichever way it goes
+    recipient   text        not null,                 -- JSON: who they are (role, name), for the template and the list
+    kind        text,                                 -- the record it is about; null: none in particular …
+    record_id   text,
+    client_id   text,                                 -- … and whose; null: not linked to a client
+    trigger_id  bigint,
+    trigger_version integer,
     state       text        not null check (state in (
         'queued',       -- waits for due_at, then for a worker
         'held',         -- stopped by a breaker, a plan limit or a fence; costs no attempt
@@ -315,15 +331,22 @@ create table messages (
     lease_owner uuid,
     lease_until timestamptz,                          -- on the database's clock
     subject     text,
-    body        text,                                 -- the exact words of the last attempt; null before
+    body        text,                                 -- the exact words of the last attempt; of a trigger's null before
+    html        text,                                 -- of an email that was written before it was claimed
     provider_id text,
     nonce       uuid        not null default gen_random_uuid(), -- keeps an email's Message-ID from being guessed
     question    text check (question in (
         'confirmation', -- a YES in reply confirms the record
         'nps'           -- a number in reply is the record's score
     )),
+    asked_date  text,                                 -- … and the date of the record that the question is about
     enrols      text,                                 -- JSON: the referral program that its client enters once it is handed over
     resolved_by text,                                 -- the person who settled an unknown one
+    made_by     text,                                 -- the person who wrote it
+    segments    smallint,                             -- what a carrier counts and bills, once it was written; of an email null
+    meaning     text,                                 -- of an incoming one: what the interpreter of replies took it for
+    attention   text,                                 -- … and why somebody of the studio should look at it
+    read_at     timestamptz,                          -- … and when somebody did
     created_at  timestamptz not null default clock_timestamp(),
     sent_at     timestamptz,                          -- accepted
     ended_at    timestamptz,
@@ -331,9 +354,14 @@ create table messages (
     unique (studio_id, action_id, channel, address),
     check ((state in ('claimed', 'submitting')) = (lease_until is not null)),
     check ((lease_until is null) = (lease_owner is null)),
-    check (state not in ('accepted', 'delivered', 'undelivered') or sent_at is not null)
+    check (state not in ('accepted', 'delivered', 'undelivered') or sent_at is not null),
+    check ((origin = 'trigger') = (action_id is not null)),
+    check ((action_id is null) = (trigger_id is null) and (trigger_id is null) = (trigger_version is null)),
+    check ((origin = 'client') = (state = 'received')),
+    check ((kind is null) = (record_id is null))
 );
-comment on table messages is 'One row for each (action, channel, address), from release on.';
+comment on table messages is
+    'One row for each (action, channel, address), from release on; and one for each text or email of any other origin.';
 
 -- serves store.messages.CLAIM_DUE: what a worker of this account may take, oldest first
 create index messages_due on messages (account, due_at, message_id) where state = 'queued';
@@ -351,6 +379,9 @@ create index messages_expiring on messages (use_by) where state in ('queued', 'h
 create index messages_by_number on messages (message_id);
 -- serves store.doubts.UNDECIDED: what may have been taken
 create index messages_unknown on messages (account, message_id) where state = 'unknown';
+-- serves store.conversations.ASKED, store.conversations.LAST_WRITTEN, store.consents.SUPPRESS: what passed between us
+-- and an address, however its letters are written
+create index messages_by_address on messages (studio_id, lower(address), message_id);
 -- serves store.views_messages.MESSAGES: what was written about a record
 create index messages_by_record on messages (studio_id, kind, record_id, message_id);
 
@@ -404,15 +435,72 @@ create index receipts_by_message on receipts (studio_id, message_id) where messa
 create table consents (
     studio_id  text        not null,
     channel    text        not null check (channel in ('sms', 'email')),
-    address    text        not null,
+    address    text        not null check (address = lower(address)), -- one unsubscribes, however the CRM spells them
+    purpose    text        not null check (purpose in (
+        'all',          -- whatever we might write
+        'marketing'     -- what is no reminder, invoice or the like: an unsubscribed address still gets those
+    )),
     consent_id bigint      not null generated always as identity,
-    allowed    boolean     not null,                  -- false: STOP, spam report, provider's block; true: START
-    source     text        not null,                  -- reply, provider, person, …
-    evidence   text        not null,
+    says       text        not null check (says in (
+        'stop',         -- STOP, unsubscribed, a complaint, a block at the provider: nothing more of that purpose
+        'start',        -- an explicit opt-in, the one thing that lifts a stop
+        'doubt',        -- may be an opt-out: what goes out by itself is held until a person has read it
+        'no_stop'       -- a person has read it: it was none
+    )),
+    source     text        not null,                  -- reply, provider, person: …, link, bounce, …
+    evidence   text        not null,                  -- what was said, in their words
     at         timestamptz not null default clock_timestamp(),
-    primary key (studio_id, channel, address, consent_id)
+    primary key (studio_id, channel, address, purpose, consent_id)
 );
-comment on table consents is 'Append-only: what each address said. The newest row counts; ticking a box in the CRM never undoes it.';
+comment on table consents is
+    'Append-only: what each address said. The newest row of a purpose counts; ticking a box in the CRM never undoes it.';
+
+
+-- Conversations: what comes in -------------------------------------------------------------------------------
+
+create table arrivals (
+    studio_id   text        not null,                 -- empty: sent to a number that is no studio's
+    account     text        not null,                 -- channel/name of the provider account that brought it
+    known_by    text        not null,                 -- what a repeat of it has in common with it
+    sender      text        not null,                 -- theirs …
+    receiver    text        not null,                 -- … and ours, as the provider wrote them
+    body        text        not null,                 -- the call as it came
+    message_id  bigint,                               -- null: no studio could be told to have it
+    received_at timestamptz not null default clock_timestamp(),
+    primary key (studio_id, account, known_by)
+);
+comment on table arrivals is 'Every text and email that a provider brought, once: stored before it is answered, absorbing repeats.';
+
+create table conversations (
+    studio_id  text        not null,
+    channel    text        not null check (channel in ('sms', 'email')),
+    ours       text        not null,
+    theirs     text        not null,
+    client_id  text,                                  -- null: nobody knows whose number it is, or several might
+    linked_by  text,                                  -- the person who said so; null: the number did
+    began_at   timestamptz not null default clock_timestamp(),
+    primary key (studio_id, channel, theirs, ours)
+);
+comment on table conversations is
+    'One for each pair of numbers that a text came in between. Its row is locked while one is read: two are read one after the other.';
+
+create table answers (
+    studio_id  text        not null,
+    message_id bigint      not null,                  -- the question
+    answer_id  bigint      not null generated always as identity,
+    reply_id   bigint,                                -- the message that answers; null: a link was followed
+    meaning    text        not null check (meaning in (
+        'confirmed',    -- they will come
+        'scored',       -- how likely they are to recommend us
+        'commented',    -- what they added to their score
+        'void'          -- they said yes to what is not so any more: it was canceled, moved, or is over
+    )),
+    words      text        not null default '',       -- the score, the comment, or why it is void
+    at         timestamptz not null default clock_timestamp(),
+    primary key (studio_id, message_id, answer_id)
+);
+comment on table answers is
+    'The ledger of questions: one is open when its message may have been read and nothing here has closed it.';
 
 create table breakers (
     account    text        not null primary key,      -- channel/name: shared by all studios on that account

@@ -121,9 +121,9 @@ SELECT 'main', 'session', lpad((5550001 + i % $2::integer)::text, 7, '0'), 1,
   FROM generate_series(1, $1::integer) AS i"""
 
 _MESSAGES = """
-INSERT INTO messages (studio_id, action_id, channel, address, account, sender, recipient, kind, record_id, client_id,
-                      trigger_id, trigger_version, state, due_at, use_by)
-SELECT studio_id, action_id, 'sms', '+1312' || record_id, $1::text, '+13125550100',
+INSERT INTO messages (studio_id, origin, purpose, action_id, channel, address, account, sender, recipient, kind,
+                      record_id, client_id, trigger_id, trigger_version, state, due_at, use_by)
+SELECT studio_id, 'trigger', 'transactional', action_id, 'sms', '+1312' || record_id, $1::text, '+13125550100',
        '{"role":"client","first_name":"Jo","last_name":"Park"}', kind, record_id, 'c-' || record_id, trigger_id, 1,
        'queued', statement_timestamp() - make_interval(secs => ($3::integer - action_id) / $2::float8), use_by
   FROM actions ORDER BY action_id"""

@@ -22,8 +22,9 @@ from control_center.domain.message import Settlement, State, settle
 from control_center.domain.outcome import Lookup, Outcome, Stage, Unknown
 from control_center.domain.telling import told
 from control_center.loop import first_of
-from control_center.store import breakers, db, message_leases, messages, scores, submissions
-from control_center.store.messages import Case, Claimed, Return
+from control_center.store import breakers, cases, db, message_leases, messages, scores, submissions
+from control_center.store.cases import Case
+from control_center.store.messages import Claimed, Return
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready, Settled
 from workers.writing import prepare, sheet
@@ -177,13 +178,13 @@ class Delivery:
             one if isinstance(one, Claimed) else Claimed(one.studio.studio, one.message_id, one.token, one.use_by, 0)
             for one in claimed
         ]
-        cases = await messages.gather(connection, ids, self._owner)
-        books = await self._rulebooks.of(connection, {case.studio.studio: case.studio for case in cases})
-        wanted = [(case.trigger_id, case.about.trigger_version, case.record) for case in cases]
+        found = await cases.gather(connection, ids, self._owner)
+        books = await self._rulebooks.of(connection, {case.studio.studio: case.studio for case in found})
+        wanted = [(case.trigger_id, case.about.trigger_version, case.record) for case in found]
         sessions = await scores.sessions(connection, wanted, books)
         now = self._clock()
         returns: list[tuple[Case, Return]] = []
-        for case in cases:
+        for case in found:
             session = sessions.get(case.record.key) if case.record else None
             match prepare(case, books[case.studio.studio], now, session=session):
                 case Ready() as ready:
@@ -312,8 +313,8 @@ def _tell(case: Case, state: State, reason: str, *, due_at: datetime | None = No
         studio=case.studio.studio,
         trigger=case.about.trigger,
         message=f"m-{case.message_id}",
-        action=f"a-{case.action_id}",
-        record=f"{case.record.kind}/{case.record.record_id}" if case.record else None,
+        action=case.about.cause.action,
+        record=case.about.record,
         event_id=case.event_id,
         attempt=key,
         reason=reason or None,

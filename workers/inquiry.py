@@ -29,7 +29,7 @@ from control_center.domain.outcome import (
     Text,
     Unknown,
 )
-from control_center.store import db, doubts, messages, scores
+from control_center.store import cases, db, doubts, scores
 from control_center.store.doubts import Doubt
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready
@@ -133,7 +133,7 @@ class Inquiry:
 
     async def _decided(self, connection: db.Connection, doubt: Doubt) -> Ready | None:
         """The message decided and written as everything is now; None where it would not go."""
-        case = await messages.case_of_unknown(connection, doubt.studio, doubt.message_id)
+        case = await cases.of_unknown(connection, doubt.studio, doubt.message_id)
         if case is None:
             return None
         books = await self._rulebooks.of(connection, {doubt.studio: case.studio})

@@ -10,7 +10,8 @@ from control_center.domain import words
 from control_center.domain.activations import as_released
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.confirmation import attached, calendar_file, with_invoice_link
-from control_center.domain.message import State, key_of
+from control_center.domain.consent import DOUBTFUL
+from control_center.domain.message import BY_ITSELF, Origin, State, key_of
 from control_center.domain.outcome import Mail, Text
 from control_center.domain.people import GONE, OF_CLIENT
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
@@ -21,7 +22,8 @@ from control_center.domain.rules import Rule
 from control_center.domain.telling import told
 from control_center.domain.template import Unrenderable
 from control_center.domain.words import Words
-from control_center.store.messages import Case, Return
+from control_center.store.cases import Case
+from control_center.store.messages import Return
 from control_center.store.rulebooks import Rulebook
 from control_center.store.submissions import Ready
 
@@ -32,9 +34,14 @@ def prepare(case: Case, book: Rulebook, now: datetime, *, session: Picture | Non
     A message that may not go now comes back as what becomes of it; waiting costs no attempt. `session` is the one
     that an invoice is for, where its score counts.
     """
+    barred = _barred(case)
+    if barred is not None:
+        return barred
+    if case.written is not None:
+        return _as_written(case, case.written, now)
+    if case.trigger_id is None or case.about.trigger_version is None or case.activation_at is None:
+        return _ended(case, State.FAILED, "template: it has no words")
     rule = book.rules.of(case.trigger_id, case.about.trigger_version)
-    if case.stopped:
-        return _ended(case, State.SUPPRESSED, "opted out: the address said STOP")
     by_hand = case.released_by is not None
     active = as_released(rule, case.occurrence, case.activation_at, case.use_by) if rule is not None else None
     decision = decide(rule, case.record, case.occurrence, now, by_hand=by_hand, session=session, released=active)
@@ -55,6 +62,32 @@ def prepare(case: Case, book: Rulebook, now: datetime, *, session: Picture | Non
         body=written.text,
         html=written.html,
         calendar=calendar,
+    )
+
+
+def _barred(case: Case) -> Return | None:
+    """What becomes of a message whose address does not want it, or may not; None where it may go."""
+    if case.origin is Origin.ANSWER:
+        return None
+    if case.consent.bars(case.purpose):
+        what = "said STOP" if case.consent.stopped else "has unsubscribed from marketing"
+        return _ended(case, State.SUPPRESSED, f"opted out: the address {what}")
+    if case.consent.doubtful and case.origin in BY_ITSELF:
+        return Return(case.studio.studio, case.message_id, case.token, State.HELD, DOUBTFUL)
+    return None
+
+
+def _as_written(case: Case, written: Words, now: datetime) -> Ready | Return:
+    """A message whose words somebody chose already: it keeps to its use-by alone."""
+    if now >= case.use_by:
+        return _ended(case, State.EXPIRED, "use-by: it is of no use any more")
+    return Ready(
+        case=case,
+        until=case.use_by,
+        key=key_of(case.message_id, case.asked + 1),
+        subject=written.subject,
+        body=written.text,
+        html=written.html,
     )
 
 

@@ -26,19 +26,21 @@ def add_to(app: typer.Typer) -> None:
 
 
 async def show_one(aim: Aim, *, address: Address) -> None:
-    """Show everything an address ever said; the last line counts."""
+    """Show everything an address ever said: of each purpose, the last line counts."""
+    from control_center.domain.consent import replay
     from control_center.store import consents, db
 
     async with aim.database() as here, db.session(here.pool) as connection:
         channel, known = _normal(address, await _country(connection, here.studio))
         found = await consents.history(connection, here.studio, channel, known)
     rows = [
-        {"at": one.at, "says": "yes" if one.allowed else "STOP", "source": one.source, "evidence": one.evidence}
+        {"at": one.at, "purpose": one.purpose, "says": one.says, "source": one.source, "evidence": one.evidence}
         for one in found
     ]
     if aim.json:
-        allowed = not found or found[-1].allowed
-        as_json({"channel": channel, "address": known, "allowed": allowed, "items": rows})
+        now = replay((one.purpose, one.says) for one in found)
+        standing = {"stopped": now.stopped, "no_marketing": now.no_marketing, "doubtful": now.doubtful}
+        as_json({"channel": channel, "address": known, **standing, "items": rows})
     else:
         columns(rows, none=f"{known} has said nothing; texts and mail may go there")
 
@@ -50,24 +52,33 @@ async def record(
     evidence: Annotated[str, typer.Option(help="How this is known; kept with it.")],
     stop: Annotated[bool, typer.Option("--stop", help="No more messages.")] = False,
     start: Annotated[bool, typer.Option("--start", help="Messages are welcome again.")] = False,
+    no_stop: Annotated[bool, typer.Option("--no-stop", help="What was in doubt is no opt-out.")] = False,
+    marketing: Annotated[bool, typer.Option("--marketing", help="Of marketing only.")] = False,
 ) -> None:
     """Write down what an address said; STOP also stops what waits for it."""
-    from control_center.store import audit, consents, db
+    from control_center.domain.consent import Purpose, Said, told
+    from control_center.engine import consenting
+    from control_center.service import now
+    from control_center.store import audit, db
+    from control_center.store.consents import Saying
 
-    if stop == start:
-        raise typer.BadParameter("give --stop or --start")
+    if stop + start + no_stop != 1:
+        raise typer.BadParameter("give one of --stop, --start and --no-stop")
+    says = Said.STOP if stop else Said.START if start else Said.NO_STOP
+    purpose = Purpose.MARKETING if marketing else Purpose.ALL
     by = person()
     async with aim.database() as here, db.transaction(here.pool) as tx:
         channel, known = _normal(address, await _country(tx, here.studio))
-        said = await consents.history(tx, here.studio, channel, known)
-        before = {"allowed": said[-1].allowed, "evidence": said[-1].evidence} if said else None
-        after = {"allowed": start, "evidence": evidence}
-        await consents.record(tx, here.studio, channel, known, allowed=start, source=f"person: {by}", evidence=evidence)
+        said = Saying(here.studio, channel, known, says, f"person: {by}", evidence, purpose)
+        effect = await consenting.say(tx, said, now())
+        before = {"stopped": effect.before.stopped, "no_marketing": effect.before.no_marketing}
+        after = {"purpose": purpose, "says": says, "evidence": evidence}
         await audit.write(tx, by, audit.Entry(here.studio, "record", f"consent/{known}", before, after))
+    consenting.tell(effect)
     if aim.json:
-        as_json({"channel": channel, "address": known, "allowed": start})
+        as_json({"channel": channel, "address": known, "purpose": purpose, "says": says})
     else:
-        show(f"{known}: {'messages are welcome again' if start else 'no more messages'}")
+        show(f"{known}: {told(purpose, says)}")
 
 
 async def _country(tx: db.Connection, studio: str) -> str:

@@ -12,7 +12,7 @@ from control_center.cli.aim import Aim, show
 from control_center.cli.narrowing import number_of, record_of
 from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
-from control_center.domain.errors import Malformed, NotFound
+from control_center.domain.errors import Malformed, NotFound, Refused
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,6 +21,12 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "show", example="messages show m-12")(show_one)
     sandbox = group(app, "sandbox", "The provider that sends nothing.")
     verb(sandbox, "outbox", example="sandbox outbox --demo", but=("studio",))(outbox)
+    verb(
+        sandbox,
+        "receive",
+        example='sandbox receive --demo --from +13125550188 --to +13125550100 "YES"',
+        but=("studio",),
+    )(receive)
 
 
 async def list_(
@@ -114,3 +120,35 @@ async def outbox(aim: Aim, *, limit: Annotated[int, typer.Option(min=1)] = 50) -
         [{name: row[name] for name in ("at", "channel", "message", "to", "subject", "text")} for row in rows],
         none=f"the sandbox has accepted nothing yet ({file})",
     )
+
+
+async def receive(
+    aim: Aim,
+    *,
+    sender: Annotated[str, typer.Option("--from", help="Whose phone it comes from.")],
+    to: Annotated[str, typer.Option("--to", help="The studio's number.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+) -> None:
+    """Let a text come in, by the same path as one that a provider brings."""
+    from control_center.domain.inbound import brought_by_hand
+    from control_center.engine.conversations import Conversations
+    from control_center.service import now
+
+    if aim.quiet().carriers("sms")["default"].provider != "sandbox":
+        raise Refused("texts come in through a real provider here; the sandbox is switched off")
+    async with aim.database() as here:
+        inbound = brought_by_hand(sender, to, text, at=now())
+        (taken,) = await Conversations(here.pool, now).take("sms/default", [(inbound, text)])
+    if taken.message_id is None:
+        raise NotFound(f"{to} is no studio's number; `control-center studios show` names those of a studio")
+    told = {
+        "message": f"m-{taken.message_id}",
+        "studio": taken.studio,
+        "client": taken.client_id,
+        "meaning": taken.meaning,
+        "attention": taken.attention,
+    }
+    if aim.json:
+        as_json(told)
+    else:
+        pairs(told)

@@ -9,6 +9,7 @@ from control_center.daemon import place
 from control_center.daemon.duties import Duties
 from control_center.domain.signature import Signature
 from control_center.engine import users
+from control_center.engine.conversations import Conversations
 from control_center.service import now
 from control_center.settings import Settings
 from control_center.store import db
@@ -30,8 +31,12 @@ async def served(settings: Settings, duties: Duties) -> str:
         pool=duties.pool,
         clock=now,
         intake=duties.intake,
+        conversations=Conversations(duties.pool, now),
         public_url=settings.public_url or f"http://{settings.listen}",
         accounts=_accounts(settings),
+        sandboxes=frozenset(
+            f"sms/{name}" for name, one in settings.carriers("sms").items() if one.provider == "sandbox"
+        ),
         readiness={"broker": duties.consuming} if duties.broker_url else {},
     )
 
@@ -57,7 +62,7 @@ async def _admit(settings: Settings, pool: db.Pool) -> None:
 def _accounts(settings: Settings) -> tuple[web.Account, ...]:
     """The provider accounts whose calls we take: those with a secret by which a call is known to be theirs."""
     return tuple(
-        web.Account(f"sms/{name}", one.provider, one.account, (one.secret.get_secret_value(),))
+        web.Account(f"sms/{name}", one.provider, one.account, (key,))
         for name, one in settings.carriers("sms").items()
-        if one.secret.get_secret_value()
+        if (key := one.public_key if one.provider == "telnyx" else one.secret.get_secret_value())
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from control_center.domain.signature import Signature
-from control_center.domain.studio import Studio
+from control_center.domain.studio import Studio, spelled
 from control_center.engine.studios import resource
 from control_center.engine.users import SETTINGS
 from control_center.settings import Settings
@@ -24,7 +24,7 @@ async def first_studio(pool: db.Pool, settings: Settings) -> None:
             settings.studio.replace("-", " ").title(),
             settings.timezone,
             settings.country,
-            sms_sender=settings.sms_from,
+            numbers=spelled([settings.sms_from] if settings.sms_from else [], settings.country),
             email_sender=settings.email_from,
         )
         await studios.put(tx, studio)

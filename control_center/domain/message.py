@@ -43,6 +43,19 @@ class State(str, Enum):
     RECEIVED = "received"
 
 
+class Origin(str, Enum):
+    """What made a message; what each means stands beside the column in schema.sql."""
+
+    TRIGGER = "trigger"
+    PERSON = "person"
+    BULK = "bulk"
+    ANSWER = "answer"
+    CLIENT = "client"
+
+
+# What goes out because of a rule or a list, and not because somebody meant this one person.
+BY_ITSELF = frozenset({Origin.TRIGGER, Origin.BULK})
+
 # What a receipt can prove of any message that a provider was ever asked to take.
 _PROVEN = frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED})
 _DROPPED = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})

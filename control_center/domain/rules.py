@@ -54,6 +54,10 @@ class Rules:
         self.by_id = {trigger.trigger_id: rule_of(trigger) for trigger in triggers}
         self.kept = {(trigger.trigger_id, trigger.version): rule_of(trigger) for trigger in kept}
         self.change_statuses = any(one.trigger.changes_status for one in (*self.by_id.values(), *self.kept.values()))
+        # What an incoming text may say that some trigger waits for.
+        self.keywords = frozenset(
+            one.trigger.keyword.key for one in self.by_id.values() if one.trigger.keyword is not None
+        )
         self._by_filter: dict[tuple[str, str | None, str | None], list[Rule]] = {}
         for rule in self.by_id.values():
             trigger = rule.trigger

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control_center.domain import zones
+from control_center.domain import number, zones
 from control_center.domain.table import Table, shown
 
 
@@ -20,7 +20,7 @@ class Studio:
     timezone: str
     country: str
     sms_account: str = "default"
-    sms_sender: str = ""
+    numbers: tuple[str, ...] = ()
     email_account: str = "default"
     email_sender: str = ""
     reply_to: str | None = None
@@ -28,9 +28,15 @@ class Studio:
     address: str = ""
     web: str = ""
     blast_ceiling: int = 500
+    create_unknown_clients: bool = False
     enabled: bool = True
     revision: int = 0
     catalog_revision: int = 0
+
+    @property
+    def sms_sender(self) -> str:
+        """The number that texts go out from."""
+        return self.numbers[0] if self.numbers else ""
 
     def fields(self) -> dict[str, Any]:
         """What templates see as `studio`: the resource itself, so that what it does not say is absent there, too."""
@@ -39,10 +45,16 @@ class Studio:
 
     def settings(self) -> dict[str, Any]:
         """What is stored beside the columns of their own; `parse` reads it back."""
-        sms = {"account": self.sms_account, "numbers": [self.sms_sender] if self.sms_sender else None}
+        sms = {"account": self.sms_account, "numbers": list(self.numbers)}
         email = {"account": self.email_account, "from": self.email_sender, "reply_to": self.reply_to}
         plain = {"phone": self.phone, "address": self.address, "web": self.web}
-        return {"sms": _said(sms), "email": _said(email), **_said(plain), "blast_ceiling": self.blast_ceiling}
+        return {
+            "sms": _said(sms),
+            "email": _said(email),
+            **_said(plain),
+            "blast_ceiling": self.blast_ceiling,
+            "create_unknown_clients": self.create_unknown_clients,
+        }
 
 
 def _said(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,11 +63,6 @@ def _said(values: Mapping[str, Any]) -> dict[str, Any]:
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-
-
-def _is_sender(numbers: Any) -> bool:
-    """Whether this is a list of what texts can come from: one number or name, or none while nothing is texted."""
-    return isinstance(numbers, list) and len(numbers) <= 1 and all(map(_is_number, numbers))
 
 
 def _is_number(number: Any) -> bool:
@@ -74,16 +81,13 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
     if not _COUNTRY.fullmatch(country):
         raise top.wrong("country", f"{country!r}; allowed: two capital letters of ISO 3166, such as US")
     sms, email = top.table("sms"), top.table("email")
-    numbers = sms.take("numbers")
-    if numbers is not None and not _is_sender(numbers):
-        raise sms.wrong("numbers", f'{shown(numbers)}; a list such as ["+13125550100"] is needed, of one number')
     found = Studio(
         studio=studio,
         name=top.text("name"),
         timezone=timezone,
         country=country,
         sms_account=sms.text("account", default="default"),
-        sms_sender=numbers[0] if numbers else "",
+        numbers=_numbers(sms, country),
         email_account=email.text("account", default="default"),
         email_sender=email.optional("from") or "",
         reply_to=email.optional("reply_to"),
@@ -91,10 +95,27 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
         address=top.text("address", default=""),
         web=top.text("web", default=""),
         blast_ceiling=top.whole("blast_ceiling", 0, 1_000_000, 500),
+        create_unknown_clients=top.boolean("create_unknown_clients", default=False),
         enabled=top.boolean("enabled", default=True),
         revision=revision,
     )
     email.refuse_the_rest(later={"postal_address"})
     sms.refuse_the_rest()
-    top.refuse_the_rest(later={"work_week", "plan", "quiet_hours", "create_unknown_clients"})
+    top.refuse_the_rest(later={"work_week", "plan", "quiet_hours"})
     return found
+
+
+def _numbers(sms: Table, country: str) -> tuple[str, ...]:
+    """The numbers that texts go out from, each once; short codes and names are taken as they are."""
+    typed = sms.take("numbers")
+    if typed is None:
+        return ()
+    if not isinstance(typed, list) or not all(map(_is_number, typed)):
+        raise sms.wrong("numbers", f'{shown(typed)}; a list such as ["+13125550100"] is needed')
+    return spelled(typed, country)
+
+
+def spelled(numbers: Iterable[str], country: str) -> tuple[str, ...]:
+    """Numbers of ours as messages spell them, each once."""
+    found = ((one, number.phone(one, country, recipient=False)) for one in numbers)
+    return tuple(dict.fromkeys(known.e164 if isinstance(known, number.Phone) else one for one, known in found))

@@ -31,13 +31,26 @@ class About:
     message_id: int
     channel: str
     address: str
-    kind: str
-    record_id: str
-    action_id: int
+    kind: str | None
+    record_id: str | None
+    client_id: str | None
+    action_id: int | None
     event_id: str | None
     trigger: str | None
-    trigger_version: int
+    trigger_version: int | None
     enrols: Enrolment | None = None  # whoever gets it: the client of the record, and only once it was handed over
+
+    @property
+    def record(self) -> str | None:
+        """The record of the CRM in whose history this belongs: the client's where it is about none in particular."""
+        if self.kind is not None:
+            return f"{self.kind}/{self.record_id}"
+        return f"client/{self.client_id}" if self.client_id is not None else None
+
+    @property
+    def cause(self) -> Cause:
+        action = f"a-{self.action_id}" if self.action_id is not None else None
+        return Cause(self.trigger, self.trigger_version, action, self.event_id)
 
 
 _REPORTS = {
@@ -70,8 +83,7 @@ def told(about: About, state: State, reason: str) -> tuple[Command, ...]:
     if verb is None:
         return ()
     message = f"m-{about.message_id}"
-    subject = f"{about.kind}/{about.record_id}"
-    cause = Cause(about.trigger, about.trigger_version, f"a-{about.action_id}", about.event_id)
+    subject, cause = about.record or f"message/{message}", about.cause
     of = f"{message} {state.value}"
     data = {
         "message": message,
@@ -84,7 +96,7 @@ def told(about: About, state: State, reason: str) -> tuple[Command, ...]:
     if about.enrols is not None and state in _HANDED_OVER:
         found.append(enrolment(about.studio, subject, about.enrols, cause))
     outcome = _OUTCOMES.get(state)
-    if outcome is None:
+    if outcome is None or about.record is None:
         return tuple(found)
     by = f" by trigger {about.trigger!r}" if about.trigger else ""
     why = f" ({reason})" if reason else ""

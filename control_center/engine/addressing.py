@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from control_center.domain.activations import celebrating
+from control_center.domain.answered import date_asked
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.command import Cause
+from control_center.domain.consent import OPEN, Standing
 from control_center.domain.people import STAFF
 from control_center.domain.recipients import Letterbox, Routing, possible, route
 from control_center.domain.record import Picture, Record
@@ -53,19 +54,19 @@ class Sending:
 
 async def routes(tx: db.Connection, sending: Sequence[Sending]) -> list[tuple[Sending, Routing]]:
     """Where each goes. Few addresses ever say STOP: first as if none had, then anew for those where one has."""
-    found = [(one, _route(one, frozenset())) for one in sending]
+    found = [(one, _route(one, {})) for one in sending]
     reached = {address for one, routing in found for address in _chosen(one, routing)}
-    stopped = await consents.stopped(tx, sorted(reached))
-    if not stopped:
+    said = await consents.standings(tx, reached)
+    if not said:
         return found
-    anew = [one for one, routing in found if not stopped.isdisjoint(_chosen(one, routing))]
+    anew = [one for one, routing in found if not said.keys().isdisjoint(_chosen(one, routing))]
     others = {
         (one.due.studio, channel, address)
         for one in anew
         for channel, address in possible(*one.addressed, users=one.book.users, gone=one.gone)
     }
-    stopped |= await consents.stopped(tx, sorted(others - reached))
-    changed = {one.due.action.action_id: _route(one, stopped) for one in anew}
+    said |= await consents.standings(tx, others - reached)
+    changed = {one.due.action.action_id: _route(one, said) for one in anew}
     return [(one, changed.get(one.due.action.action_id, routing)) for one, routing in found]
 
 
@@ -75,9 +76,11 @@ def _chosen(one: Sending, routing: Routing) -> list[tuple[str, str, str]]:
     return [(one.due.studio, box.leg.value, box.address) for box in boxes]
 
 
-def _route(one: Sending, stopped: AbstractSet[tuple[str, str, str]]) -> Routing:
+def _route(one: Sending, said: Mapping[consents.Address, Standing]) -> Routing:
+    purpose = one.rule.trigger.purpose
+
     def said_stop(channel: str, address: str) -> bool:
-        return (one.due.studio, channel, address) in stopped
+        return said.get((one.due.studio, channel, address), OPEN).bars(purpose)
 
     return route(*one.addressed, said_stop, users=one.book.users, gone=one.gone)
 
@@ -87,6 +90,7 @@ def message(one: Sending, box: Letterbox) -> messages.New:
     enrols = None if box.recipient.role in STAFF else enrols_of(trigger, one.picture)
     return messages.New(
         studio=studio.studio,
+        purpose=trigger.purpose,
         action_id=action.action_id,
         channel=box.leg.value,
         address=box.address,
@@ -100,5 +104,6 @@ def message(one: Sending, box: Letterbox) -> messages.New:
         trigger_version=trigger.version,
         use_by=action.use_by,
         question=trigger.action.question.value if trigger.action.question else None,
+        asked_date=date_asked(one.picture) if trigger.action.question else None,
         enrols=msgspec.json.encode(enrols).decode() if enrols else None,
     )

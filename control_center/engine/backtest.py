@@ -18,6 +18,7 @@ from control_center.domain.activations import celebrating
 from control_center.domain.backtest import Came, Play, Shown, known_at, with_beginning
 from control_center.domain.blackouts import Blackouts
 from control_center.domain.chains import OF_A_STATUS
+from control_center.domain.consent import Purpose, Said, replay
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Verb, decode
 from control_center.domain.forecast import Fate, Line, Scene, lines
@@ -38,7 +39,7 @@ from control_center.store.rulebooks import Rulebook
 PAGE = 200
 LONGEST = 3660  # days
 _SENDS = frozenset({Fate.GOES, Fate.REVIEW})
-_Said = Mapping[tuple[str, str], Sequence[tuple[datetime, bool]]]
+_Said = Mapping[tuple[str, str], Sequence[tuple[datetime, Purpose, Said]]]
 
 
 async def drafted(pool: db.Pool, studio: str, table: Mapping[str, Any], where: str = "trigger") -> Trigger:
@@ -240,8 +241,8 @@ class _World:
         self.asked.update(possible(*about, users=self.book.users, gone=gone))
 
         def stopped(channel: str, address: str) -> bool:
-            words = [allowed for when, allowed in self.said.get((channel, address), ()) if when <= at]
-            return bool(words) and not words[-1]
+            said = ((purpose, says) for when, purpose, says in self.said.get((channel, address), ()) if when <= at)
+            return replay(said).bars(rule.trigger.purpose)
 
         return route(*about, stopped, users=self.book.users, gone=gone)
 

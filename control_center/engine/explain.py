@@ -124,8 +124,10 @@ async def _message(tx: db.Connection, now: datetime, studio: str, number: int) -
     message = await views_messages.message(tx, studio, number)
     if message is None:
         return None
-    case = await gather(tx, now, studio, *message.record.split("/", 1))
-    action = await views_actions.action(tx, studio, int(message.action.removeprefix("a-")))
+    about = message.record or f"client/{message.client or ''}"
+    case = await gather(tx, now, studio, *about.split("/", 1))
+    made_by = message.action
+    action = await views_actions.action(tx, studio, int(made_by.removeprefix("a-"))) if made_by is not None else None
     if action is None:
         sentence, steps = await explain_action.of_message(tx, case, message)
         return Explanation(message.id, sentence, steps)

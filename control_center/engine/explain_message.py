@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from control_center.domain.consent import told
 from control_center.domain.message import State
 from control_center.engine.explain_words import Case, Step, Told, when
 from control_center.store import consents, db, views_messages
@@ -28,7 +29,7 @@ def _made(message: Message) -> Step:
         return Step(message.created_at, f"{message.channel} from {message.sender} came in", [message.id])
     whom = message.recipient.get("role", "a recipient")
     text = f"{message.id} was written down: {message.channel} to {message.to} ({whom})"
-    return Step(message.created_at, text, [message.id, message.action])
+    return Step(message.created_at, text, [one for one in (message.id, message.action) if one])
 
 
 def _asked(attempt: Attempt, message: str) -> Step:
@@ -49,14 +50,9 @@ async def _consent(tx: db.Connection, studio: str, message: Message) -> list[Ste
     """What the address said about being written to."""
     address = message.sender if message.direction == "in" else message.to
     return [
-        Step(
-            one.at, f"{address} said {'yes' if one.allowed else 'no'} to {message.channel} ({one.source})", [message.id]
-        )
+        Step(one.at, f"{address}: {told(one.purpose, one.says)} ({one.source})", [message.id])
         for one in await consents.history(tx, studio, message.channel, address)
     ]
-
-
-_VERBS = {True: "allowed", False: "stopped"}
 
 
 def _sentence(case: Case, message: Message) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
+from control_center.domain import consent
 from control_center.domain.activations import as_released
 from control_center.domain.forecast import End, Fate, Line
 from control_center.domain.foreseen_ladder import follows, written_to
@@ -20,7 +20,7 @@ from control_center.store import consents, db, ladders
 from control_center.store.rulebooks import Rulebook
 
 PAGE = 500
-Stops = AbstractSet[tuple[str, str, str]]  # studio, channel, address
+Stops = Mapping[consents.Address, consent.Standing]
 
 
 def standing(one: Sending, routing: Routing, at: datetime) -> Standing | None:
@@ -43,14 +43,14 @@ def standing(one: Sending, routing: Routing, at: datetime) -> Standing | None:
 
 
 async def stops(tx: db.Connection, studio: str, standings: Sequence[Standing]) -> Stops:
-    """Which of the addresses that their ladders may lead to have opted out."""
+    """What the addresses that their ladders may lead to have said, as far as they said anything."""
     asked = {(studio, *address) for one in standings for address in addresses(one)}
-    return await consents.stopped(tx, sorted(asked)) if asked else frozenset()
+    return await consents.standings(tx, asked)
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """The ladders of what goes, by action, and which addresses they may not lead to."""
+    """The ladders of what goes, by action, and what the addresses have said that they may lead to."""
 
     standings: Mapping[int, Standing]
     stopped: Stops
@@ -58,7 +58,7 @@ class Ahead:
     def lines(self, one: Sending, end: End, until: datetime) -> list[Line]:
         """What may follow on an action, if it goes."""
         at = self.standings.get(one.due.action.action_id)
-        return _lines(one, at, end.at, until, self.stopped) if at is not None and end.fate is Fate.GOES else []
+        return _lines(one, at, (end.at, until), self.stopped) if at is not None and end.fate is Fate.GOES else []
 
 
 async def ahead(
@@ -70,8 +70,9 @@ async def ahead(
     return Ahead(standings, await stops(tx, book.studio.studio, list(standings.values())))
 
 
-def _lines(one: Sending, at: Standing, now: datetime, until: datetime, stopped: Stops) -> list[Line]:
-    return list(follows(scene_of(one), at, now, until, stopped_of(one.book.studio.studio, stopped)))
+def _lines(one: Sending, at: Standing, span: tuple[datetime, datetime], stopped: Stops) -> list[Line]:
+    now, until = span
+    return list(follows(scene_of(one), at, now, until, stopped_of(one.book.studio.studio, at, stopped)))
 
 
 async def under_way(
@@ -90,7 +91,7 @@ async def under_way(
             if at.rule is not None and at.picture is not None:
                 key = client_key(at.picture)
                 sending = Sending(one.due, book, at.rule, at.picture, pictures.get(key) if key is not None else None)
-                yield sending, _lines(sending, at, now, until, stopped)
+                yield sending, _lines(sending, at, (now, until), stopped)
         if len(page) < PAGE:
             return
         after = page[-1].due.action.action_id

@@ -7,7 +7,7 @@ aside and costs its neighbours nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -18,6 +18,7 @@ from control_center.domain.action import IN_SNAPSHOT, Add, Change, State
 from control_center.domain.chains import STOPPED
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Event, Verb, decode
+from control_center.domain.reach import reach
 from control_center.domain.reconciliation import reconcile
 from control_center.domain.rules import Rules
 from control_center.domain.studio import Studio
@@ -109,7 +110,7 @@ class Intake:
             rules = {name: book.rules for name, book in rulebooks.items()}
             seen: list[Seen] = []
             for stretch in _stretches(event for event in taken.new if event.catalog is None):
-                shown = await self._project(tx, stretch)
+                shown = await self._project(tx, stretch, known)
                 shown += await self._scored(tx, shown, rules)
                 await self._reconcile(tx, shown, rules, taken)
                 seen += shown
@@ -120,7 +121,7 @@ class Intake:
             await db.notify(tx, RELEASE_CHANNEL)
         return taken
 
-    async def _project(self, tx: db.Connection, new: Iterable[Event]) -> list[Seen]:
+    async def _project(self, tx: db.Connection, new: Iterable[Event], known: Mapping[str, Studio]) -> list[Seen]:
         """Move the pictures of all records the events show, and store them; returns those that changed."""
         shown = [(picture, event) for event in new for picture in event.seen]
         before = await records.lock(tx, {picture.key for picture, _ in shown})
@@ -135,7 +136,9 @@ class Intake:
         if changed:
             # In the order of their keys, so that two batches with the same new records wait and do not deadlock.
             pictures = sorted((one.picture for one in changed if one.picture), key=lambda picture: picture.key)
-            await records.save(tx, pictures, before)
+            clients = (picture for picture in pictures if picture.kind == "client")
+            reached = {one.key: reach(one.record, known[one.studio].country) for one in clients}
+            await records.save(tx, pictures, before, reached=reached)
         verdicts = [
             (event, "loaded" if event.verb is Verb.SNAPSHOT else "superseded")
             for event in new

@@ -7,12 +7,12 @@ its message or command is written with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
+from control_center.domain import consent
 from control_center.domain.activations import as_released
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.command import Command
@@ -105,9 +105,9 @@ class Ladder:
             if one.due.studio in books
         ]
         asked = {(one.due.studio, *address) for one, at in standing for address in addresses(at)}
-        stopped = await consents.stopped(tx, sorted(asked))
+        said = await consents.standings(tx, asked)
         for one, at in standing:
-            taken = step(at, now, stopped_of(one.due.studio, stopped))
+            taken = step(at, now, stopped_of(one.due.studio, at, said))
             _note(done, one, at, taken, now)
             if isinstance(taken, Climb) and at.rule is not None and at.picture is not None:
                 client = _client(at.picture, pictures)
@@ -117,9 +117,10 @@ class Ladder:
         return done
 
 
-def stopped_of(studio: str, stopped: AbstractSet[tuple[str, str, str]]) -> Stopped:
-    """Whether an address has opted out, by those that have."""
-    return lambda channel, address: (studio, channel, address) in stopped
+def stopped_of(studio: str, at: Standing, said: Mapping[consents.Address, consent.Standing]) -> Stopped:
+    """Whether an address takes no such message, by what those that said anything have said."""
+    purpose = at.rule.trigger.purpose if at.rule is not None else ""
+    return lambda channel, address: said.get((studio, channel, address), consent.OPEN).bars(purpose)
 
 
 def standing_of(

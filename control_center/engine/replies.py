@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from control_center.domain.consent import OPEN, Said
 from control_center.domain.message import State, fold, key_of, message_of
 from control_center.domain.outcome import Receipt
-from control_center.engine import own_records, reports
+from control_center.engine import consenting, own_records, reports
+from control_center.engine.consenting import Effect
 from control_center.engine.reports import Step
 from control_center.store import clock, consents, db, receipts
+from control_center.store.consents import Saying
 from control_center.store.receipts import Came, Folded, Named
 
 log = structlog.get_logger(__name__)
@@ -66,6 +69,7 @@ class _Taken:
     new: int
     matches: Sequence[_Match]
     folded: Sequence[Folded]
+    stops: Sequence[Effect] = ()
 
 
 async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken:
@@ -75,16 +79,17 @@ async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken
     new = await receipts.add(tx, account, paired)
     fresh = [one for key, one in matches.items() if key in new]
     folded = _folded(fresh)
+    stops: Sequence[Effect] = ()
     if fresh:
         await receipts.prove(tx, _proofs(fresh))
         await receipts.fold(tx, folded)
         await reports.tell(tx, _steps(folded))
-        await _stop(tx, [one for one in fresh if one.came.receipt.opted_out])
+        stops = await _stop(tx, [one for one in fresh if one.came.receipt.opted_out])
         moved = [one for one in folded if one.named.channel == "email" and one.state is not one.named.state]
         if moved:
             reached = [(one.named.studio, one.named.message_id, one.state) for one in moved]
             await own_records.note_emails(tx, reached, await clock.read(tx))
-    return _Taken(len(once), len(new), fresh, folded)
+    return _Taken(len(once), len(new), fresh, folded, stops)
 
 
 async def _matches(tx: db.Connection, account: str, came: Sequence[Came]) -> list[_Match]:
@@ -153,16 +158,17 @@ def _steps(folded: Iterable[Folded]) -> list[Step]:
     return steps
 
 
-async def _stop(tx: db.Connection, matches: Sequence[_Match]) -> None:
+async def _stop(tx: db.Connection, matches: Sequence[_Match]) -> list[Effect]:
     """The provider knows of a STOP: so do we from now on."""
     said = {(one.named.studio, one.named.channel, one.named.address): one.came.receipt for one in matches}
-    known = await consents.stopped(tx, sorted(said))
-    for (studio, channel, address), receipt in said.items():
-        if (studio, channel, address) not in known:
+    known = await consents.standings(tx, said)
+    now = await clock.read(tx) if said else None
+    effects = []
+    for key, receipt in sorted(said.items()):
+        if now is not None and not known.get(key, OPEN).stopped:
             evidence = f"receipt {receipt.reference or receipt.provider_id}: {receipt.code} {receipt.reason or ''}"
-            await consents.record(
-                tx, studio, channel, address, allowed=False, source="provider", evidence=evidence.strip()
-            )
+            effects.append(await consenting.say(tx, Saying(*key, Said.STOP, "provider", evidence.strip()), now))
+    return effects
 
 
 _EVENTS: Mapping[State, str] = {state: f"message.{state.value}" for state in State}
@@ -170,6 +176,8 @@ _EVENTS: Mapping[State, str] = {state: f"message.{state.value}" for state in Sta
 
 def _tell(taken: _Taken) -> None:
     """Log what committed receipts did, and loudly where they prove us wrong."""
+    for effect in taken.stops:
+        consenting.tell(effect)
     keys = {match.named.message_id: key_of(match.named.message_id, match.number) for match in taken.matches}
     changed = {one.named.message_id for one in taken.folded if one.state is not one.named.state}
     for one in taken.folded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from control_center.domain.answered import same_score
 from control_center.domain.event import Event, Verb
 from control_center.domain.record import Picture, project
 
@@ -21,7 +22,7 @@ class Seen:
     def fold(self, shown: Picture, event: Event) -> bool:
         """Take one more version in; whether it moved the picture to it."""
         earlier = self.picture
-        self.picture = project(earlier, shown)
+        self.picture = project(earlier, same_score(earlier, shown))
         newest = earlier is None or shown.version > earlier.version
         if newest:
             if event.caused_by is not None or earlier is None or _entry(earlier) != _entry(self.picture):

@@ -1,57 +1,145 @@
-"""What each address said: append-only, the newest row counts."""
+"""What each address said about being written to: append-only, the newest row of a purpose counts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from control_center.domain.consent import Purpose, Said, Standing, standing
 from control_center.store.db import Connection
 
-STOPPED = """
-SELECT DISTINCT ON (consents.studio_id, consents.channel, consents.address)
-       consents.studio_id, consents.channel, consents.address, allowed
+NEWEST = """
+SELECT DISTINCT ON (consents.studio_id, consents.channel, consents.address, purpose)
+       consents.studio_id, consents.channel, consents.address, purpose, says
   FROM consents JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (studio_id, channel, address)
  USING (studio_id, channel, address)
- ORDER BY consents.studio_id, consents.channel, consents.address, consent_id DESC"""
+ ORDER BY consents.studio_id, consents.channel, consents.address, purpose, consent_id DESC"""
+
+Address = tuple[str, str, str]  # studio, channel, address
 
 
-async def stopped(tx: Connection, asked: Sequence[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
-    """Of these (studio, channel, address), the ones that said STOP and have not come back."""
-    if not asked:
-        return set()
-    rows = await tx.fetch(STOPPED, *([one[n] for one in asked] for n in range(3)))
-    return {(row[0], row[1], row[2]) for row in rows if not row[3]}
+async def standings(tx: Connection, asked: Iterable[Address]) -> dict[Address, Standing]:
+    """How these addresses stand, by the spelling they were asked in; one that never said anything is left out."""
+    wanted = set(asked)
+    if not wanted:
+        return {}
+    keys = sorted({spelled(one) for one in wanted})
+    newest: dict[Address, dict[Purpose, Said]] = {}
+    for studio, channel, address, purpose, says in await tx.fetch(
+        NEWEST, *([one[n] for one in keys] for n in range(3))
+    ):
+        newest.setdefault((studio, channel, address), {})[Purpose(purpose)] = Said(says)
+    return {one: standing(newest[key]) for one in wanted if (key := spelled(one)) in newest}
+
+
+def spelled(address: Address) -> Address:
+    """The one spelling under which it is kept what an address said: capitals in an email address mean nothing."""
+    studio, channel, written = address
+    return studio, channel, written.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What an address said, and how it is known."""
+
+    studio: str
+    channel: str
+    address: str
+    says: Said
+    source: str
+    evidence: str
+    purpose: Purpose = Purpose.ALL
+
+    @property
+    def key(self) -> Address:
+        return spelled((self.studio, self.channel, self.address))
+
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(chr(31), 'address', $1::text, $2::text, $3::text), 0))"
+
+
+async def lock(tx: Connection, address: Address) -> None:
+    """Make whoever else reads or writes what this address says wait until the transaction ends."""
+    await tx.execute(LOCK, *spelled(address))
 
 
 RECORD = """
-INSERT INTO consents (studio_id, channel, address, allowed, source, evidence)
-VALUES ($1, $2, $3, $4, $5, $6)"""
+INSERT INTO consents (studio_id, channel, address, purpose, says, source, evidence)
+VALUES ($1, $2, $3, $4, $5, $6, $7)"""
 
-# A stop also stops what waits; what is being submitted is past recall, and its order shows in the times.
+
+async def record(tx: Connection, said: Saying) -> None:
+    """Write down what an address said. What that does to messages that wait is its caller's to see to."""
+    await tx.execute(RECORD, *said.key, said.purpose, said.says, said.source, said.evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A message that a stop kept from being sent; `action_id` is its trigger's action."""
+
+    message_id: int
+    action_id: int | None
+
+
+# What is being submitted is past recall, and its order shows in the times. The answer to a STOP leaves all the same.
 SUPPRESS = """
 UPDATE messages
-   SET state = 'suppressed', reason = $4, lease_owner = NULL, lease_until = NULL, ended_at = clock_timestamp()
- WHERE studio_id = $1 AND channel = $2 AND address = $3 AND state IN ('queued', 'held', 'claimed')"""
+   SET state = 'suppressed', reason = $5, lease_owner = NULL, lease_until = NULL, ended_at = clock_timestamp()
+ WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND state IN ('queued', 'held', 'claimed')
+   AND origin <> 'answer' AND ($4 = 'all' OR purpose = $4)
+RETURNING message_id, action_id"""
 
 
-async def record(
-    tx: Connection, studio: str, channel: str, address: str, *, allowed: bool, source: str, evidence: str
-) -> None:
-    """Write down what an address said, and suppress what waits for it when that was STOP."""
-    await tx.execute(RECORD, studio, channel, address, allowed, source, evidence)
-    if not allowed:
-        await tx.execute(SUPPRESS, studio, channel, address, f"opted out: {source}")
+async def suppress(tx: Connection, said: Saying) -> list[Suppressed]:
+    """End what waits for an address that said stop, in the transaction that writes it down."""
+    reason = f"opted out: {said.source}"
+    rows = await tx.fetch(SUPPRESS, *said.key, said.purpose, reason)
+    return [Suppressed(*row) for row in rows]
 
+
+# What a doubt holds, and what a person's word sets free again.
+HOLD = """
+UPDATE messages SET state = 'held', reason = $4, lease_owner = NULL, lease_until = NULL
+ WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND state IN ('queued', 'claimed')
+   AND origin IN ('trigger', 'bulk')"""
+FREE = """
+UPDATE messages SET state = 'queued', reason = '', due_at = clock_timestamp()
+ WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND state = 'held' AND starts_with(reason, $4)"""
+
+
+async def hold(tx: Connection, said: Saying, reason: str) -> None:
+    """Hold what would go to an address by itself."""
+    await tx.execute(HOLD, *said.key, reason)
+
+
+async def free(tx: Connection, said: Saying, reason: str) -> None:
+    """Let go on what was held for a reason that begins like this."""
+    await tx.execute(FREE, *said.key, reason)
+
+
+# Whether what its address said lets a message go now; in the statement that lets it pass the point of no return.
+MAY_GO = """(messages.origin = 'answer'
+             OR coalesce((SELECT says IN ('start', 'no_stop') OR says = 'doubt' AND messages.origin = 'person'
+                            FROM consents
+                           WHERE consents.studio_id = messages.studio_id AND consents.channel = messages.channel
+                             AND consents.address = lower(messages.address) AND consents.purpose = 'all'
+                           ORDER BY consent_id DESC LIMIT 1), true)
+            AND (messages.purpose = 'transactional'
+                 OR coalesce((SELECT says <> 'stop' FROM consents
+                               WHERE consents.studio_id = messages.studio_id AND consents.channel = messages.channel
+                                 AND consents.address = lower(messages.address) AND consents.purpose = 'marketing'
+                               ORDER BY consent_id DESC LIMIT 1), true)))"""
 
 HISTORY = """
-SELECT allowed, source, evidence, at FROM consents
+SELECT purpose, says, source, evidence, at FROM consents
  WHERE studio_id = $1 AND channel = $2 AND address = $3 ORDER BY consent_id"""
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    allowed: bool
+    purpose: Purpose
+    says: Said
     source: str
     evidence: str
     at: datetime
@@ -59,4 +147,5 @@ class Consent:
 
 async def history(tx: Connection, studio: str, channel: str, address: str) -> list[Consent]:
     """Everything an address ever said, oldest first."""
-    return [Consent(*row) for row in await tx.fetch(HISTORY, studio, channel, address)]
+    rows: Sequence[tuple[str, str, str, str, datetime]] = await tx.fetch(HISTORY, *spelled((studio, channel, address)))
+    return [Consent(Purpose(row[0]), Said(row[1]), row[2], row[3], row[4]) for row in rows]

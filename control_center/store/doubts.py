@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from control_center.store.consents import MAY_GO
 from control_center.store.db import Connection
 from control_center.store.submissions import Ready
 
@@ -80,7 +81,7 @@ async def missing(tx: Connection, doubt: Doubt) -> None:
 # The point of no return once more, for the same attempt under the same key: where the provider has it, it answers as it
 # did then, and where it has not, the text goes out now. So everything that lets a text go must let this one, as decided
 # and as STEP has it. Meanwhile the message is nobody else's: neither a person nor another worker settles it.
-REPEAT = """
+REPEAT = f"""
 UPDATE messages
    SET state = 'submitting', lease_token = lease_token + 1, lease_owner = $3, lease_until = clock_timestamp() + $4
  WHERE studio_id = $1 AND message_id = $2 AND state = 'unknown' AND reason LIKE 'sent: %'
@@ -89,15 +90,13 @@ UPDATE messages
        > clock_timestamp() - $7::interval
    AND $8::timestamptz > clock_timestamp()
    AND (SELECT revision FROM studios WHERE studios.studio_id = $1 AND enabled) = $9
-   AND (SELECT version FROM records WHERE records.studio_id = $1 AND records.kind = messages.kind
-           AND records.record_id = messages.record_id) = $10
+   AND ($10::bigint IS NULL
+        OR (SELECT version FROM records WHERE records.studio_id = $1 AND records.kind = messages.kind
+               AND records.record_id = messages.record_id) = $10)
    AND ($11::bigint IS NULL
         OR (SELECT version FROM records WHERE records.studio_id = $1 AND records.kind = 'client'
                AND records.record_id = messages.client_id) = $11)
-   AND coalesce((SELECT allowed FROM consents
-                  WHERE consents.studio_id = $1 AND consents.channel = messages.channel
-                    AND consents.address = messages.address
-                  ORDER BY consent_id DESC LIMIT 1), true)
+   AND {MAY_GO}
 RETURNING lease_token"""
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from control_center.domain.consent import Purpose, Said
 from control_center.store.db import Connection
 
 # Subject by subject along its index; OFFSET 0 keeps the planner from joining the tables.
@@ -125,18 +126,19 @@ async def sent(tx: Connection, studio: str, *, since: datetime, page: int = 5_00
 
 
 SAID = """
-SELECT consents.channel, consents.address, at, allowed
+SELECT asked.channel, asked.address, at, purpose, says
   FROM unnest($2::text[], $3::text[]) AS asked (channel, address)
-  JOIN consents ON consents.studio_id = $1 AND consents.channel = asked.channel AND consents.address = asked.address
+  JOIN consents ON consents.studio_id = $1 AND consents.channel = asked.channel
+   AND consents.address = lower(asked.address)
  ORDER BY consent_id"""
 
 
 async def said(
     tx: Connection, studio: str, asked: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], list[tuple[datetime, bool]]]:
+) -> dict[tuple[str, str], list[tuple[datetime, Purpose, Said]]]:
     """What these (channel, address) ever said, oldest first; those that said nothing are left out."""
     rows = await tx.fetch(SAID, studio, [one[0] for one in asked], [one[1] for one in asked])
-    found: dict[tuple[str, str], list[tuple[datetime, bool]]] = {}
+    found: dict[tuple[str, str], list[tuple[datetime, Purpose, Said]]] = {}
     for row in rows:
-        found.setdefault((row[0], row[1]), []).append((row[2], row[3]))
+        found.setdefault((row[0], row[1]), []).append((row[2], Purpose(row[3]), Said(row[4])))
     return found

@@ -46,8 +46,8 @@ class Rescued:
     state: State
     kind: str
     record_id: str
-    action_id: int
-    trigger_id: int
+    action_id: int | None
+    trigger_id: int | None
 
 
 async def rescue_expired_leases(tx: Connection, *, poison: int, limit: int) -> list[Rescued]:

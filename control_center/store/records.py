@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from control_center.domain.errors import Conflict
@@ -48,19 +49,29 @@ async def get(tx: Connection, keys: Iterable[Key]) -> dict[Key, Picture]:
 
 SAVE = """
 INSERT INTO records (studio_id, kind, record_id, version, body, client_id, deleted,
-                     first_version, first_facts, known_since)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::boolean[],
-                     $8::bigint[], $9::text[], $10::timestamptz[])
+                     first_version, first_facts, known_since, reach)
+SELECT studio_id, kind, record_id, version, body, client_id, deleted, first_version, first_facts, known_since,
+       string_to_array(reach, ' ')
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::boolean[],
+              $8::bigint[], $9::text[], $10::timestamptz[], $11::text[])
+       AS seen (studio_id, kind, record_id, version, body, client_id, deleted, first_version, first_facts, known_since,
+                reach)
     ON CONFLICT (studio_id, kind, record_id) DO UPDATE
    SET version = excluded.version, body = excluded.body, client_id = excluded.client_id,
        deleted = excluded.deleted, first_version = excluded.first_version, first_facts = excluded.first_facts,
-       known_since = excluded.known_since, changed_at = clock_timestamp()
+       known_since = excluded.known_since, reach = excluded.reach, changed_at = clock_timestamp()
  WHERE records.version <= excluded.version
 RETURNING studio_id, kind, record_id, xmax = 0 AS created"""
 
 
-async def save(tx: Connection, pictures: Sequence[Picture], known: Iterable[Key]) -> None:
-    """Write new pictures. `known` are the keys that `lock` found.
+async def save(
+    tx: Connection,
+    pictures: Sequence[Picture],
+    known: Iterable[Key],
+    *,
+    reached: Mapping[Key, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """Write new pictures. `known` are the keys that `lock` found; `reached` is where each client is reached.
 
     Raises Conflict when another transaction created one of the others meanwhile: what was decided on did not hold.
     """
@@ -76,6 +87,7 @@ async def save(tx: Connection, pictures: Sequence[Picture], known: Iterable[Key]
         [picture.first_version for picture in pictures],
         [picture.first_facts and picture.first_facts.to_json() for picture in pictures],
         [picture.known_since for picture in pictures],
+        [" ".join(reached[picture.key]) if picture.key in reached else None for picture in pictures],
     )
     known = set(known)
     if len(rows) != len(pictures) or any(row["created"] is (tuple(row[:3]) in known) for row in rows):

@@ -10,7 +10,7 @@ from control_center.store.db import Connection
 
 ABOUT = """
 SELECT messages.studio_id, message_id, messages.reason, channel, address, messages.kind, messages.record_id,
-       messages.action_id, event_id, triggers.name, messages.trigger_version, enrols
+       messages.client_id, messages.action_id, event_id, triggers.name, messages.trigger_version, enrols
   FROM unnest($1::text[], $2::bigint[]) AS wanted (studio_id, message_id)
   JOIN messages USING (studio_id, message_id)
   LEFT JOIN actions ON actions.studio_id = messages.studio_id AND actions.action_id = messages.action_id
@@ -31,6 +31,7 @@ def _about(row: Any) -> About:
         address=row["address"],
         kind=row["kind"],
         record_id=row["record_id"],
+        client_id=row["client_id"],
         action_id=row["action_id"],
         event_id=row["event_id"],
         trigger=row["name"],

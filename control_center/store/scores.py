@@ -14,17 +14,19 @@ from control_center.store.rulebooks import Rulebook
 
 
 async def sessions(
-    tx: Connection, wanted: Iterable[tuple[int, int, Picture | None]], books: Mapping[str, Rulebook]
+    tx: Connection, wanted: Iterable[tuple[int | None, int | None, Picture | None]], books: Mapping[str, Rulebook]
 ) -> dict[Key, Picture]:
     """The sessions of those records, each with its trigger and version, that are invoices and judged by a score.
 
-    By the key of the invoice. Asks nothing where there is none, which is nearly always.
+    By the key of the invoice; what no trigger made has none. Asks nothing where there is none, which is nearly always.
     """
     of = {
         picture.key: session
         for trigger_id, version, picture in wanted
         if picture is not None
         and picture.kind == "invoice"
+        and trigger_id is not None
+        and version is not None
         and (rule := books[picture.studio].rules.of(trigger_id, version)) is not None
         and rule.trigger.exclude.nps is not None
         and (session := session_of(picture)) is not None

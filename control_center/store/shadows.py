@@ -21,12 +21,13 @@ class New:
 
 # Neither question nor enrolment: nobody was asked anything, so that no reply may be taken for the answer.
 ADD = """
-INSERT INTO messages (studio_id, action_id, channel, address, account, sender, recipient, kind, record_id,
-                      client_id, trigger_id, trigger_version, use_by, subject, body, reason, state, due_at, ended_at)
-SELECT made.*, 'shadow', clock_timestamp(), clock_timestamp()
-  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-              $9::text[], $10::text[], $11::bigint[], $12::integer[], $13::timestamptz[], $14::text[],
-              $15::text[], $16::text[]) AS made
+INSERT INTO messages (studio_id, purpose, action_id, channel, address, account, sender, recipient, kind, record_id,
+                      client_id, trigger_id, trigger_version, use_by, subject, body, reason, origin, state, due_at,
+                      ended_at)
+SELECT made.*, 'trigger', 'shadow', clock_timestamp(), clock_timestamp()
+  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+              $9::text[], $10::text[], $11::text[], $12::bigint[], $13::integer[], $14::timestamptz[], $15::text[],
+              $16::text[], $17::text[]) AS made
     ON CONFLICT (studio_id, action_id, channel, address) DO NOTHING"""
 
 
@@ -36,6 +37,7 @@ async def add(tx: Connection, made: Sequence[New]) -> None:
     await tx.execute(
         ADD,
         [one.studio for one in plain],
+        [one.purpose for one in plain],
         [one.action_id for one in plain],
         [one.channel for one in plain],
         [one.address for one in plain],

@@ -46,16 +46,27 @@ async def switched_off(tx: Connection) -> list[str]:
 
 
 PUT = """
-INSERT INTO studios (studio_id, name, timezone, country, settings, enabled) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO studios (studio_id, name, timezone, country, settings, enabled, numbers)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (studio_id) DO UPDATE
    SET name = excluded.name, timezone = excluded.timezone, country = excluded.country,
-       settings = excluded.settings, enabled = excluded.enabled, revision = studios.revision + 1"""
+       settings = excluded.settings, enabled = excluded.enabled,
+       numbers = excluded.numbers, revision = studios.revision + 1"""
 
 
 async def put(tx: Connection, studio: Studio) -> None:
     """Create a studio or replace what it says."""
     settings = msgspec.json.encode(studio.settings()).decode()
-    await tx.execute(PUT, studio.studio, studio.name, studio.timezone, studio.country, settings, studio.enabled)
+    await tx.execute(
+        PUT,
+        studio.studio,
+        studio.name,
+        studio.timezone,
+        studio.country,
+        settings,
+        studio.enabled,
+        list(studio.numbers),
+    )
 
 
 BUMP = "UPDATE studios SET revision = revision + 1 WHERE studio_id = $1 RETURNING revision"

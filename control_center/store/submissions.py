@@ -9,9 +9,10 @@ from uuid import UUID
 
 from control_center.domain.command import Command
 from control_center.domain.message import Settlement
+from control_center.store.cases import Case
 from control_center.store.commands import columns as command_columns
+from control_center.store.consents import MAY_GO
 from control_center.store.db import Connection
-from control_center.store.messages import Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Settled:
 # a receipt has settled in the meantime keeps what the receipt proved; only the provider's id may still be learned.
 # Guards are scalar sub-selects and coalesce(): as joins, or as conditions on an indexed column, they would tempt the
 # planner to start from them instead of from the messages at hand.
-STEP = """
+STEP = f"""
 WITH settled AS (
      UPDATE messages
         SET state = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.state ELSE messages.state END,
@@ -86,8 +87,8 @@ told AS (
        JOIN settled USING (studio_id, message_id)
          ON CONFLICT DO NOTHING),
 stopped AS (
-     INSERT INTO consents (studio_id, channel, address, allowed, source, evidence)
-     SELECT studio_id, channel, address, false, 'provider', evidence
+     INSERT INTO consents (studio_id, channel, address, purpose, says, source, evidence)
+     SELECT studio_id, channel, lower(address), 'all', 'stop', 'provider', evidence
        FROM unnest($19::text[], $20::text[], $21::text[], $22::text[])
             AS said (studio_id, channel, address, evidence)),
 submitted AS (
@@ -102,15 +103,13 @@ submitted AS (
         AND coalesce(messages.lease_until, '-infinity') > clock_timestamp() + $33
         AND ready.until > clock_timestamp()
         AND (SELECT revision FROM studios WHERE studios.studio_id = ready.studio_id AND enabled) = ready.revision
-        AND (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = messages.kind
-                AND records.record_id = messages.record_id) = ready.version
+        AND (ready.version IS NULL
+             OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = messages.kind
+                    AND records.record_id = messages.record_id) = ready.version)
         AND (ready.client_version IS NULL
              OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = 'client'
                     AND records.record_id = messages.client_id) = ready.client_version)
-        AND coalesce((SELECT allowed FROM consents
-                       WHERE consents.studio_id = ready.studio_id AND consents.channel = messages.channel
-                         AND consents.address = messages.address
-                       ORDER BY consent_id DESC LIMIT 1), true)
+        AND {MAY_GO}
   RETURNING messages.studio_id, messages.message_id, messages.asked),
 logged AS (
      INSERT INTO attempts (studio_id, message_id, number, key, lease_token, subject, body, html, started_at)

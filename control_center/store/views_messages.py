@@ -19,6 +19,8 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
 
     id: str
     direction: str
+    origin: str
+    purpose: str
     channel: str
     state: str
     sender: str
@@ -27,10 +29,10 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     subject: str | None
     text: str | None
     trigger: str | None
-    trigger_id: int
-    trigger_version: int
-    action: str
-    record: str
+    trigger_id: int | None
+    trigger_version: int | None
+    action: str | None
+    record: str | None
     client: str | None
     created_at: datetime
     due_at: datetime
@@ -40,6 +42,11 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     attempts: int
     provider_id: str | None
     resolved_by: str | None
+    made_by: str | None
+    segments: int | None
+    meaning: str | None
+    attention: str | None
+    read_at: datetime | None
     reason: str
 
     @property
@@ -62,7 +69,8 @@ class Filter:
 
 _COLUMNS = """messages.message_id, channel, messages.state, sender, address, recipient, subject, body, triggers.name,
        messages.trigger_id, messages.trigger_version, action_id, messages.kind, record_id, client_id, created_at,
-       due_at, use_by, sent_at, ended_at, asked, provider_id, resolved_by, reason"""
+       due_at, use_by, sent_at, ended_at, asked, provider_id, resolved_by, reason, origin, purpose, made_by, segments,
+       meaning, attention, read_at"""
 
 _MESSAGES = f"""
 SELECT {_COLUMNS}
@@ -167,6 +175,8 @@ def _message(row: Any) -> Message:
     return Message(
         id=f"m-{row[0]}",
         direction="in" if incoming else "out",
+        origin=row[24],
+        purpose=row[25],
         channel=row[1],
         state=row[2],
         sender=theirs if incoming else ours,
@@ -177,8 +187,8 @@ def _message(row: Any) -> Message:
         trigger=row[8],
         trigger_id=row[9],
         trigger_version=row[10],
-        action=f"a-{row[11]}",
-        record=f"{row[12]}/{row[13]}",
+        action=None if row[11] is None else f"a-{row[11]}",
+        record=None if row[12] is None else f"{row[12]}/{row[13]}",
         client=row[14],
         created_at=row[15],
         due_at=row[16],
@@ -188,5 +198,10 @@ def _message(row: Any) -> Message:
         attempts=row[20],
         provider_id=row[21],
         resolved_by=row[22],
+        made_by=row[26],
+        segments=row[27],
+        meaning=row[28],
+        attention=row[29],
+        read_at=row[30],
         reason=row[23],
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from aiohttp import web
 
+from control_center.engine.conversations import Conversations
 from control_center.engine.intake import Intake
 from control_center.store import db
 
@@ -17,7 +18,8 @@ class Account:
     """A provider account whose calls we take. `name` as messages carry it, such as `sms/default`.
 
     `account_id` is the provider's own name for it (Twilio: the account SID), by which a call without an account
-    in its address is matched. Several `secrets` may be in force while one replaces another.
+    in its address is matched. Its calls are signed with one of `secrets`, or so that one of them, a public key, fits:
+    several may be in force while one replaces another.
     """
 
     name: str
@@ -45,16 +47,19 @@ class Parts:
     """Everything the application needs.
 
     `public_url` is our address as providers and clients see it: signatures are made over it, so it is never taken
-    from a request. `studio` is meant where a call names none; None means the first. `readiness` are further checks
-    by name, each of which returns None or what is missing; the database and its schema are checked anyway.
+    from a request. `sandboxes` are the accounts whose texts a person may let come in. `studio` is meant where a call
+    names none; None means the first. `readiness` are further checks by name, each of which returns None or what is
+    missing; the database and its schema are checked anyway.
     """
 
     pool: db.Pool
     clock: Callable[[], datetime]
     intake: Intake
+    conversations: Conversations
     public_url: str
     studio: str | None = None
     accounts: tuple[Account, ...] = ()
+    sandboxes: frozenset[str] = frozenset()
     readiness: Mapping[str, Check] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 

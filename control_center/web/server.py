@@ -25,6 +25,7 @@ from control_center.web.api import (
     forecast,
     messages,
     openapi,
+    sandbox,
     serving,
     studios,
     templates,
@@ -55,6 +56,7 @@ ROUTES = [
     *audit.ROUTES,
     *commands.ROUTES,
     *explain.ROUTES,
+    *sandbox.ROUTES,
 ]
 
 

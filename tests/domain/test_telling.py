@@ -10,7 +10,7 @@ import pytest
 from control_center.domain.message import State
 from control_center.domain.telling import About, Enrolment, told
 
-ABOUT = About("main", 12, "sms", "+13125550188", "session", "4711", 7, "e-1", "Thanks", 3)
+ABOUT = About("main", 12, "sms", "+13125550188", "session", "4711", "c-12", 7, "e-1", "Thanks", 3)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from control_center.engine import blackouts, catalogs
 from control_center.engine.intake import Intake
 from control_center.engine.own_records import note_texts
 from control_center.engine.release import Release
-from control_center.store import consents, db, messages, rulebooks, studios
+from control_center.store import cases, db, messages, rulebooks, studios
 from tests.support.crm import client, event, session, snapshot
 from tests.support.rows import a_message, a_studio, a_trigger
+from tests.support.sayings import said
 from workers.writing import prepare
 
 START = datetime(2026, 11, 2, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
@@ -54,7 +55,7 @@ class Past:
 
     async def say_stop(self, number: str) -> None:
         async with db.transaction(self.pool) as tx:
-            await consents.record(tx, "main", "sms", number, allowed=False, source="reply", evidence="STOP")
+            await said(tx, number)
         await self.pool.execute("UPDATE consents SET at = $1 WHERE at > $2", self.now, self.until)
 
     until = datetime(2026, 11, 21, tzinfo=UTC)  # no time of the story is later, and none of the machine's earlier
@@ -80,7 +81,7 @@ class Past:
                 claimed = await messages.claim_due(
                     tx, account, owner, since=EPOCH, lease=timedelta(minutes=5), limit=1000
                 )
-                for case in await messages.gather(tx, claimed, owner):
+                for case in await cases.gather(tx, claimed, owner):
                     record = f"{case.about.kind}/{case.about.record_id}"
                     text = getattr(prepare(case, book, self.now), "body", None)
                     self.sent.append((self.now, record, case.channel, case.address, text))

@@ -15,8 +15,9 @@ from control_center.engine import blackouts, explain, review
 from control_center.engine.explain import Explanation
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
-from control_center.store import consents, db
+from control_center.store import db
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, an_action
+from tests.support.sayings import said
 
 NOW = datetime(2027, 6, 1, 15, 0, tzinfo=UTC)  # 10:00 in Chicago
 LATER = NOW + timedelta(days=30)
@@ -167,7 +168,7 @@ async def test_an_opt_out_is_the_reason(pool: db.Pool) -> None:
     await a_trigger(pool, "Reminder")
     await taken_in(pool, an_event())
     async with db.transaction(pool) as tx:
-        await consents.record(tx, "main", "sms", "+13125550188", allowed=False, source="reply", evidence="STOP")
+        await said(tx, "+13125550188")
     due = datetime(2027, 6, 5, 15, tzinfo=UTC)
     await Release(pool, at(due)).run_once()
     assert "ended without a send: opted out: client takes no sms" in await why_not(pool, now=due)

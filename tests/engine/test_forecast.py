@@ -17,9 +17,10 @@ from control_center.engine.forecast import Asked, forecast
 from control_center.engine.intake import Intake
 from control_center.engine.ladder import Ladder
 from control_center.engine.release import Release
-from control_center.store import consents, db, messages, rulebooks, studios
+from control_center.store import cases, db, messages, rulebooks, studios
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
+from tests.support.sayings import said
 from workers.writing import prepare
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
@@ -95,7 +96,7 @@ async def a_busy_studio(pool: db.Pool) -> None:
         shown = session(f"s-{number}", client=f"c-{number}", dates={"session": day}, flags=flags)
         await take_in(pool, event(shown, about=person))
     async with db.transaction(pool) as tx:
-        await consents.record(tx, "main", "sms", "+13125550104", allowed=False, source="reply", evidence="STOP")
+        await said(tx, "+13125550104")
 
 
 async def what_went_out(pool: db.Pool) -> list[tuple[Any, ...]]:
@@ -104,12 +105,12 @@ async def what_went_out(pool: db.Pool) -> list[tuple[Any, ...]]:
     owner = uuid.uuid4()
     async with db.transaction(pool) as tx:
         book = await rulebooks.read(tx, (await studios.get(tx, ["main"]))["main"])
-        cases = []
+        claims = []
         for account in ("sms/default", "email/default"):
             claimed = await messages.claim_due(tx, account, owner, since=EPOCH, lease=timedelta(minutes=5), limit=1000)
-            cases += await messages.gather(tx, claimed, owner)
+            claims += await cases.gather(tx, claimed, owner)
         released = {row[0]: row[1] for row in await tx.fetch("SELECT action_id, released_at FROM actions")}
-        for case in cases:
+        for case in claims:
             at = released[case.action_id]
             text = getattr(prepare(case, book, at), "body", None)
             record = f"{case.about.kind}/{case.about.record_id}"

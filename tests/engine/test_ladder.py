@@ -15,9 +15,10 @@ from control_center.engine import explain, review
 from control_center.engine.intake import Intake
 from control_center.engine.ladder import Ladder
 from control_center.engine.release import Release
-from control_center.store import consents, db
+from control_center.store import db
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
+from tests.support.sayings import said
 
 RELEASED = datetime(2027, 6, 5, 17, tzinfo=UTC)  # a week before the session on 12 June, 14:00 in Chicago
 TWO_DAYS = datetime(2027, 6, 10, 19, tzinfo=UTC)
@@ -220,7 +221,7 @@ async def test_a_closed_window_holds_it_and_explain_says_until_when(pool: db.Poo
 async def test_an_address_that_said_stop_gets_nothing_and_the_next_step_still_comes(pool: db.Pool) -> None:
     await texted(pool, "failed", TO_MAIL, TO_CALL)
     async with db.transaction(pool) as tx:
-        await consents.record(tx, "main", "email", "jo@mail.example", allowed=False, source="reply", evidence="STOP")
+        await said(tx, "jo@mail.example")
 
     await climb(pool)
     assert await messages_of(pool) == [TEXTED]

@@ -15,9 +15,10 @@ from control_center.domain.blackouts import Blackout
 from control_center.engine import blackouts, review
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
-from control_center.store import consents, db
+from control_center.store import db
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
+from tests.support.sayings import said
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 
@@ -81,7 +82,7 @@ async def test_sms_or_email_takes_the_second_leg_where_no_number_takes_texts(poo
 async def test_a_number_that_said_stop_counts_as_no_number(pool: db.Pool) -> None:
     await a_trigger(pool, action="sms_or_email", **TODAY)
     async with db.transaction(pool) as tx:
-        await consents.record(tx, "main", "sms", "+13125550188", allowed=False, source="reply", evidence="STOP")
+        await said(tx, "+13125550188")
 
     await take_in(pool, event(session(), about=client()))
     await release(pool)

@@ -13,9 +13,10 @@ import pytest
 from control_center.engine import explain
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
-from control_center.store import actions, consents, db
+from control_center.store import actions, db
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
+from tests.support.sayings import said
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 TODAY: dict[str, Any] = {"activate": {"on": "status_changed"}}
@@ -296,7 +297,7 @@ async def test_who_does_not_allow_a_leg_gets_nothing_and_the_action_says_so(pool
 async def test_a_number_that_said_stop_is_absent_before_its_box_is_asked(pool: db.Pool) -> None:
     await a_trigger(pool, action="sms_or_email", exclude={"without_allow_marketing": True}, **TODAY)
     async with db.transaction(pool) as tx:
-        await consents.record(tx, "main", "sms", "+13125550188", allowed=False, source="reply", evidence="STOP")
+        await said(tx, "+13125550188")
 
     await released(pool, event(session(), about=client(allow_marketing={"email": True})))
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from control_center.domain.consent import Said
 from control_center.domain.message import key_of, settle
 from control_center.domain.outcome import Accepted, Fate, NotSent, Outcome, Receipt, Refused, Stage, Unknown
 from control_center.domain.outcome import Cause as RefusalCause
@@ -264,7 +265,7 @@ async def test_an_opt_out_at_the_provider_is_one_here_too_and_stops_what_waits(p
 
     async with db.session(pool) as connection:
         said = await consents.history(connection, "main", "sms", "+13125550188")
-    assert [(one.allowed, one.source) for one in said] == [(False, "provider")]
+    assert [(one.says, one.source) for one in said] == [(Said.STOP, "provider")]
     assert "21610" in said[0].evidence
     assert (await row(pool, waiting))["state"] == "suppressed"
 

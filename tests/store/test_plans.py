@@ -18,10 +18,10 @@ WAITING = 1_000_000
 
 FILL = """
 INSERT INTO studios (studio_id, name, timezone, country) VALUES ('main', 'Main', 'America/Chicago', 'US');
-INSERT INTO messages (studio_id, action_id, channel, address, account, sender, recipient, kind, record_id,
-                      trigger_id, trigger_version, state, due_at, use_by)
-SELECT 'main', n, 'sms', '+1312' || n, 'sms/default', '', '{{}}', 'session', n::text, 1, 1, 'queued',
-       now() + n * interval '1 second', now() + interval '1 year'
+INSERT INTO messages (studio_id, origin, purpose, action_id, channel, address, account, sender, recipient, kind,
+                      record_id, trigger_id, trigger_version, state, due_at, use_by)
+SELECT 'main', 'trigger', 'transactional', n, 'sms', '+1312' || n, 'sms/default', '', '{{}}', 'session', n::text, 1, 1,
+       'queued', now() + n * interval '1 second', now() + interval '1 year'
   FROM generate_series(1, {waiting}) n;
 INSERT INTO actions (studio_id, kind, record_id, trigger_id, occurrence, trigger_version, state,
                      activation_at, due_at, use_by)

@@ -18,9 +18,9 @@ LATE = 20
 
 FILL = """
 INSERT INTO studios (studio_id, name, timezone, country) VALUES ('main', 'Main', 'America/Chicago', 'US');
-INSERT INTO messages (studio_id, action_id, channel, address, account, sender, recipient, kind, record_id,
-                      trigger_id, trigger_version, state, due_at, use_by, sent_at)
-SELECT 'main', n, 'sms', '+1312' || n, 'sms/default', '', '{{}}', 'session', n::text, 1, 1,
+INSERT INTO messages (studio_id, origin, purpose, action_id, channel, address, account, sender, recipient, kind,
+                      record_id, trigger_id, trigger_version, state, due_at, use_by, sent_at)
+SELECT 'main', 'trigger', 'transactional', n, 'sms', '+1312' || n, 'sms/default', '', '{{}}', 'session', n::text, 1, 1,
        CASE WHEN n % 10 = 0 THEN 'held' WHEN n % 10 < 6 THEN 'queued' ELSE 'delivered' END,
        now() + n * interval '1 second',
        CASE WHEN n % 10 >= 6 OR n % ({waiting} / {late}) = 5 THEN now() - interval '1 hour'

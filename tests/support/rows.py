@@ -52,7 +52,7 @@ def ahead(**span: float) -> datetime:
 
 async def a_studio(db: Database, studio: str = "main", **columns: Any) -> str:
     """A studio that texts and mails. `settings` may be a dict."""
-    settings = {
+    settings: dict[str, Any] = {
         "sms": {"account": "default", "numbers": ["+13125550100"]},
         "email": {"account": "default", "from": "ada@studio.example", "reply_to": None},
     }
@@ -62,6 +62,7 @@ async def a_studio(db: Database, studio: str = "main", **columns: Any) -> str:
         "timezone": "America/Chicago",
         "country": "US",
         "settings": settings,
+        "numbers": settings["sms"]["numbers"],
         "enabled": True,
     }
     await _insert(db, "studios", {**defaults, **columns}, returning="studio_id")
@@ -102,7 +103,13 @@ async def a_trigger(db: Database, name: str | None = None, *, studio: str = "mai
 
 
 async def a_client(
-    db: Database, client_id: str = "c-12", *, studio: str = "main", version: int = 1, **body: Any
+    db: Database,
+    client_id: str = "c-12",
+    *,
+    studio: str = "main",
+    version: int = 1,
+    reach: list[str] | None = None,
+    **body: Any,
 ) -> str:
     """A client with a mobile number and an address; `body` replaces keys of what the CRM sent."""
     sent = {
@@ -122,6 +129,7 @@ async def a_client(
         "version": version,
         "first_version": version,
         "body": sent,
+        "reach": reach or [],
     }
     await _insert(db, "records", row, returning="record_id")
     return client_id
@@ -197,17 +205,24 @@ async def a_message(
     channel: str = "sms",
     **columns: Any,
 ) -> int:
-    """A text to a client in any state, under a released action of its own; returns its id."""
+    """A text to a client in any state, under a released action of its own; returns its id.
+
+    One of another `origin` has neither action nor trigger; what was `received` came from a client.
+    """
     kind, _, record_id = record.partition("/")
     use_by = columns.get("use_by", ahead(days=7))
     trigger_id = columns.get("trigger_id", 1)
-    if action is None:
+    origin = columns.get("origin", "client" if state == "received" else "trigger")
+    triggered = origin == "trigger"
+    if action is None and triggered:
         action = await an_action(
             db, record=record, state="released", studio=studio, trigger_id=trigger_id, use_by=use_by
         )
     asked = state in _ASKED
     defaults = {
         "studio_id": studio,
+        "origin": origin,
+        "purpose": "transactional",
         "action_id": action,
         "channel": channel,
         "address": "+13125550188" if channel == "sms" else "jo@mail.example",
@@ -217,8 +232,8 @@ async def a_message(
         "kind": kind,
         "record_id": record_id,
         "client_id": "c-12",
-        "trigger_id": trigger_id,
-        "trigger_version": 1,
+        "trigger_id": trigger_id if triggered else None,
+        "trigger_version": 1 if triggered else None,
         "state": state,
         "due_at": ago(minutes=1),
         "use_by": use_by,
@@ -228,7 +243,7 @@ async def a_message(
         "lease_token": int(asked or state == "claimed"),
         "lease_owner": uuid.uuid4() if state in _LEASED else None,
         "lease_until": ahead(minutes=2) if state in _LEASED else None,
-        "body": "See you soon." if asked else None,
+        "body": "See you soon." if asked or not triggered else None,
         "sent_at": now() if state in _SENT else None,
         "ended_at": now() if state in _ENDED else None,
     }

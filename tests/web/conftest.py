@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from control_center.engine.conversations import Conversations
 from control_center.engine.intake import Intake
 from control_center.store import db
 from control_center.web import Account, Limits, Parts, serve
@@ -21,6 +24,7 @@ from tests.support.rows import a_studio
 NOW = datetime(2027, 6, 1, 15, 0, tzinfo=UTC)  # 10:00 in Chicago
 OWNER = "owner-token"
 SECRET = "a-secret-of-the-provider"
+TELNYX = Ed25519PrivateKey.from_private_bytes(b"a key that signs Telnyx's calls.")
 PUBLIC_URL = "https://control.studio.example"
 
 
@@ -95,8 +99,15 @@ async def app(pool: db.Pool) -> AsyncIterator[Caller]:
         pool=pool,
         clock=lambda: NOW,
         intake=Intake(pool, lambda: NOW),
+        conversations=Conversations(pool, lambda: NOW),
         public_url=PUBLIC_URL,
-        accounts=(Account("sms/default", "twilio", "AC1", ("an-old-secret", SECRET)),),
+        accounts=(
+            Account("sms/default", "twilio", "AC1", ("an-old-secret", SECRET)),
+            Account("sms/telnyx", "telnyx", "", (base64.b64encode(TELNYX.public_key().public_bytes_raw()).decode(),)),
+            Account("sms/kannel", "kannel", "", ("an-old-secret", SECRET)),
+            Account("sms/gateway", "http", "", ("an-old-secret", SECRET)),
+        ),
+        sandboxes=frozenset({"sms/default"}),
         readiness={"broker": broker},
         limits=Limits(body_seconds=1.0),
     )

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import http_parser
 
 from control_center.domain.errors import ConfigurationError
+from control_center.engine.conversations import Conversations
 from control_center.engine.intake import Intake
 from control_center.store import db
 from control_center.web import Limits, Parts, application, serve
@@ -20,7 +21,8 @@ def parts(pool: db.Pool, **limits: float) -> Parts:
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    return Parts(pool, clock, Intake(pool, clock), "http://127.0.0.1", limits=Limits(**limits))  # type: ignore[arg-type]
+    intake, conversations = Intake(pool, clock), Conversations(pool, clock)
+    return Parts(pool, clock, intake, conversations, "http://127.0.0.1", limits=Limits(**limits))  # type: ignore[arg-type]
 
 
 async def test_a_call_begun_before_the_stop_is_answered(pool: db.Pool) -> None:

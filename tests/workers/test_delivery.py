@@ -14,11 +14,13 @@ from uuid import uuid4
 import pytest
 
 from control_center.domain.outcome import Accepted, Blocked, CannotTell, Cause, Lookup, NotSent, Outcome, Refused, Text
+from control_center.engine import consenting
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import consents, db, message_leases, messages, submissions
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
+from tests.support.sayings import a_saying
 from workers.delivery import Delivery
 from workers.sms.sandbox import Sandbox
 
@@ -211,7 +213,7 @@ async def test_an_opt_out_at_the_provider_suppresses_the_number_from_now_on(pool
 
     async with db.session(pool) as connection:
         asked = ("main", "sms", "+13125551000")
-        assert await consents.stopped(connection, [asked]) == {asked}
+        assert (await consents.standings(connection, [asked]))[asked].stopped
 
 
 async def test_an_answer_that_is_lost_is_unknown_and_never_sent_again(pool: db.Pool, tmp_path: Path) -> None:
@@ -254,7 +256,7 @@ async def test_stop_wins_over_a_message_already_claimed(pool: db.Pool) -> None:
     assert len(claimed) == 1
 
     async with db.transaction(pool) as tx:
-        await consents.record(tx, "main", "sms", "+13125551000", allowed=False, source="reply", evidence="STOP")
+        await consenting.say(tx, a_saying("+13125551000"), NOON)
 
     assert (await the_message(pool))["state"] == "suppressed"
 

@@ -13,10 +13,11 @@ import pytest
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.replies import adopt
-from control_center.store import consents, db, message_leases
+from control_center.store import db, message_leases
 from tests.support.crm import client, event, session
 from tests.support.http_stub import DROP, Answer, Step
 from tests.support.rows import a_studio, a_trigger, ago
+from tests.support.sayings import said
 from tests.support.telnyx_stub import TelnyxStub, refuse
 from workers.delivery import Delivery
 from workers.inquiry import PATIENCE, Inquiry
@@ -193,7 +194,7 @@ async def stays_unknown(pool: db.Pool, provider: TelnyxStub, channel: Telnyx, at
 async def test_not_after_a_stop(pool: db.Pool, provider: TelnyxStub, channel: Telnyx) -> None:
     await in_doubt(pool, provider, channel, NEVER_CAME)
     async with db.transaction(pool) as tx:
-        await consents.record(tx, "main", "sms", "+13125551000", allowed=False, source="reply", evidence="STOP")
+        await said(tx, "+13125551000")
 
     await stays_unknown(pool, provider, channel)
 

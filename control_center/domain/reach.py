@@ -1,0 +1,33 @@
+"""Every way to reach a client and their family, as messages spell it: whose number a text came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from control_center.domain import number
+from control_center.domain.record import Record
+from control_center.domain.record_parts import Address, Phone
+
+
+def reach(client: Record, country: str) -> tuple[str, ...]:
+    """Their numbers and addresses and those of their family, each once, whether ticked or not; what cannot be spelled
+    is left out.
+    """
+    found = [*_numbers(client.phones, country), *_addresses(client.emails)]
+    for person in client.family or ():
+        found += [*_numbers(person.phones, country), *_addresses(person.emails)]
+    return tuple(dict.fromkeys(found))
+
+
+def _numbers(phones: Iterable[Phone] | None, country: str) -> Iterable[str]:
+    for one in phones or ():
+        spelled = number.phone(one.number, country, recipient=False)
+        if isinstance(spelled, number.Phone):
+            yield spelled.e164
+
+
+def _addresses(emails: Iterable[Address] | None) -> Iterable[str]:
+    for one in emails or ():
+        spelled = number.email(one.address)
+        if isinstance(spelled, str):
+            yield spelled
