@@ -118,7 +118,9 @@ def _not_now(case: Case, decision: Decision) -> Return:
 
 
 def _ended(case: Case, state: State, reason: str) -> Return:
-    return Return(case.studio.studio, case.message_id, case.token, state, reason, told=told(case.about, state, reason))
+    version = case.record.version if state is State.CANCELLED and case.record is not None else None
+    reports = told(case.about, state, reason)
+    return Return(case.studio.studio, case.message_id, case.token, state, reason, told=reports, version=version)
 
 
 def _words(case: Case, rule: Rule, book: Rulebook, now: datetime) -> tuple[Words, bool]:

@@ -42,7 +42,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.HELD: _ENDS | {State.PLANNED, State.HELD},
     State.LAPSED: frozenset({State.PLANNED, State.HELD, State.BASELINED}),
     State.BASELINED: frozenset({State.PLANNED}),
-    State.RELEASED: frozenset(),
+    # Only while every message of it was stopped before anybody was asked to take it.
+    State.RELEASED: frozenset({State.PLANNED, State.HELD, State.BASELINED}),
     State.EXPIRED: frozenset(),
     State.DELETED: frozenset(),
 }
@@ -69,6 +70,12 @@ class Action:
     use_by: datetime
     reason: str
     released_at: datetime | None
+    unsent: bool = False  # released, and every message of it was stopped before anybody was asked to take it
+
+    @property
+    def may_return(self) -> bool:
+        """Whether nothing came of it, so that it goes on where its record qualifies again."""
+        return self.state is State.LAPSED or self.unsent
 
     @property
     def times(self) -> tuple[datetime, datetime]:

@@ -70,7 +70,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.UNDELIVERED: frozenset({State.DELIVERED}),
     State.DELIVERED: frozenset(),
     State.FAILED: _PROVEN,
-    State.CANCELLED: _PROVEN,
+    State.CANCELLED: _PROVEN | {State.QUEUED},  # its action has come back, and nobody was ever asked to take it
     State.SUPPRESSED: _PROVEN,
     State.EXPIRED: _PROVEN,
     State.SHADOW: frozenset(),

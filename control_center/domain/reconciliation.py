@@ -30,7 +30,8 @@ def reconcile(
     """What must change so that a record's actions say what its newest version says.
 
     New occurrences are added; pending ones move, or lapse where they no longer exist; lapsed ones return while
-    their use-by lies ahead and nothing excludes them. What was handled stays handled. What is pending under a version
+    their use-by lies ahead and nothing excludes them, and so does what was released and stopped before anything of it
+    left. What was handled stays handled. What is pending under a version
     that was kept for it goes by that version. `chain` are the triggers that brought this version about.
     """
     changes: list[Add | Change] = []
@@ -128,7 +129,7 @@ def _changed(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: dat
             if wanted.activation_at == found.activation_at and wanted.reason.startswith(LATE):
                 wanted = _in_time(rule, wanted, picture, now)
             return Change(found, wanted)
-        case State.LAPSED:
+        case State.LAPSED | State.RELEASED if found.may_return:
             if wanted.state is State.BASELINED and wanted.reason == BEFORE_TRIGGER:
                 return Change(found, wanted)  # else what an edit sets aside would come back with the next event
             in_time = wanted.times == found.times and not found.reason.startswith(LATE)
@@ -143,7 +144,7 @@ def _changed(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: dat
         case State.BASELINED:
             wrongly = found.reason == BEFORE_US and wanted.state is State.PLANNED
             return Change(found, wanted) if wrongly else None
-        case State.RELEASED | State.EXPIRED | State.DELETED:
+        case State.LAPSED | State.RELEASED | State.EXPIRED | State.DELETED:
             return None
 
 

@@ -29,11 +29,11 @@ def recurrence(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Act
     others = [action for action in earlier if action.released_at is not None and action not in same]
     last = max(same, key=lambda action: action.action_id, default=None)
     if last is not None:
-        if not (last.state in HANDLED and any(_sent_since(last, other) for other in others)):
+        if not (last.state in HANDLED and not last.unsent and any(_sent_since(last, other) for other in others)):
             wanted = replace(wanted, occurrence=last.occurrence)
         else:
             wanted, last = replace(wanted, occurrence=f"{wanted.occurrence}#{len(same) + 1}"), None
-    if others and rule.trigger.moved == "nothing" and (last is None or last.state is State.LAPSED):
+    if others and rule.trigger.moved == "nothing" and (last is None or last.may_return):
         wanted = _settled(wanted)
     if others and rule.trigger.moved == "tell" and last is None:
         wanted = replace(wanted, occurrence=wanted.occurrence + _TOLD)
@@ -48,7 +48,7 @@ def _of_instalment(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple
     """An instalment with another due date is another occurrence; where moves are not told of, that is set aside."""
     found, instalment = _same(rule, wanted, earlier), wanted.occurrence.rpartition("@")[0]
     told = any(one.released_at is not None and one.occurrence.rpartition("@")[0] == instalment for one in earlier)
-    if told and rule.trigger.moved == "nothing" and (found is None or found.state is State.LAPSED):
+    if told and rule.trigger.moved == "nothing" and (found is None or found.may_return):
         wanted = _settled(wanted)
     return found, wanted
 

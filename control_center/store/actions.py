@@ -19,10 +19,11 @@ _COLUMNS = """actions.action_id, actions.trigger_id, actions.trigger_version, ac
 # record has moved, has told nobody of the old date.
 OF_RECORDS = f"""
 SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS},
-       actions.state = 'released' AND coalesce((
-       SELECT bool_and(messages.state IN ('queued', 'held', 'failed', 'cancelled', 'suppressed', 'expired'))
+       CASE WHEN actions.state = 'released' THEN (
+       SELECT bool_and(messages.state IN ('queued', 'held', 'failed', 'cancelled', 'suppressed', 'expired'))::integer
+              + bool_and(messages.state = 'cancelled' AND messages.asked = 0)::integer
          FROM messages
-        WHERE messages.studio_id = actions.studio_id AND messages.action_id = actions.action_id), false) AS unsaid
+        WHERE messages.studio_id = actions.studio_id AND messages.action_id = actions.action_id) END AS unsaid
   FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (studio_id, kind, record_id)
  CROSS JOIN LATERAL (
        SELECT * FROM actions
@@ -34,14 +35,17 @@ SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS},
 async def of_records(tx: Connection, keys: Iterable[Key]) -> dict[Key, list[Action]]:
     """Every action that these records ever had, by record, oldest first.
 
-    `released_at` is None also where all messages were stopped before they left: then nobody was told of that date.
+    `released_at` is None also where all messages were stopped before they left: then nobody was told of that date. It
+    is `unsent` where none of them waits any more either.
     """
     wanted = list(keys)
     rows = await tx.fetch(OF_RECORDS, *([key[n] for key in wanted] for n in range(3)))
     found: dict[Key, list[Action]] = {}
     for row in rows:
         action = _action(row[3:-1])
-        found.setdefault((row[0], row[1], row[2]), []).append(replace(action, released_at=None) if row[-1] else action)
+        if row[-1]:
+            action = replace(action, released_at=None, unsent=row[-1] == 2)
+        found.setdefault((row[0], row[1], row[2]), []).append(action)
     return found
 
 
@@ -78,13 +82,19 @@ async def add(tx: Connection, added: Sequence[tuple[Key, Add, str | None]]) -> N
 CHANGE = """
 UPDATE actions
    SET state = changed.state, trigger_version = changed.trigger_version, activation_at = changed.activation_at,
-       due_at = changed.due_at, use_by = changed.use_by, reason = changed.reason
+       due_at = changed.due_at, use_by = changed.use_by, reason = changed.reason, released_at = NULL, released_by = NULL
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::integer[], $6::timestamptz[],
               $7::timestamptz[], $8::timestamptz[], $9::text[])
        AS changed (studio_id, action_id, leaves, state, trigger_version, activation_at, due_at, use_by, reason)
  WHERE actions.studio_id = changed.studio_id AND actions.action_id = changed.action_id
    AND actions.state IS NOT DISTINCT FROM changed.leaves
 RETURNING actions.action_id"""
+
+
+# What comes back is put onto its ladder when it is released again.
+LEAVE_LADDER = """
+DELETE FROM ladders USING unnest($1::text[], $2::bigint[]) AS back (studio_id, action_id)
+ WHERE ladders.studio_id = back.studio_id AND ladders.action_id = back.action_id"""
 
 
 async def change(tx: Connection, changes: Sequence[tuple[str, Change]]) -> set[int]:
@@ -101,6 +111,9 @@ async def change(tx: Connection, changes: Sequence[tuple[str, Change]]) -> set[i
         [one.plan.use_by for _, one in changes],
         [one.plan.reason for _, one in changes],
     )
+    back = [(studio, one.action.action_id) for studio, one in changes if one.action.state is State.RELEASED]
+    if back:
+        await tx.execute(LEAVE_LADDER, [studio for studio, _ in back], [action_id for _, action_id in back])
     return {row[0] for row in rows}
 
 

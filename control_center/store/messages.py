@@ -47,11 +47,18 @@ SELECT made.*, 'trigger', 'queued', clock_timestamp()
   FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
               $9::text[], $10::text[], $11::text[], $12::bigint[], $13::integer[], $14::timestamptz[], $15::text[],
               $16::text[], $17::text[]) AS made
-    ON CONFLICT (studio_id, action_id, channel, address) DO NOTHING"""
+    ON CONFLICT (studio_id, action_id, channel, address) DO UPDATE
+   SET state = 'queued', reason = '', due_at = clock_timestamp(), use_by = excluded.use_by, ended_at = NULL,
+       trigger_version = excluded.trigger_version, recipient = excluded.recipient, client_id = excluded.client_id,
+       asked_date = excluded.asked_date, account = excluded.account, sender = excluded.sender
+ WHERE messages.state = 'cancelled' AND messages.asked = 0"""
 
 
 async def add(tx: Connection, made: Sequence[New]) -> None:
-    """Queue new messages. `due_at` is this moment, not the action's: whatever enters the queue enters at its end."""
+    """Queue new messages. `due_at` is this moment, not the action's: whatever enters the queue enters at its end.
+
+    One that was stopped before it left, of an action that has come back, goes on as the same message.
+    """
     await tx.execute(
         ADD,
         [one.studio for one in made],
@@ -111,7 +118,10 @@ async def claim_due(
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """A claimed message that is not sent now: it waits again, or ends. Costs no attempt."""
+    """A claimed message that is not sent now: it waits again, or ends. Costs no attempt.
+
+    With `version` it ends because of that version of its record: where there is a newer one, it is decided again.
+    """
 
     studio: str
     message_id: int
@@ -120,24 +130,42 @@ class Return:
     reason: str
     due_at: datetime | None = None
     told: tuple[Command, ...] = ()
+    version: int | None = None
 
 
+# Locked, so that of this and of an event that changes the record one is first, and the other sees what it did: else a
+# message could end for what is not so any more, and its action would never come back.
 PUT_BACK = """
-WITH put_back AS (
+WITH back AS (
+     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[],
+                          $7::bigint[])
+                AS back (studio_id, message_id, token, state, reason, due_at, version)),
+still_so AS MATERIALIZED (
+     SELECT messages.studio_id, messages.message_id
+       FROM back
+       JOIN messages ON messages.studio_id = back.studio_id AND messages.message_id = back.message_id
+       JOIN records ON records.studio_id = messages.studio_id AND records.kind = messages.kind
+        AND records.record_id = messages.record_id AND records.version = back.version
+        FOR SHARE OF records),
+put_back AS (
      UPDATE messages
-        SET state = back.state, reason = back.reason, due_at = coalesce(back.due_at, clock_timestamp()),
-            claims = 0, lease_owner = NULL, lease_until = NULL,
-            ended_at = CASE WHEN back.state IN ('queued', 'held') THEN NULL ELSE clock_timestamp() END
-       FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[])
-            AS back (studio_id, message_id, token, state, reason, due_at)
+        SET state = CASE WHEN holds THEN back.state ELSE 'queued' END,
+            reason = CASE WHEN holds THEN back.reason ELSE 'its record changed' END,
+            due_at = coalesce(back.due_at, clock_timestamp()), claims = 0, lease_owner = NULL, lease_until = NULL,
+            ended_at = CASE WHEN holds AND back.state NOT IN ('queued', 'held') THEN clock_timestamp() END
+       FROM (SELECT *, version IS NULL OR EXISTS (
+                    SELECT FROM still_so
+                     WHERE still_so.studio_id = back.studio_id AND still_so.message_id = back.message_id) AS holds
+               FROM back) AS back
       WHERE messages.studio_id = back.studio_id AND messages.message_id = back.message_id
         AND messages.state = 'claimed' AND messages.lease_token = back.token
-  RETURNING messages.studio_id, messages.message_id)
+  RETURNING messages.studio_id, messages.message_id, holds)
 INSERT INTO commands (studio_id, command_id, subject, verb, bucket, data)
 SELECT report.studio_id, command_id, subject, verb, bucket, data
-  FROM unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[])
+  FROM unnest($8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::smallint[], $14::text[])
        AS report (message_id, studio_id, command_id, subject, verb, bucket, data)
   JOIN put_back USING (studio_id, message_id)
+ WHERE holds
     ON CONFLICT DO NOTHING"""
 
 
@@ -154,6 +182,7 @@ async def put_back(tx: Connection, returns: Sequence[Return]) -> None:
         [one.state.value for one in returns],
         [one.reason for one in returns],
         [one.due_at for one in returns],
+        [one.version for one in returns],
         [message_id for message_id, _ in told],
         *command_columns([command for _, command in told]),
     )

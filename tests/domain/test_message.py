@@ -38,7 +38,7 @@ MOVES = {
     "accepted": "delivered undelivered",
     "undelivered": "delivered",
     "failed": PROVEN,
-    "cancelled": PROVEN,
+    "cancelled": "queued" + PROVEN,
     "suppressed": PROVEN,
     "expired": PROVEN,
     "delivered": "",

@@ -1054,7 +1054,7 @@ MOVES = {
     "held": "planned held released lapsed expired deleted baselined",
     "lapsed": "planned held baselined",
     "baselined": "planned",
-    "released": "",
+    "released": "planned held baselined",  # only where nothing of it left
     "expired": "",
     "deleted": "",
 }
