@@ -13,8 +13,9 @@ from control_center.crm.inbox import Dead, Inbox
 from control_center.crm.outbox import Outbox, Published, Unroutable
 from control_center.crm.outbox import Parcel as Letter
 from control_center.engine.carrier import Carrier
-from control_center.engine.intake import RELEASE_CHANNEL, Intake
+from control_center.engine.intake import Intake
 from control_center.engine.ladder import Ladder
+from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.engine.relay import Answer, Parcel, Relay, Verdict
 from control_center.engine.release import Release
 from control_center.engine.upkeep import Ages, Upkeep

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from control_center.domain import answered
-from control_center.domain.action import Add, Change, State
 from control_center.domain.command import Cause, command
-from control_center.domain.reconciliation import reconcile
 from control_center.domain.record import Picture
-from control_center.engine.intake import RELEASE_CHANNEL
-from control_center.store import actions, commands, conversations, db, records, studios
+from control_center.engine import lines
+from control_center.engine.lines import RELEASE_CHANNEL
+from control_center.engine.seen import Seen
+from control_center.store import commands, conversations, db, records, studios
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
 
@@ -80,15 +80,8 @@ async def _change(
         return None
     await records.save(tx, [changed], before)
     book = (await books.of(tx, known))[studio]
-    have = await actions.of_records(tx, [answer.record])
-    steps = reconcile(changed, book.rules, have.get(answer.record, ()), answer.at)
-    added = [(answer.record, step, None) for step in steps if isinstance(step, Add)]
-    changes = [(studio, step) for step in steps if isinstance(step, Change)]
-    if added:
-        await actions.add(tx, added)
-    if changes:
-        await actions.change(tx, changes)
-    if any(step.plan.state is State.PLANNED and step.plan.due_at <= answer.at for step in steps):
+    lined = await lines.bring(tx, [Seen(picture, changed)], {studio: book.rules}, answer.at)
+    if lined.due_now:
         await db.notify(tx, RELEASE_CHANNEL)
     return changed
 

@@ -13,7 +13,7 @@ from control_center.domain.blackouts import Blackout
 from control_center.domain.errors import NotFound
 from control_center.domain.planner import due
 from control_center.domain.rules import Rules
-from control_center.engine.intake import RELEASE_CHANNEL
+from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.store import actions, audit, blackouts, db, messages, studios, waiting
 from control_center.store.rulebooks import read
 

@@ -14,24 +14,19 @@ from itertools import groupby
 
 import structlog
 
-from control_center.domain.action import IN_SNAPSHOT, Add, Change, State
-from control_center.domain.chains import STOPPED
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Event, Verb, decode
 from control_center.domain.reach import reach
-from control_center.domain.reconciliation import reconcile
-from control_center.domain.rules import Rules
 from control_center.domain.studio import Studio
+from control_center.engine import lines
 from control_center.engine.catalogs import Noted, SeenNames, told
 from control_center.engine.seen import Seen
-from control_center.store import actions, catalogs, chains, db, events, records, scores, studios
+from control_center.store import catalogs, db, events, records, studios
 from control_center.store.events import Dead
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
 
 log = structlog.get_logger(__name__)
-
-RELEASE_CHANNEL = "control_center_release"
 
 
 @dataclass(slots=True)
@@ -111,14 +106,15 @@ class Intake:
             seen: list[Seen] = []
             for stretch in _stretches(event for event in taken.new if event.catalog is None):
                 shown = await self._project(tx, stretch, known)
-                shown += await self._scored(tx, shown, rules)
-                await self._reconcile(tx, shown, rules, taken)
+                lined = await lines.bring(tx, shown, rules, self._clock())
+                taken.due_now |= lined.due_now
+                taken.stopped += lined.stopped
                 seen += shown
             taken.noted = await self._note_names(tx, known, taken.new, seen)
         if keep_dead and taken.dead:
             await events.bury(tx, taken.dead)
         if taken.due_now:
-            await db.notify(tx, RELEASE_CHANNEL)
+            await db.notify(tx, lines.RELEASE_CHANNEL)
         return taken
 
     async def _project(self, tx: db.Connection, new: Iterable[Event], known: Mapping[str, Studio]) -> list[Seen]:
@@ -147,61 +143,6 @@ class Intake:
         if verdicts:
             await events.mark(tx, verdicts)
         return changed
-
-    async def _scored(self, tx: db.Connection, seen: Sequence[Seen], rules: dict[str, Rules]) -> list[Seen]:
-        """The invoices that lapsed for want of the score that their session has now."""
-        scored = {one.picture.key for one in seen if one.picture and one.got_a_score}
-        if not scored:
-            return []
-        found = await scores.waiting(tx, scored, rules, self._clock())
-        known = {one.picture.key for one in seen if one.picture}
-        return [Seen(picture, picture) for key, picture in found.items() if key not in known]
-
-    async def _reconcile(self, tx: db.Connection, seen: Sequence[Seen], rules: dict[str, Rules], taken: Taken) -> None:
-        """Bring the actions of changed records into line."""
-        now = self._clock()
-        have = await actions.of_records(tx, [one.picture.key for one in seen if one.picture])
-        added: list[tuple[Key, Add, str | None]] = []
-        changes: list[tuple[str, Change]] = []
-        causes = await self._chains(tx, seen, rules)
-        for one in seen:
-            picture = one.picture
-            assert picture is not None
-            event_id = one.event.event_id if one.event else None
-            for step in reconcile(
-                picture,
-                rules[picture.studio],
-                have.get(picture.key, ()),
-                now,
-                baseline=IN_SNAPSHOT if one.snapshot else None,
-                chain=causes.get(picture.key, ()),
-            ):
-                match step:
-                    case Add():
-                        added.append((picture.key, step, event_id))
-                    case Change():
-                        changes.append((picture.studio, step))
-        if added:
-            await actions.add(tx, added)
-        if changes:
-            await actions.change(tx, changes)
-        plans = [one.plan for _, one, _ in added] + [one.plan for _, one in changes]
-        taken.due_now |= any(plan.state is State.PLANNED and plan.due_at <= now for plan in plans)
-        taken.stopped += [(key, one.plan.reason) for key, one, _ in added if one.plan.reason.startswith(STOPPED)]
-
-    async def _chains(
-        self, tx: db.Connection, seen: Sequence[Seen], rules: dict[str, Rules]
-    ) -> dict[Key, tuple[int, ...]]:
-        """The triggers that brought these changes about, where the CRM answers our commands. Nearly always: none."""
-        named = [(one.picture.key, one.caused_by) for one in seen if one.picture and one.caused_by is not None]
-        found = await chains.of_commands(tx, named) if named else {}
-        entered = [
-            (one.picture.key, one.picture.record.status)
-            for one in seen
-            if one.picture and one.entered_status and rules[one.picture.studio].change_statuses
-        ]
-        silent = [(key, status) for key, status in entered if status is not None and key not in found]
-        return {**(await chains.of_statuses(tx, silent) if silent else {}), **found}
 
     async def _note_names(
         self, tx: db.Connection, known: dict[str, Studio], new: Iterable[Event], seen: Iterable[Seen]

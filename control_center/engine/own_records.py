@@ -12,7 +12,7 @@ from control_center.domain.action import Add, State
 from control_center.domain.message import State as MessageState
 from control_center.domain.reconciliation import reconcile
 from control_center.domain.record import Picture
-from control_center.engine.intake import RELEASE_CHANNEL
+from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.store import actions, db, mailed, records, studios
 from control_center.store.mailed import Mailed, Texted
 from control_center.store.records import Key

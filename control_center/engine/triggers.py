@@ -14,7 +14,7 @@ from control_center.domain.studio import Studio
 from control_center.domain.trigger import Trigger
 from control_center.domain.trigger_words import cautions
 from control_center.engine import catalogs, trigger_pausing
-from control_center.engine.intake import RELEASE_CHANNEL
+from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.engine.trigger_changes import Edit, edit_of, house_of
 from control_center.engine.trigger_checks import checked
 from control_center.engine.trigger_circles import refuse_circles

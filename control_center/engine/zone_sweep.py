@@ -7,7 +7,7 @@ from datetime import datetime
 from control_center.domain.action import Change
 from control_center.domain.planner import relocated
 from control_center.domain.studio import Studio
-from control_center.engine.intake import RELEASE_CHANNEL
+from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.store import actions, db, ladders, messages, records, waiting
 from control_center.store.rulebooks import read
 

@@ -14,6 +14,7 @@ import pytest
 from control_center.domain.inbound import Answered, Inbound
 from control_center.engine.conversations import Conversations, Taken
 from control_center.engine.intake import Intake
+from control_center.engine.release import Release
 from control_center.store import consents, db
 from tests.support.crm import event, session
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, ago, ahead, an_action, now
@@ -389,3 +390,23 @@ async def test_a_doubtful_text_goes_to_a_person_with_its_readings(pool: db.Pool)
 
     assert taken.meaning in {"doubtful", "plain"}
     assert await told(pool, "record_nps") == []
+
+
+async def test_a_score_by_text_brings_back_the_invoice_that_waited_for_it(pool: db.Pool) -> None:
+    await a_trigger(
+        pool,
+        record="invoice",
+        status="Open",
+        activate={"on": "status_changed"},
+        exclude={"nps": {"only_between": [9, 10]}},
+    )
+    await a_record(pool, "session/4711", dates={"session": SOON})
+    invoice = {"status": "Open", "dates": {}, "links": {"session": "4711"}, "status_changed_at": now().isoformat()}
+    await Intake(pool, now).take_in([event({"kind": "invoice", "id": "9001", "version": 1, **invoice})])
+    await Release(pool, now).catch_up()
+    assert await pool.fetchval("SELECT state FROM actions WHERE kind = 'invoice'") == "lapsed"
+    await a_message(pool, state="accepted", question="nps", sent_at=ago(hours=1))
+
+    await comes_in(pool, "10")
+
+    assert await pool.fetchval("SELECT state FROM actions WHERE kind = 'invoice'") == "planned"
