@@ -232,10 +232,10 @@ async def test_blackout_days_come_and_go(here: Installation) -> None:
 async def test_a_stop_is_written_down_with_its_evidence(here: Installation) -> None:
     await here.done("consents", "record", "(312) 555-0188", "--stop", "--evidence", "asked on the phone")
     found = await here.json("consents", "show", "+13125550188")
-    assert (found["channel"], found["address"], found["allowed"]) == ("sms", "+13125550188", False)
+    assert (found["channel"], found["address"], found["stopped"]) == ("sms", "+13125550188", True)
     assert found["items"][0]["evidence"] == "asked on the phone"
     await here.done("consents", "record", "+13125550188", "--start", "--evidence", "asked again")
-    assert (await here.json("consents", "show", "+13125550188"))["allowed"] is True
+    assert (await here.json("consents", "show", "+13125550188"))["stopped"] is False
 
 
 async def test_studios_are_put_from_a_file(here: Installation) -> None:

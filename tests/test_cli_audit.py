@@ -46,7 +46,19 @@ CHANGES = {
 }
 # What they do is the engine's or the CRM's doing, is signed where it is done, or is no change at all.
 OTHERS = {
-    *("run", "demo", "migrate", "check", "logs", "emit", "audit", "explain", "sandbox outbox", "commands list"),
+    *(
+        "run",
+        "demo",
+        "migrate",
+        "check",
+        "logs",
+        "emit",
+        "audit",
+        "explain",
+        "sandbox outbox",
+        "sandbox receive",
+        "commands list",
+    ),
     *("studios list", "studios show", "studios catalog show", "templates list", "templates show", "blackouts list"),
     *("triggers list", "triggers show", "triggers diff", "triggers export", "triggers versions", "triggers test"),
     *("triggers forecast", "triggers backtest", "actions list", "actions show", "actions review", "actions skip"),

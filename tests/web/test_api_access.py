@@ -30,7 +30,10 @@ ALLOWED = {
         ),
         *("list_blackouts", "get_blackout", "list_holidays"),
     },
-    "front_desk": {f"{deed}_action{s}" for deed in ("process", "release", "skip", "delete") for s in ("", "s")},
+    "front_desk": {
+        *(f"{deed}_action{s}" for deed in ("process", "release", "skip", "delete") for s in ("", "s")),
+        "receive_text",
+    },
     "author": {
         *("create_trigger", "replace_trigger", "delete_trigger", "copy_trigger", "enable_trigger", "disable_trigger"),
         *("create_template", "replace_template", "delete_template", "replace_catalog"),

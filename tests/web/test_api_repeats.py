@@ -18,6 +18,7 @@ from tests.web.test_api_triggers import a_table
 POSTS = [route for route in ROUTES if route.method == "POST"]
 BODIES: dict[str, Any] = {
     "post_events": an_event(),
+    "receive_text": {"from": "+13125550188", "to": "+13125550100", "text": "See you then"},
     **{f"{deed}_actions": {"ids": ["a-1"]} for deed in ("process", "release", "skip", "delete")},
     "create_trigger": a_table("New"),
     "preview_trigger": a_table("Reminder"),
