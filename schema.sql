@@ -53,7 +53,8 @@ comment on table blackouts is 'Whole local days on which a studio sends nothing.
 create table templates (
     studio_id text   not null references studios on delete cascade,
     name      text   not null,
-    body      text   not null,                        -- JSON: kind, purpose, sms, subject, text, html
+    body      text   not null,                        -- JSON: kind, purpose, sms, subject, text, html, layout
+    frame     text,                                   -- its layout as HTML with fields, as it was when this was saved
     version   integer not null default 1,             -- rises with each change: an edit names the one it was made from
     primary key (studio_id, name)
 );
@@ -281,6 +282,31 @@ create index release_counts_by_hour on release_counts (hour);
 alter table release_counts set (fillfactor = 80);
 
 
+-- Searching words --------------------------------------------------------------------------------------------
+
+-- A word is indexed under its studio and under the block of 32768 messages that it stands in: a search goes from block
+-- to block, newest first, and ends with its page. So a word that every message has costs no more than a rare one, and
+-- what a studio looks for never touches what others wrote. Decision 36 has the figures.
+create function words_said(studio_id text, message_id bigint, subject text, body text) returns tsvector
+language sql immutable parallel safe
+return (
+    select coalesce(array_to_tsvector(array_agg(studio_id || '/' || (message_id >> 15) || '/' || word)), '')
+      from unnest(tsvector_to_array(to_tsvector('simple', left(concat_ws(' ', subject, body), 20000)))) as word
+     where octet_length(word) <= 200
+);
+comment on function words_said is 'The words of a message, as they are indexed. Of a very long one the first 20000 characters.';
+
+create function words_sought(studio_id text, block bigint, text text) returns tsquery
+language sql immutable parallel safe
+return (
+    select string_agg(
+               '''' || replace(replace(studio_id || '/' || block || '/' || word, '\', '\\'), '''', '''''') || ''':*',
+               ' & ')::tsquery
+      from unnest(tsvector_to_array(to_tsvector('simple', text))) as word
+);
+comment on function words_sought is 'Messages of a block that have every word of a text, or a longer word that begins with it. Null where it has no words.';
+
+
 -- Messages: one SMS or email to one address ----------------------------------------------------------------
 
 create table messages (
@@ -322,7 +348,11 @@ create table messages (
         'received'      -- incoming
     )),
     reason      text        not null default '',
+    -- What a worker takes first: answers and what a person wrote, then reminders, then bulk.
+    priority    smallint    not null generated always as (
+        CASE origin WHEN 'trigger' THEN 1 WHEN 'bulk' THEN 2 ELSE 0 END) stored,
     due_at      timestamptz not null,                 -- from when a worker may take it
+    slot_at     timestamptz,                          -- the place that its sender number has kept for it; good for a minute
     use_by      timestamptz not null,
     asked       integer     not null default 0,       -- how often a provider was asked: numbers the attempts
     tries       integer     not null default 0,       -- those that count towards the limit; waiting never costs one
@@ -343,6 +373,10 @@ create table messages (
     enrols      text,                                 -- JSON: the referral program that its client enters once it is handed over
     resolved_by text,                                 -- the person who settled an unknown one
     made_by     text,                                 -- the person who wrote it
+    bulk_id     bigint,                               -- of a bulk's: which one
+    parent_id   bigint,                               -- the message, proven not sent, that a person sent this one instead of
+    assigned_to text,                                 -- the person of the studio who is to see to it
+    task        text,                                 -- the command that asked the CRM for a task about it
     segments    smallint,                             -- what a carrier counts and bills, once it was written; of an email null
     meaning     text,                                 -- of an incoming one: what the interpreter of replies took it for
     attention   text,                                 -- … and why somebody of the studio should look at it
@@ -363,8 +397,11 @@ create table messages (
 comment on table messages is
     'One row for each (action, channel, address), from release on; and one for each text or email of any other origin.';
 
--- serves store.messages.CLAIM_DUE: what a worker of this account may take, oldest first
-create index messages_due on messages (account, due_at, message_id) where state = 'queued';
+-- serves store.messages.CLAIM_DUE: what a worker of this account may take, the oldest of each priority first
+create index messages_due on messages (account, priority, due_at, message_id) where state = 'queued';
+-- serves store.bulk_release.WAITING and store.bulks.HOLD: what of bulk has not left yet
+create index messages_of_bulk on messages (studio_id, bulk_id)
+    where origin = 'bulk' and state in ('queued', 'claimed', 'held');
 -- serves store.message_leases.RESCUE_EXPIRED_LEASES. On lease_until, not on the state: the guarded updates would
 -- otherwise choose it and walk its dead entries.
 create index messages_leased on messages (lease_until) where lease_until is not null;
@@ -372,6 +409,8 @@ create index messages_leased on messages (lease_until) where lease_until is not 
 create index messages_by_provider_id on messages (account, provider_id) where provider_id is not null;
 -- serves store.breakers.RETURN_HELD: what waits for an account''s breaker
 create index messages_held on messages (account, message_id) where state = 'held';
+-- serves store.usage.HOLDING, store.usage.LET_GO: what waits for a studio's plan, oldest first
+create index messages_over_plan on messages (studio_id, message_id) where state = 'held' and starts_with(reason, 'plan:');
 -- serves store.expiry.EXPIRE_MESSAGES: what waits and is of no use any more
 create index messages_expiring on messages (use_by) where state in ('queued', 'held');
 -- serves store.receipts.FIND: our reference at a provider names a message, not its studio. A studio's list, newest
@@ -384,8 +423,44 @@ create index messages_unknown on messages (account, message_id) where state = 'u
 create index messages_by_address on messages (studio_id, lower(address), message_id);
 -- serves store.views_messages.MESSAGES: what was written about a record
 create index messages_by_record on messages (studio_id, kind, record_id, message_id);
+-- serves store.views_messages.MESSAGES: what passed between us and a client
+create index messages_by_client on messages (studio_id, client_id, message_id) where client_id is not null;
+-- serves store.views_messages.MESSAGES: what a trigger sent
+create index messages_by_trigger on messages (studio_id, trigger_id, message_id) where trigger_id is not null;
+-- serves store.views_messages.MESSAGES: what is in a state that few are in. The two that a message only passes are
+-- left out.
+create index messages_by_state on messages (studio_id, state, message_id) where state not in ('claimed', 'submitting');
+-- serves store.views_messages.MESSAGES: what is nobody's, as far as we know
+create index messages_unlinked on messages (studio_id, message_id) where client_id is null;
+-- serves store.views_messages.MESSAGES: what came in and nobody has read
+create index messages_unread on messages (studio_id, message_id) where state = 'received' and read_at is null;
+-- serves store.views_messages.MESSAGES: what somebody should look at
+create index messages_attention on messages (studio_id, message_id) where attention is not null and read_at is null;
+-- serves store.views_messages.MESSAGES: what is whose to see to
+create index messages_assigned on messages (studio_id, assigned_to, message_id) where assigned_to is not null;
+-- serves store.desk.REPLACED_BY: was it written again already?
+create index messages_by_parent on messages (studio_id, parent_id) where parent_id is not null;
+-- serves store.message_search.SEARCH: the words of what came in, and of what a person wrote or a trigger in shadow would
+-- have. What else went out is found by its attempts, which are written once, while a message changes five times.
+create index messages_by_words on messages using gin (words_said(studio_id, message_id, subject, body))
+    with (gin_pending_list_limit = 512)
+    where origin in ('client', 'person') or state = 'shadow';
 
 alter table messages set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+create table day_shares (
+    studio_id text     not null,
+    whom      text     not null,                      -- sms and a number: its marketing texts; client and an id: of a calm day
+    day       date     not null,                      -- by the clock of the recipient, or of the studio for a calm day
+    share     smallint not null,                      -- 1, 2, …: there are as many as may go that day
+    holder    text     not null,                      -- m-<message>, or a-<action> whose messages share it
+    primary key (studio_id, whom, day, share)
+);
+comment on table day_shares is
+    'Who has gone on somebody''s day: taken in the statement that lets a message go, so that no two take the same share.';
+
+-- serves store.pruning.DAY_SHARES
+create index day_shares_by_day on day_shares (day);
 
 create table attempts (
     studio_id   text        not null,
@@ -406,6 +481,12 @@ create table attempts (
     check ((outcome is null) = (ended_at is null))
 );
 comment on table attempts is 'Append-only: one row for each time a provider was asked. Facts, even from a worker that lost its lease.';
+
+-- serves store.message_search.SEARCH: the words that went out. From the outcome on, which is written once: of what is
+-- indexed before, most would be indexed again with it.
+create index attempts_by_words on attempts using gin (words_said(studio_id, message_id, subject, body))
+    with (gin_pending_list_limit = 512)
+    where outcome is not null;
 
 create table receipts (
     studio_id   text        not null,                 -- empty while it names a message we do not know (yet)
@@ -466,10 +547,14 @@ create table arrivals (
     receiver    text        not null,                 -- … and ours, as the provider wrote them
     body        text        not null,                 -- the call as it came
     message_id  bigint,                               -- null: no studio could be told to have it
+    waiting     boolean     not null default false,   -- a worker heard it: the engine has yet to read it
     received_at timestamptz not null default clock_timestamp(),
     primary key (studio_id, account, known_by)
 );
 comment on table arrivals is 'Every text and email that a provider brought, once: stored before it is answered, absorbing repeats.';
+
+-- serves store.heard.WAITING: what is to be read next?
+create index arrivals_waiting on arrivals (received_at) where waiting;
 
 create table conversations (
     studio_id  text        not null,
@@ -502,6 +587,95 @@ create table answers (
 comment on table answers is
     'The ledger of questions: one is open when its message may have been read and nothing here has closed it.';
 
+
+-- Bulk: one message to a list of people ------------------------------------------------------------------------
+
+create table bulks (
+    studio_id  text        not null,
+    bulk_id    bigint      not null generated always as identity,
+    name       text        not null,
+    state      text        not null check (state in (
+        'review',       -- the list is frozen and waits for a person to look at it; nothing goes out
+        'scheduled',    -- released by a person, and begins at start_at
+        'running',      -- is being sent, as fast as its number takes it
+        'paused',       -- a person stopped it; what had not left waits
+        'done',         -- everybody on the list has had their turn
+        'cancelled'     -- a person ended it
+    )),
+    channel    text        not null check (channel in ('sms', 'email')),
+    purpose    text        not null check (purpose in ('transactional', 'marketing')),
+    audience   text        not null,                  -- JSON: the filter that the list was made by
+    template   text        not null,                  -- its name, and …
+    words      text        not null,                  -- … JSON: its parts as they were when the list was made
+    account    text        not null,                  -- channel/name of the provider account that carries it
+    sender     text        not null,                  -- ours; of several numbers each person is texted from the one they know
+    start_at   timestamptz,                           -- when it is to begin, or began; null: once somebody says so
+    use_by     timestamptz,                           -- whom it has not reached by then it does not reach; set when released
+    lasts      interval    not null,                  -- how long after its begin that is
+    next_at    timestamptz,                           -- when the pump looks next; null: it has nothing to do
+    reason     text        not null default '',       -- what it waits for
+    made_by    text        not null,
+    made_at    timestamptz not null default clock_timestamp(),
+    released_by text,
+    ended_at   timestamptz,
+    primary key (studio_id, bulk_id),
+    check ((state in ('scheduled', 'running')) = (next_at is not null)),
+    check ((state in ('done', 'cancelled')) = (ended_at is not null)),
+    check (state = 'review' or state = 'cancelled' or released_by is not null)
+);
+comment on table bulks is 'One message to many: a list that is frozen when it is made, reviewed, and let go by a person.';
+
+-- serves store.bulk_release.CLAIM_DUE: whose turn is it?
+create index bulks_due on bulks (next_at, studio_id, bulk_id) where next_at is not null;
+
+create table bulk_recipients (
+    studio_id  text        not null,
+    bulk_id    bigint      not null,
+    recipient_id integer   not null,                  -- 1, 2, … within the list
+    state      text        not null check (state in (
+        'listed',       -- gets it, once it is released
+        'unticked',     -- a person took them off
+        'barred',       -- may not be written to, or cannot: the reason says why
+        'released',     -- its message exists, and tells the rest
+        'failed',       -- the words could not be written for them
+        'expired',      -- the bulk was of no use any more when their turn came
+        'cancelled'     -- the bulk was ended before their turn
+    )),
+    reason     text        not null default '',
+    address    text,                                  -- frozen; null where there is none, or it is another one's already
+    kind       text        not null,                  -- the record that put them on the list …
+    record_id  text        not null,
+    client_id  text        not null,                  -- … and the client who is written to
+    name       text        not null default '',       -- theirs, when the list was made
+    due_at     timestamptz not null,                  -- not before: the hours of their own
+    message_id bigint,
+    primary key (studio_id, bulk_id, recipient_id),
+    unique (studio_id, bulk_id, address),
+    foreign key (studio_id, bulk_id) references bulks on delete cascade,
+    check ((state = 'released') = (message_id is not null)),
+    check (state not in ('listed', 'unticked', 'released') or address is not null)
+);
+comment on table bulk_recipients is 'The frozen list of a bulk: one row for each address, and for each client it cannot go to.';
+
+-- serves store.bulk_release.TAKE: who is next?
+create index bulk_recipients_listed on bulk_recipients (studio_id, bulk_id, due_at, recipient_id) where state = 'listed';
+
+alter table bulk_recipients set (fillfactor = 80);
+
+
+create table senders (
+    studio_id text        not null,
+    number    text        not null,                   -- of ours; '*': all numbers of the studio, which are one campaign
+    free_at   timestamptz not null default 'epoch',   -- until when its pace by the second is taken
+    day       date        not null default 'epoch',   -- as days are counted where the limits say
+    used      integer     not null default 0,         -- segments of that day
+    primary key (studio_id, number)
+);
+comment on table senders is 'What is taken of the limits of each number that has any. Its row is locked while some is taken.';
+
+alter table senders set (fillfactor = 50);
+
+
 create table breakers (
     account    text        not null primary key,      -- channel/name: shared by all studios on that account
     failures   integer     not null default 0,
@@ -509,6 +683,38 @@ create table breakers (
     reason     text        not null default ''
 );
 comment on table breakers is 'One per provider account. Open: its messages are held, no attempts are burned.';
+
+
+-- What a studio has used of its plan ---------------------------------------------------------------------------
+
+create table usage (
+    studio_id text     not null,
+    month     date     not null,                      -- its first day, on the calendar of the studio's zone
+    texts     integer  not null default 0,            -- handed over to a provider; a text to two numbers is two
+    segments  integer  not null default 0,            -- what they are billed as
+    warned    smallint not null default 0,            -- the per cent of its plan that the studio was told of last
+    primary key (studio_id, month)
+);
+comment on table usage is 'One row for each month, written with the outcome that counts: whether the plan is used up is one row to read.';
+
+-- serves store.usage.TO_WARN: who may have come to a mark of their plan?
+create index usage_by_month on usage (month) where warned < 100;
+
+alter table usage set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+-- Apart from the above, so that a text that comes in never waits for those that leave.
+create table usage_sources (
+    studio_id  text    not null,
+    month      date    not null,
+    origin     text    not null,                      -- as of messages; client: received
+    trigger_id bigint  not null,                      -- 0: none
+    texts      integer not null default 0,
+    segments   integer not null default 0,
+    primary key (studio_id, month, origin, trigger_id)
+);
+comment on table usage_sources is 'Where the texts of a month came from.';
+
+alter table usage_sources set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 
 -- Commands and reports to the CRM --------------------------------------------------------------------------

@@ -30,6 +30,8 @@ TARGETS: Final = {
     "P8": "p8_memory",
     "P9": "p9_calendar",
     "P10": "p10_forecast",
+    "P11": "p11_bulk",
+    "P12": "p12_hub",
 }
 
 
@@ -40,6 +42,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=0, help="runs of each contender (3; quick: 1)")
     parser.add_argument("--no-peers", action="store_true", help="leave PgQueuer, dramatiq and Celery out")
     parser.add_argument("--hour", action="store_true", help="P8 watches the memory for an hour")
+    parser.add_argument("--bulk", type=int, default=20_000, help="P11's texts of bulk (quick: 200)")
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
     asked = parser.parse_args()
     chosen = [name.strip().upper() for name in asked.only.split(",")]
@@ -60,7 +63,7 @@ async def _measure(chosen: Sequence[str], asked: argparse.Namespace) -> list[Row
         print(f"{time.monotonic() - begun:6.1f} s  {line}", file=sys.stderr, flush=True)
 
     say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; starting the servers ...")
-    async with servers(broker=bool({"P1", "P2", "P3", "P8"} & set(chosen))) as both, provider(both.log) as stub:
+    async with servers(broker=bool({"P1", "P2", "P3", "P8", "P11"} & set(chosen))) as both, provider(both.log) as stub:
         context = Context(
             servers=both,
             provider=stub,
@@ -68,6 +71,7 @@ async def _measure(chosen: Sequence[str], asked: argparse.Namespace) -> list[Row
             quick=asked.quick,
             peers=not asked.no_peers,
             hour=asked.hour,
+            bulk=200 if asked.quick else asked.bulk,
             say=say,
         )
         for name in chosen:

@@ -19,6 +19,7 @@ class Context:
     quick: bool
     peers: bool
     hour: bool
+    bulk: int
     say: Callable[[str], None]
 
     def count(self, full: int, quick: int) -> int:

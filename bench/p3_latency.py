@@ -61,17 +61,18 @@ async def measure(context: Context) -> list[Row]:
     plain, whole = series.values()
     goal = Goal(2.0, at_least=False)
     return [
-        Row("P3", f"publish to provider, {name}", "ms", _at(whole, name), goal, _at(plain, name))
+        Row("P3", f"publish to provider, {name}", "ms", noted(whole, name), goal, noted(plain, name))
         for name in ("p50", "p99")
     ]
 
 
-def _at(series: Series, name: str) -> Series:
+def noted(series: Series, name: str) -> Series:
+    """One of the numbers that each run of a series has noted, as its figure."""
     return Series(series.name, [Run(run.notes[name], run.count, run.usage) for run in series.runs])
 
 
 async def _floor(context: Context, template: str, count: int) -> Run:
-    queue = await _queue(context)
+    queue = await empty_queue(context)
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(context.servers.clone(template))
         more = count + 1  # so that neither ends by itself, before its CPU was read
@@ -85,7 +86,7 @@ async def _floor(context: Context, template: str, count: int) -> Run:
 
 
 async def _ours(context: Context, template: str, count: int) -> Run:
-    await _queue(context)
+    await empty_queue(context)
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(context.servers.clone(template))
         (worker,) = await stack.enter_async_context(workers(context, dsn, slots=16))
@@ -95,7 +96,7 @@ async def _ours(context: Context, template: str, count: int) -> Run:
         return await _latencies(context, count, {"engine": engine.pid, "worker": worker})
 
 
-async def _queue(context: Context) -> str:
+async def empty_queue(context: Context) -> str:
     """The product's own queue, empty."""
     connection = await aio_pika.connect(context.servers.broker_url)
     async with connection:
@@ -110,7 +111,7 @@ async def _latencies(context: Context, count: int, processes: dict[str, int]) ->
     await context.provider.forget()
     trees = context.servers.trees | {name: [pid] for name, pid in processes.items()}
     first = machine.read(trees)
-    published = await _publish(context, count)
+    published = await publish(context, count)
 
     async def all_came() -> bool:
         return bool((await context.provider.seen())["count"] >= count)
@@ -127,7 +128,7 @@ async def _latencies(context: Context, count: int, processes: dict[str, int]) ->
     return Run(cuts[49], count, usage, {"p50": cuts[49], "p99": cuts[98]})
 
 
-async def _publish(context: Context, count: int) -> Sequence[float]:
+async def publish(context: Context, count: int, per_second: float = PER_SECOND) -> Sequence[float]:
     """Publish at an even pace; when each was handed to the client library."""
     connection = await aio_pika.connect(context.servers.broker_url)
     async with connection:
@@ -135,7 +136,7 @@ async def _publish(context: Context, count: int) -> Sequence[float]:
         exchange = await channel.get_exchange(Topology().events_exchange, ensure=False)
         published, begun = [], time.monotonic()
         for n in range(count):
-            await asyncio.sleep(max(0.0, begun + n / PER_SECOND - time.monotonic()))
+            await asyncio.sleep(max(0.0, begun + n / per_second - time.monotonic()))
             body = _event(n)
             published.append(time.monotonic())
             await exchange.publish(persistent(body, f"event-{n}"), "main.session.created")

@@ -14,4 +14,5 @@ exec systemd-run --quiet --pipe --wait --collect --property="WorkingDirectory=-$
     --property=LoadCredential=sms_secret:control-center.sms_secret \
     --property=LoadCredential=smtp_url:control-center.smtp_url \
     --property=LoadCredential=api_token:control-center.api_token \
+    --property=LoadCredential=link_key:control-center.link_key \
     /opt/control-center/bin/control-center "$@"

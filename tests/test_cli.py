@@ -166,11 +166,12 @@ async def test_without_a_database_a_verb_has_a_private_one_for_its_own_duration(
         assert "Christmas" in (await here.done("blackouts", "list")).out
 
 
-async def test_check_tells_each_thing_in_a_line(here: Installation) -> None:
+async def test_check_tells_each_thing_in_a_line_and_what_to_do_in_the_next(here: Installation) -> None:
     done = await here.done("check")
-    assert [line.split()[:2] for line in done.out.splitlines()] == [
-        ["ok", name] for name in ("settings", "broker", "database", "clock", "templates", "triggers", "catalog")
-    ]
+    told = [line.split()[:2] for line in done.out.splitlines() if not line.startswith(" ")]
+    names = ("settings", "links", "broker", "database", "clock", "templates", "triggers", "catalog")
+    assert told == [["ok", name] for name in names]
+    assert "set CONTROL_CENTER_PUBLIC_URL" in done.out
     found = json.loads((await here.done("check", "--json")).out)
     assert found["ok"] is True
 

@@ -14,7 +14,7 @@ import typer.main
 
 from control_center.cli import app
 from tests.support.installation import Installation, trigger
-from tests.support.rows import a_client, a_record, an_action
+from tests.support.rows import a_client, a_message, a_record, an_action
 
 # Written by hand, with what the trail says of it: a verb that is added has to be added here.
 CHANGES = {
@@ -29,6 +29,14 @@ CHANGES = {
     "triggers rollback": ("change trigger",),
     "triggers copy": ("create trigger",),
     "triggers remove": ("delete trigger",),
+    "bulk make": ("create bulk",),
+    "messages send": ("send message",),
+    "messages link": ("link message",),
+    "messages assign": ("assign message",),
+    "messages task": ("task message",),
+    "messages resolve": ("resolve message",),
+    **dict.fromkeys(("bulk untick", "bulk tick", "bulk start"), ("change bulk",)),
+    **dict.fromkeys(("bulk pause", "bulk resume", "bulk cancel"), ("change bulk",)),
     "blackouts add": ("create blackout",),
     "blackouts remove": ("delete blackout",),
     "blackouts holidays": ("create blackout",),
@@ -60,10 +68,12 @@ OTHERS = {
         "commands list",
     ),
     *("studios list", "studios show", "studios catalog show", "templates list", "templates show", "blackouts list"),
+    *("templates fields", "templates preview", "messages inbox", "messages sent", "messages read", "messages unread"),
+    *("usage", "mail receive"),
     *("triggers list", "triggers show", "triggers diff", "triggers export", "triggers versions", "triggers test"),
     *("triggers forecast", "triggers backtest", "actions list", "actions show", "actions review", "actions skip"),
     *("messages list", "messages show", "consents show", "users list", "users show", "events list", "events show"),
-    *("events dead",),
+    *("events dead", "bulk list", "bulk show", "bulk recipients"),
 }
 
 
@@ -111,6 +121,14 @@ async def some_actions(database_url: str) -> list[str]:
         await connection.close()
 
 
+async def an_unknown_message(database_url: str) -> str:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return f"m-{await a_message(connection, state='unknown', address='+13125550155')}"
+    finally:
+        await connection.close()
+
+
 @dataclass
 class Trail:
     """Carries verbs out, and reads after each what it has left in the trail."""
@@ -133,7 +151,7 @@ class Trail:
             assert (who, via) == (getpass.getuser(), "cli"), resource
             assert before != after, f"{words} left {resource} as it was"
             assert (after is None) == (verb in {"delete", "revoke"}), f"{words}: {resource}"
-            assert before is not None or verb in {"create", "issue", "record"}, f"{words}: {resource}"
+            assert before is not None or verb in {"create", "issue", "record", "send", "task"}, f"{words}: {resource}"
         self.did.add((name, CHANGES[name][nth]))
         return done.out.strip()
 
@@ -144,7 +162,10 @@ async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what
     here: Installation, database_url: str
 ) -> None:
     trail = Trail(here)
-    studio = here.write("main.toml", 'id = "main"\nname = "Ada"\ntimezone = "America/Chicago"\n')
+    studio = here.write(
+        "main.toml", 'id = "main"\nname = "Ada"\ntimezone = "America/Chicago"\nsms.numbers = ["+13125550100"]\n'
+    )
+    news = here.write("news.toml", 'purpose = "transactional"\nsms = "News"\n')
     template = here.write("hello.toml", 'sms = "Hello"\n')
     rules = here.write("rules.toml", trigger())
     catalog = here.write("catalog.toml", 'forms = ["Contact Us"]\n')
@@ -175,6 +196,19 @@ async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what
     await trail.leaves(f"actions release {held}")
     await trail.leaves(f"actions process {one}")
     await trail.leaves(f"actions delete {other}")
+    await trail.leaves("messages send --to +13125550199 Hello")
+    await here.done(*["sandbox", "receive", "--from", "+13125550144", "--to", "+13125550100", "Hello"])
+    unknown = await an_unknown_message(database_url)
+    [text] = [one["id"] for one in (await here.json("messages", "inbox"))["items"]]
+    await trail.leaves(f"messages link {text} --client c-12")
+    await trail.leaves(f"messages assign {text} --to Ada")
+    await trail.leaves(f"messages task {text} --subject Call")
+    await trail.leaves(f"messages resolve {unknown} --not-sent --evidence looked")
+    await trail.leaves(f"templates apply {news}")
+    await trail.leaves("bulk make --template news")
+    for words in ("untick b-1 1", "tick b-1 1", "start b-1 --expect 1 ", "pause b-1", "resume b-1"):
+        await trail.leaves(f"bulk {words}")
+    await trail.leaves("bulk cancel b-1")
     await trail.leaves("consents record +13125550188 --stop --evidence by-phone")
     await trail.leaves("consents record +13125550188 --start --evidence by-phone-again")
     await trail.leaves("users add ada --role viewer --for main")

@@ -11,7 +11,8 @@ import pytest
 
 from control_center.domain.errors import ConfigurationError
 from control_center.settings import Settings, read
-from control_center.settings.model import SECRETS, Account
+from control_center.settings.account import Account
+from control_center.settings.model import SECRETS
 
 SAMPLE = Path(__file__).resolve().parents[1] / "config" / "control_center.toml"
 
@@ -73,9 +74,9 @@ def test_the_file_of_the_folder_comes_before_that_of_the_user(tmp_path: Path) ->
 @pytest.mark.parametrize("name", SECRETS)
 def test_every_secret_may_lie_in_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scheme = {"database_url": "postgresql://", "broker_url": "amqp://", "smtp_url": "smtp://"}.get(name, "")
-    (tmp_path / "secret").write_text(f"{scheme}canary@host\n")
+    (tmp_path / "secret").write_text(f"{scheme}canary-as-long-as-a-key-has-to-be@host\n")
     monkeypatch.setenv(f"CONTROL_CENTER_{name.upper()}_FILE", str(tmp_path / "secret"))
-    assert getattr(read(), name).get_secret_value() == f"{scheme}canary@host"
+    assert getattr(read(), name).get_secret_value() == f"{scheme}canary-as-long-as-a-key-has-to-be@host"
 
 
 def test_systemd_hands_secrets_over_and_the_environment_overrides_them(
@@ -150,6 +151,14 @@ def test_an_account_belongs_to_the_channel_of_its_provider(tmp_path: Path, monke
             'provider = "http"\nsecret = "s"\nurl = "g:80"',
             "accounts.x.url is '***'; allowed: http://host or https://host",
         ),
+        (
+            'provider = "smpp"\nsecret = "s"\naccount = "a"\nurl = "https://s"',
+            "accounts.x.url is '***'; allowed: smpp://host or smpps://host",
+        ),
+        (
+            'provider = "smpp"\nsecret = "longer-than-8"\naccount = "a"\nurl = "smpp://s"',
+            "a password of at most 8 characters",
+        ),
         ('provider = "telnyx"\nsecret = "s"\nchannel = "email"', "telnyx carries sms only"),
         ('provider = "telnyx"\nsecret = "s"\npublic_key = "x"', "accounts.x.public_key is 'x'; allowed: a public key"),
         ('provider = "sandbox"', 'accounts.x.channel: a sandbox needs one; allowed: "sms", "email"'),
@@ -172,6 +181,7 @@ def test_a_wrong_account_is_told_by_its_key(
         'provider = "telnyx"\nsecret = "s"',
         'provider = "kannel"\nurl = "http://10.0.0.5:13013"\naccount = "cc"\nsecret = "s"',
         'provider = "http"\nurl = "https://gateway.example/texts"\nsecret = "s"',
+        'provider = "smpp"\nurl = "smpps://smsc.example:3550"\naccount = "studio"\nsecret = "s3cret"',
     ],
 )
 def test_a_provider_of_texts_carries_texts(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +195,30 @@ def test_two_public_keys_are_in_force_while_one_replaces_the_other(
     old, new = "A" * 43 + "=", "B" * 43 + "="
     a_file(tmp_path, f'[accounts.x]\nprovider = "telnyx"\nsecret = "s"\npublic_key = "{old} {new}"', monkeypatch)
     assert read().accounts["x"].public_keys == (old, new)
+
+
+SANDBOX = '[accounts.{}]\nprovider = "sandbox"\nchannel = "{}"\nfailover = "{}"\n'
+
+
+@pytest.mark.parametrize(
+    ("accounts", "told"),
+    [
+        ([("a", "sms", "nobody")], "failover: 'nobody'; allowed: another account that carries sms"),
+        ([("a", "sms", "b"), ("b", "email", "")], "failover: 'b'; allowed: another account that carries sms"),
+        ([("a", "sms", "a")], "failover: 'a' leads back"),
+        ([("a", "sms", "b"), ("b", "sms", "a")], "leads back to where it began"),
+    ],
+)
+def test_a_failover_leads_to_another_account_of_texts_and_never_back(
+    accounts: list[tuple[str, str, str]], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_file(tmp_path, "".join(SANDBOX.format(*one) for one in accounts), monkeypatch)
+    assert told in mistake()
+
+
+def test_accounts_may_fail_over_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_file(tmp_path, "".join(SANDBOX.format(*one) for one in [("a", "sms", "b"), ("b", "sms", "")]), monkeypatch)
+    assert read().accounts["a"].failover == "b"
 
 
 def test_the_name_default_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,4 +334,4 @@ def test_an_account_that_is_shown_is_accepted(page: Path, tmp_path: Path, monkey
 
 
 def test_there_are_few_settings() -> None:
-    assert len(Settings.model_fields) + len(Account.model_fields) <= 31
+    assert len(Settings.model_fields) + len(Account.model_fields) <= 37

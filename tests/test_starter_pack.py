@@ -27,12 +27,13 @@ TEMPLATES: Final[dict[str, dict[str, Any]]] = {
     file.stem: tomllib.loads(file.read_text("utf-8")) for file in (ROOT / "config/templates").glob("*.toml")
 }
 # An example must hold wherever a studio is, or it could not switch the trigger on.
+MAIL: Final = {"postal_address": "12 Shore Drive, Chicago"}  # without which nobody sends marketing mail
 STUDIOS: Final = [
-    parse_studio({"id": "main", "name": "Ada Park", "timezone": zone, "country": country, **more})
+    parse_studio({"id": "main", "name": "Ada Park", "timezone": zone, "country": country, "email": MAIL, **more})
     for zone, country, more in (
         ("America/Chicago", "US", {"phone": "555 0100"}),
         ("Europe/Berlin", "DE", {"sms": {"numbers": ["+493025550100"]}}),
-        ("Pacific/Auckland", "NZ", {}),  # as one is made at first start: no phone, no number, no address
+        ("Pacific/Auckland", "NZ", {}),  # as one is made at first start: no phone, no number, no web
     )
 ]
 
@@ -88,11 +89,11 @@ def test_every_template_of_the_pack_is_understood_and_used(name: str) -> None:
     assert name in {table.get("template") for _, table in TABLES}
 
 
-async def test_a_studio_that_says_nothing_of_itself_can_switch_all_of_the_pack_on(
+async def test_a_studio_that_says_only_where_it_is_can_switch_all_of_the_pack_on(
     database_url: str,
 ) -> None:
     pool = await db.open_pool(database_url, application="test")
-    await a_studio(pool, settings={})
+    await a_studio(pool, settings={"email": MAIL})
     for name, body in TEMPLATES.items():
         await templates.put(pool, "main", name, body, by="Ada")
 

@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import sys
 from datetime import timedelta
+from functools import partial
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import structlog
@@ -14,18 +16,24 @@ import uvloop
 
 from control_center import logs, settings
 from control_center.domain.errors import ConfigurationError, ControlCenterError
+from control_center.domain.links import Links
 from control_center.domain.wire import kannel_hooks, smtp, telnyx, twilio
 from control_center.loop import Loop, first_of
 from control_center.service import Service, now
-from control_center.settings import Account, Settings
+from control_center.settings import PREFIX, Account, Settings, link_key
 from control_center.store import db, messages, migrate
-from workers.delivery import Channel, Delivery
+from workers.channel import Channel
+from workers.delivery import Delivery
 from workers.email.sandbox import Sandbox as MailSandbox
+from workers.email.signing import signer
 from workers.email.smtp import Smtp
+from workers.hearing import Hearing
 from workers.inquiry import Inquiry
 from workers.sms.gateway import Gateway
 from workers.sms.kannel import Kannel
 from workers.sms.sandbox import Sandbox as TextSandbox
+from workers.sms.smpp import Smpp
+from workers.sms.smpp_session import Centre
 from workers.sms.telnyx import Telnyx
 from workers.sms.twilio import Twilio
 
@@ -35,6 +43,7 @@ CHANNELS: Final = ("sms", "email")
 # How long a call may take before a worker counts as lost: a relay may think for ten minutes about the last dot.
 LONGEST_MAIL: Final = timedelta(minutes=12)
 LONGEST_TEXT: Final = timedelta(seconds=30)
+LONGEST: Final = {"smtp": LONGEST_MAIL, "smpp": timedelta(minutes=4)}  # up to ten parts, each answered on its own
 TEND: Final = 15.0  # seconds between looks at the connection that wakes us
 
 HELP: Final = """\
@@ -94,10 +103,11 @@ async def serve(chosen: Settings, channel: str) -> None:
     await db.reach(dsn, application=f"control-center {channel} worker start", patience=db.PATIENCE)
     await migrate.check(dsn)
     carriers = chosen.carriers(channel)
+    links = _links(chosen, channel)
     slots = sum(account.slots for account in carriers.values())
     pool = await db.open_hot_pool(dsn, application=f"control-center {channel} worker", size=max(2, min(10, slots)))
     life.on_close(pool.close)
-    deliveries = [_start(life, chosen, pool, f"{channel}/{name}", one) for name, one in carriers.items()]
+    deliveries = [_start(life, chosen, pool, f"{channel}/{name}", one, links=links) for name, one in carriers.items()]
 
     work = asyncio.Event()
     listener = db.Listener(dsn, {messages.WORK_CHANNEL: work}, application=f"control-center {channel} worker wakes")
@@ -116,9 +126,21 @@ async def serve(chosen: Settings, channel: str) -> None:
     )
 
 
-def _start(life: Service, chosen: Settings, pool: db.Pool, name: str, account: Account) -> Delivery:
+def _links(chosen: Settings, channel: str) -> Links | None:
+    """What links in messages are made with. Raises ConfigurationError for mail without a key: it has to be left."""
+    key = link_key.find(chosen)
+    if key is None and channel == "email":
+        raise ConfigurationError(
+            f"{PREFIX}LINK_KEY is empty, and {chosen.data_dir} has no {link_key.FILE}: mail needs the key of the "
+            "installation for its links; take it from the data folder of `control-center run`"
+        )
+    return Links(chosen.links_base, key) if key is not None else None
 
-    provider = _channel(chosen, name, account)
+
+def _start(
+    life: Service, chosen: Settings, pool: db.Pool, name: str, account: Account, *, links: Links | None
+) -> Delivery:
+    provider = _channel(chosen, pool, name, account, links)
     life.on_close(provider.close)
     delivery = Delivery(
         pool,
@@ -127,18 +149,21 @@ def _start(life: Service, chosen: Settings, pool: db.Pool, name: str, account: A
         owner=uuid4(),
         clock=now,
         slots=account.slots,
-        longest=LONGEST_MAIL if account.provider == "smtp" else LONGEST_TEXT,
+        longest=LONGEST.get(account.provider, LONGEST_TEXT),
+        failover=f"sms/{account.failover}" if account.failover else None,
+        failover_sender=chosen.carriers("sms")[account.failover].sender if account.failover else "",
+        links=links,
     )
     life.start(name, delivery.run(life.stop))
     if name.startswith("sms/"):  # no relay can be asked what became of a mail
-        inquiry = Inquiry(pool, provider, account=name, clock=now)
+        inquiry = Inquiry(pool, provider, account=name, clock=now, links=links)
         life.start(f"{name} inquiry", Loop(f"{name} inquiry", inquiry.run_once, life.stop, away=db.AWAY).run())
     if account.provider == "sandbox":
         life.start(f"{name} closes", _close_at(life.stop, provider))
     return delivery
 
 
-def _channel(chosen: Settings, name: str, account: Account) -> Channel:
+def _channel(chosen: Settings, pool: db.Pool, name: str, account: Account, links: Links | None = None) -> Channel:
     """The account's way to its provider."""
     channel, _, short = name.partition("/")
     url, secret, slots = account.url.get_secret_value(), account.secret.get_secret_value(), account.slots
@@ -155,13 +180,39 @@ def _channel(chosen: Settings, name: str, account: Account) -> Channel:
             return Kannel(base=url, user=account.account, secret=secret, callback_url_template=known, slots=slots)
         case "http":
             return Gateway(url=url, secret=secret, slots=slots)
+        case "smpp":
+            return Smpp(_centre(account), Hearing(pool, name).hear, clock=now)
         case "smtp":
-            return Smtp(smtp.relay(url), slots=slots)
+            return _relay(account, url, links)
         case "sandbox":
             outbox = chosen.data_dir / "sandbox" / "outbox.ndjson"
             latency = timedelta(seconds=account.latency)
             kind = TextSandbox if channel == "sms" else MailSandbox
             return kind(outbox=outbox, clock=now, latency=latency)
+
+
+def _centre(account: Account) -> Centre:
+    """The message centre of an account; `?system_type=…` in its address, where it wants one."""
+    parts = urlsplit(account.url.get_secret_value())
+    tls = parts.scheme == "smpps"
+    return Centre(
+        host=parts.hostname or "",
+        port=parts.port or (3550 if tls else 2775),
+        system_id=account.account,
+        password=account.secret.get_secret_value(),
+        system_type=dict(parse_qsl(parts.query)).get("system_type", ""),
+        tls=tls,
+    )
+
+
+def _relay(account: Account, url: str, links: Links | None) -> Smtp:
+    """A relay, with bounces that come back to where they are understood, and signatures, as far as they are set up."""
+    bounces = account.bounce_domain
+    back = partial(links.return_path, domain=bounces) if bounces and links is not None else None
+    sign = None
+    if account.dkim_key_file is not None:
+        sign = signer(selector=account.dkim_selector, domain=account.dkim_domain, key_file=account.dkim_key_file)
+    return Smtp(smtp.relay(url), slots=account.slots, return_path=back, sign=sign)
 
 
 def _callback(chosen: Settings, provider: str, short: str) -> str | None:

@@ -10,23 +10,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 
-from control_center.domain.message import Settlement, State, settle
-from control_center.domain.outcome import Lookup, Outcome, Stage, Unknown
-from control_center.domain.telling import told
+from control_center.domain.links import Links
+from control_center.domain.message import PRIORITIES, Origin, Settlement, State
+from control_center.domain.outcome import Outcome, Stage, Unknown
 from control_center.loop import first_of
 from control_center.store import breakers, cases, db, message_leases, messages, scores, submissions
 from control_center.store.cases import Case
 from control_center.store.messages import Claimed, Return
 from control_center.store.rulebooks import Rulebooks
-from control_center.store.submissions import Ready, Settled
+from control_center.store.submissions import Ready
+from workers.channel import Channel
+from workers.pacing import pace
+from workers.rationing import limited, ration
+from workers.settling import Answered, hand_on, settled, settlement_of, tell
 from workers.writing import prepare, sheet
 
 log = structlog.get_logger(__name__)
@@ -43,23 +45,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between tries while the databas
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Channel(Protocol):
-    """One way to a provider. Whatever the provider or the network does is a value, never an exception."""
-
-    async def submit(self, message: Any, /) -> Outcome: ...
-
-    async def lookup(self, message: Any, known: Collection[str] = (), /) -> Lookup: ...
-
-    async def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    ready: Ready
-    outcome: Outcome
-    at: datetime
-
-
 class Delivery:
     """Delivers one provider account's messages, up to `slots` at once. Any number of these may share an account."""
 
@@ -73,6 +58,9 @@ class Delivery:
         clock: Callable[[], datetime],
         slots: int = 16,
         longest: timedelta = timedelta(seconds=30),
+        failover: str | None = None,
+        failover_sender: str = "",
+        links: Links | None = None,
     ) -> None:
         self.wake = asyncio.Event()
         self._pool = pool
@@ -81,14 +69,18 @@ class Delivery:
         self._owner = owner
         self._clock = clock
         self._slots = slots
+        self._failover = failover  # the account that takes over what this one certainly did not send …
+        self._failover_sender = failover_sender or None  # … and the number that it goes out from there
+        self._links = links
         # While submitting, the lease outlasts the longest call, so that a slow answer is not taken for a dead worker.
         self._submit_lease = longest + LEASE
         self._rulebooks = Rulebooks()
         self._ready: deque[Ready] = deque()
-        self._answered: list[_Answered] = []
+        self._answered: list[Answered] = []
         self._flying: dict[int, asyncio.Task[None]] = {}
+        self._begun: dict[int, Case] = {}  # what each of those is
         self._came = asyncio.Event()  # an answer came
-        self._since = BEGINNING
+        self._since = dict.fromkeys(PRIORITIES, BEGINNING)
         self._look_at = self._swept = self._renewed = float("-inf")  # on the monotonic clock
         self._refilling: asyncio.Task[None] | None = None
         self._strained = False  # the account's breaker has something against us
@@ -160,17 +152,20 @@ class Delivery:
             self._strained = self._strained or limit < CLAIM_LIMIT
             if claimed:
                 await self._prepare(connection, claimed)
+            if self._failover is not None:
+                await hand_on(connection, self._account, self._failover, sender=self._failover_sender)
 
     async def _claim(self, connection: db.Connection, limit: int) -> list[Claimed]:
         sweep = time.monotonic() - self._swept > SWEEP
-        since = BEGINNING if sweep else self._since
+        since = dict.fromkeys(PRIORITIES, BEGINNING) if sweep else self._since
         claimed = await messages.claim_due(
             connection, self._account, self._owner, since=since, lease=LEASE, limit=limit
         )
         if sweep:
             self._swept = time.monotonic()
-        if claimed:
-            self._since = max(one.due_at for one in claimed) - LAG
+        # Each priority has its own place in the queue: reminders may be taken for minutes while bulk waits.
+        for priority in {one.priority for one in claimed}:
+            self._since[priority] = max(one.due_at for one in claimed if one.priority == priority) - LAG
         return claimed
 
     async def _prepare(self, connection: db.Connection, claimed: Sequence[Claimed | Case]) -> None:
@@ -183,17 +178,29 @@ class Delivery:
         wanted = [(case.trigger_id, case.about.trigger_version, case.record) for case in found]
         sessions = await scores.sessions(connection, wanted, books)
         now = self._clock()
+        begun = [*self._begun.values(), *(one.case for one in self._ready)]
+        rations = await ration(connection, found, begun, now)
+        ready: list[Ready] = []
         returns: list[tuple[Case, Return]] = []
         for case in found:
             session = sessions.get(case.record.key) if case.record else None
-            match prepare(case, books[case.studio.studio], now, session=session):
-                case Ready() as ready:
-                    self._ready.append(ready)
+            decided = prepare(case, books[case.studio.studio], now, session=session, links=self._links)
+            match rations.take(decided) if isinstance(decided, Ready) else decided:
+                case Ready() as one:
+                    ready.append(one)
                 case Return() as back:
                     returns.append((case, back))
         await messages.put_back(connection, [back for _, back in returns])
         for case, back in returns:
-            _tell(case, back.state, back.reason, due_at=back.due_at)
+            tell(case, back.state, back.reason, due_at=back.due_at)
+        placed = {one.message_id for one in claimed if isinstance(one, Case)}  # decided again, and paced before
+        self._queue_up(await pace(connection, ready, now, placed=placed))
+
+    def _queue_up(self, ready: Sequence[Ready]) -> None:
+        """Put what may go behind what is at hand, and bulk behind everything."""
+        self._ready.extend(ready)
+        if any(one.case.origin is Origin.BULK for one in self._ready):
+            self._ready = deque(sorted(self._ready, key=lambda one: one.case.origin is Origin.BULK))
 
     async def _renew(self) -> None:
         if self._ready and time.monotonic() - self._renewed > RENEW:
@@ -205,9 +212,10 @@ class Delivery:
 
     async def _step(self) -> bool:
         """Settle what was answered and let as many pass as there are free slots. Whether anything was done."""
-        answered = [(one, self._settlement(one)) for one in self._answered]
+        answered = self._settlements()
         free = self._slots - len(self._flying) + len(answered)
         ready = [self._ready.popleft() for _ in range(min(free, len(self._ready)))]
+        ready = limited(ready, self._begun.values(), self._clock())
         if not answered and not ready:
             return False
         try:
@@ -222,19 +230,21 @@ class Delivery:
             raise
         for one in ready:
             if one.case.message_id in passed:
+                self._begun[one.case.message_id] = one.case
                 self._flying[one.case.message_id] = asyncio.create_task(self._send(one))
         return True
 
     async def _commit(
-        self, connection: db.Connection, answered: Sequence[tuple[_Answered, Settlement]], ready: Sequence[Ready]
+        self, connection: db.Connection, answered: Sequence[tuple[Answered, Settlement]], ready: Sequence[Ready]
     ) -> set[int]:
         """Write outcomes and marks; free the slots of what is settled; let the account's breaker know."""
-        settled = [_settled(one, settlement) for one, settlement in answered]
+        settled = [settled(one, settlement) for one, settlement in answered]
         passed = await submissions.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
         self._answered = self._answered[len(answered) :]
         for one, settlement in answered:
             self._flying.pop(one.ready.case.message_id, None)
-            _tell(one.ready.case, settlement.state, settlement.reason, due_at=settlement.due_at, key=one.ready.key)
+            self._begun.pop(one.ready.case.message_id, None)
+            tell(one.ready.case, settlement.state, settlement.reason, due_at=settlement.due_at, key=one.ready.key)
         blocked = [settlement.reason for _, settlement in answered if settlement.blocked]
         if blocked:
             self._strained = True
@@ -248,7 +258,7 @@ class Delivery:
         """Ask the provider. A call that we ourselves cut off may have arrived."""
         outcome: Outcome
         try:
-            outcome = await self._channel.submit(sheet(ready, self._clock()))
+            outcome = await self._channel.submit(sheet(ready, self._clock(), self._links))
         except asyncio.CancelledError:
             outcome = Unknown("the worker was stopped while it was sending", Stage.SENT)
         except Exception as error:
@@ -256,12 +266,11 @@ class Delivery:
             log.exception("delivery.fault", message=f"m-{ready.case.message_id}")
             outcome = Unknown(f"{type(error).__name__}: {error}", Stage.SENT)
         # The slot is freed by the commit of this outcome, not by the answer.
-        self._answered.append(_Answered(ready, outcome, self._clock()))
+        self._answered.append(Answered(ready, outcome, self._clock()))
         self._came.set()
 
-    def _settlement(self, one: _Answered) -> Settlement:
-        case = one.ready.case
-        return settle(one.outcome, key=f"m-{case.message_id}", tries=case.tries, use_by=case.use_by, now=one.at)
+    def _settlements(self) -> list[tuple[Answered, Settlement]]:
+        return [(one, settlement_of(one, failover=self._failover is not None)) for one in self._answered]
 
     async def _unmark(self) -> None:
         """After a lost answer: what was marked is ours alone, and we know that we never sent it."""
@@ -288,38 +297,9 @@ class Delivery:
             if self._doubtful:
                 await submissions.unmark(connection, self._owner, started=list(self._flying))
             if self._answered:
-                await self._commit(connection, [(one, self._settlement(one)) for one in self._answered], [])
+                await self._commit(
+                    connection,
+                    [(one, settlement_of(one, failover=self._failover is not None)) for one in self._answered],
+                    [],
+                )
             await message_leases.drop_claims(connection, self._owner)
-
-
-def _settled(one: _Answered, settlement: Settlement) -> Settled:
-    case = one.ready.case
-    return Settled(
-        studio=case.studio.studio,
-        message_id=case.message_id,
-        token=case.token,
-        number=case.asked + 1,
-        address=case.address,
-        channel=case.channel,
-        settlement=settlement,
-        told=told(case.about, settlement.state, settlement.reason),
-    )
-
-
-def _tell(case: Case, state: State, reason: str, *, due_at: datetime | None = None, key: str | None = None) -> None:
-    """Log what a message has come to, with every id that leads to its cause."""
-    log.info(
-        _EVENTS[state],
-        studio=case.studio.studio,
-        trigger=case.about.trigger,
-        message=f"m-{case.message_id}",
-        action=case.about.cause.action,
-        record=case.about.record,
-        event_id=case.event_id,
-        attempt=key,
-        reason=reason or None,
-        due_at=due_at.isoformat() if due_at else None,
-    )
-
-
-_EVENTS = {state: f"message.{state.value}" for state in State}

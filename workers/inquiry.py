@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import structlog
 
+from control_center.domain.links import Links
 from control_center.domain.outcome import (
     Accepted,
     Blocked,
@@ -56,12 +57,14 @@ class Inquiry:
         account: str,
         clock: Callable[[], datetime],
         youngest: timedelta = YOUNGEST,
+        links: Links | None = None,
     ) -> None:
         self._pool = pool
         self._channel = channel
         self._account = account
         self._clock = clock
         self._youngest = youngest
+        self._links = links
         self._owner = uuid4()  # never a delivery's: that one queues again what it marked and did not send
         self._rulebooks = Rulebooks()
         self._asked: dict[int, int] = {}
@@ -141,7 +144,7 @@ class Inquiry:
             connection, [(case.trigger_id, case.about.trigger_version, case.record)], books
         )
         session = sessions.get(case.record.key) if case.record else None
-        decided = prepare(case, books[doubt.studio], self._clock(), session=session)
+        decided = prepare(case, books[doubt.studio], self._clock(), session=session, links=self._links)
         return decided if isinstance(decided, Ready) else None
 
     def _tire(self, doubt: Doubt) -> None:

@@ -6,63 +6,103 @@ from datetime import datetime
 
 import msgspec
 
-from control_center.domain import words
+from control_center.domain import imprint, number, words
 from control_center.domain.activations import as_released
+from control_center.domain.arrival import Rival, addressee
+from control_center.domain.bulk import PAUSED
+from control_center.domain.bulk import State as Bulk
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.confirmation import attached, calendar_file, with_invoice_link
 from control_center.domain.consent import DOUBTFUL
+from control_center.domain.courtesy import Posted, courtesy
+from control_center.domain.links import Links, message_header
 from control_center.domain.message import BY_ITSELF, Origin, State, key_of
 from control_center.domain.outcome import Mail, Text
+from control_center.domain.patience import patience
 from control_center.domain.people import GONE, OF_CLIENT
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
+from control_center.domain.rating import NpsBar
 from control_center.domain.recipients import allowed
 from control_center.domain.record import Picture
 from control_center.domain.recurrence import tells
 from control_center.domain.rules import Rule
 from control_center.domain.telling import told
 from control_center.domain.template import Unrenderable
+from control_center.domain.template_fields import offered
+from control_center.domain.trigger import USUAL_PRIORITY
 from control_center.domain.words import Words
 from control_center.store.cases import Case
+from control_center.store.day_shares import Found
 from control_center.store.messages import Return
 from control_center.store.rulebooks import Rulebook
 from control_center.store.submissions import Ready
 
 
-def prepare(case: Case, book: Rulebook, now: datetime, *, session: Picture | None = None) -> Ready | Return:
+def prepare(
+    case: Case, book: Rulebook, now: datetime, *, session: Picture | None = None, links: Links | None = None
+) -> Ready | Return:
     """Decide on a claimed message as everything is now, and write it if it may go.
 
     A message that may not go now comes back as what becomes of it; waiting costs no attempt. `session` is the one
-    that an invoice is for, where its score counts.
+    that an invoice is for, where its score counts; without `links` a message that needs one fails.
     """
     barred = _barred(case)
     if barred is not None:
         return barred
     if case.written is not None:
-        return _as_written(case, case.written, now)
+        return _as_written(case, case.written, book, now, links)
     if case.trigger_id is None or case.about.trigger_version is None or case.activation_at is None:
         return _ended(case, State.FAILED, "template: it has no words")
     rule = book.rules.of(case.trigger_id, case.about.trigger_version)
     by_hand = case.released_by is not None
     active = as_released(rule, case.occurrence, case.activation_at, case.use_by) if rule is not None else None
     decision = decide(rule, case.record, case.occurrence, now, by_hand=by_hand, session=session, released=active)
-    if not isinstance(decision, Send) or rule is None:
+    if rule is None or not isinstance(decision, (Send, Wait)):
         return _not_now(case, decision)
+    kept = courtesy(_posted(case, book, rule), decision, now, rule.by_hand if by_hand else rule.calendar)
+    if not isinstance(kept.decision, Send):
+        return _not_now(case, kept.decision)
     unwanted = _unwanted(case, rule)
     if unwanted is not None:
         return _ended(case, State.CANCELLED, unwanted)
     try:
-        written, calendar = _words(case, rule, book, now)
+        written, calendar = _words(case, rule, book, now, links)
     except Unrenderable as error:
         return _ended(case, State.FAILED, error.reason)
     return Ready(
         case=case,
-        until=min(decision.until, case.use_by),
+        until=min(kept.decision.until, case.use_by),
         key=key_of(case.message_id, case.asked + 1),
         subject=written.subject,
         body=written.text,
         html=written.html,
         calendar=calendar,
+        shares=kept.shares,
     )
+
+
+def _posted(case: Case, book: Rulebook, rule: Rule | None) -> Posted:
+    """The message as far as its recipient's day is concerned."""
+    return Posted(
+        studio=case.studio,
+        message_id=case.message_id,
+        origin=case.origin,
+        purpose=case.purpose,
+        channel=case.channel,
+        to=addressee(case.address, msgspec.json.decode(case.recipient).get("role", "client"), case.client),
+        use_by=case.use_by,
+        priority=rule.trigger.priority if rule is not None else USUAL_PRIORITY,
+        whose=tuple(case.whose_days.items()),
+        taken=tuple((one.whom, one.day, one.holder) for one in case.shares),
+        rivals=tuple(_rival(one, book) for one in case.rivals),
+    )
+
+
+def _rival(found: Found, book: Rulebook) -> Rival:
+    """What else reaches the client. A reminder is never given way by: it comes before whatever is marketing."""
+    rule = book.rules.of(found.trigger_id or 0, found.trigger_version or 0)
+    priority = rule.trigger.priority if rule is not None else USUAL_PRIORITY
+    return Rival(found.message_id, priority if found.purpose == "marketing" else 0, found.at, found.gone)
 
 
 def _barred(case: Case) -> Return | None:
@@ -72,22 +112,40 @@ def _barred(case: Case) -> Return | None:
     if case.consent.bars(case.purpose):
         what = "said STOP" if case.consent.stopped else "has unsubscribed from marketing"
         return _ended(case, State.SUPPRESSED, f"opted out: the address {what}")
+    foreign = (
+        number.foreign(case.address, case.studio.country, case.studio.countries) if case.channel == "sms" else None
+    )
+    if foreign is not None:
+        return _ended(case, State.CANCELLED, foreign)
+    if case.bulk == Bulk.CANCELLED.value:
+        return _ended(case, State.CANCELLED, "cancelled: a person ended its bulk")
+    if case.bulk == Bulk.PAUSED.value:
+        return Return(case.studio.studio, case.message_id, case.token, State.HELD, PAUSED)
     if case.consent.doubtful and case.origin in BY_ITSELF:
         return Return(case.studio.studio, case.message_id, case.token, State.HELD, DOUBTFUL)
     return None
 
 
-def _as_written(case: Case, written: Words, now: datetime) -> Ready | Return:
-    """A message whose words somebody chose already: it keeps to its use-by alone."""
-    if now >= case.use_by:
-        return _ended(case, State.EXPIRED, "use-by: it is of no use any more")
+def _as_written(case: Case, written: Words, book: Rulebook, now: datetime, links: Links | None) -> Ready | Return:
+    """A message whose words are chosen already: it keeps to its use-by, and to the hours that its origin keeps to."""
+    decision = patience(case.origin, book.rules.house, now, case.use_by)
+    if isinstance(decision, Expire):
+        return _not_now(case, decision)
+    kept = courtesy(_posted(case, book, None), decision, now, book.rules.house)
+    if not isinstance(kept.decision, Send):
+        return _not_now(case, kept.decision)
+    try:
+        written = _with_imprint(case, written, links)
+    except Unrenderable as error:
+        return _ended(case, State.FAILED, error.reason)
     return Ready(
         case=case,
-        until=case.use_by,
+        until=kept.decision.until,
         key=key_of(case.message_id, case.asked + 1),
         subject=written.subject,
         body=written.text,
         html=written.html,
+        shares=kept.shares,
     )
 
 
@@ -123,23 +181,46 @@ def _ended(case: Case, state: State, reason: str) -> Return:
     return Return(case.studio.studio, case.message_id, case.token, state, reason, told=reports, version=version)
 
 
-def _words(case: Case, rule: Rule, book: Rulebook, now: datetime) -> tuple[Words, bool]:
+def _words(case: Case, rule: Rule, book: Rulebook, now: datetime, links: Links | None) -> tuple[Words, bool]:
     """The words of a message, and whether its record goes along for the calendar. Raises Unrenderable."""
     assert case.record is not None, "what may be sent has a record"
     parts = words.source(rule.trigger, book.templates, Leg(case.channel), moved=tells(case.occurrence))
     recipient = msgspec.json.decode(case.recipient)
-    seen = words.fields(book.studio, case.record, case.client, recipient, now)
+    seen = words.fields(book.studio, case.record, case.client, recipient, now, links=_links(case, case.record, links))
     if case.channel == "sms":
-        return words.text_message(parts, seen), False
+        return words.text_message(parts, seen, case.studio), False
     written, along = words.mail(parts, seen), attached(rule.trigger, parts)
     if "confirmation" in along:
         calendar_file(case.record, case.studio, now)  # what cannot be made must show before the point of no return
     if "invoice" in along:
         written = with_invoice_link(written, case.record)
-    return written, "confirmation" in along
+    return _with_imprint(case, written, links), "confirmation" in along
 
 
-def sheet(ready: Ready, now: datetime) -> Text | Mail:
+def _links(case: Case, record: Picture, links: Links | None) -> dict[str, str]:
+    """The links that have a meaning for this message."""
+    if links is None:
+        return {}
+    made = {
+        "confirm_link": links.confirm(case.message_id, record),
+        "nps_bar": NpsBar(links.score(case.message_id)),
+        "unsubscribe_link": links.unsubscribe(case.message_id),
+    }
+    offers = offered(record.kind, case.channel)
+    return {name: link for name, link in made.items() if name in offers}
+
+
+def _with_imprint(case: Case, written: Words, links: Links | None) -> Words:
+    """Marketing mail with what it has to say of its sender. Raises Unrenderable where that cannot be said."""
+    if case.channel != "email" or case.purpose != "marketing":
+        return written
+    lacking = imprint.lacking(case.studio)
+    if lacking is not None or links is None:
+        raise Unrenderable("", lacking or "unsubscribe_link: this worker has no key to make it with")
+    return imprint.signed_off(written, case.studio, links.unsubscribe(case.message_id))
+
+
+def sheet(ready: Ready, now: datetime, links: Links | None = None) -> Text | Mail:
     """What the channel is handed: a text or a mail, exactly as it was stored with the attempt."""
     case = ready.case
     if case.channel == "sms":
@@ -157,7 +238,7 @@ def sheet(ready: Ready, now: datetime) -> Text | Mail:
     return Mail(
         key=ready.key,
         message=f"m-{case.message_id}",
-        message_id=f"{case.nonce.hex}@{case.sender.rpartition('@')[2] or 'localhost'}",
+        message_id=message_header(case.message_id, case.nonce.hex, case.sender),
         sender=case.sender,
         sender_name=case.studio.name,
         to=case.address,
@@ -168,5 +249,18 @@ def sheet(ready: Ready, now: datetime) -> Text | Mail:
         at=now,
         expires_at=case.use_by,
         reply_to=case.studio.reply_to,
+        headers=_headers(case, links),
         attachments=(calendar_file(case.record, case.studio, now),) if ready.calendar and case.record else (),
+    )
+
+
+def _headers(case: Case, links: Links | None) -> tuple[tuple[str, str], ...]:
+    """Marketing mail is left with one click; what a person typed is not said to be automatic."""
+    typed = (("Auto-Submitted", "no"),) if case.origin is Origin.PERSON else ()
+    if case.purpose != "marketing" or links is None:
+        return typed
+    stream = f"t{case.trigger_id}" if case.trigger_id is not None else case.origin.value
+    return (
+        *typed,
+        *imprint.headers(case.studio, links.unsubscribe(case.message_id), sender=case.sender, stream=stream),
     )

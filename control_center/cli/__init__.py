@@ -11,15 +11,18 @@ from control_center.cli import (
     actions,
     audit,
     blackouts,
+    bulk,
     consents,
     emitting,
     events,
     logs,
+    mail,
     messages,
     running,
     studios,
     templates,
     triggers,
+    usage,
     users,
     why,
 )
@@ -39,6 +42,8 @@ for part in (
     events,
     actions,
     messages,
+    bulk,
+    mail,
     blackouts,
     triggers,
     templates,
@@ -46,6 +51,7 @@ for part in (
     consents,
     users,
     audit,
+    usage,
 ):
     part.add_to(app)
 

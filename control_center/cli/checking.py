@@ -32,7 +32,7 @@ async def everything(aim: Aim) -> list[Finding]:
         settings = aim.quiet()
     except ControlCenterError as error:
         return [Finding("settings", ok=False, says=str(error), hint="every setting: config/control_center.toml")]
-    findings = [_settings(settings)]
+    findings = [_settings(settings), _links(settings)]
     running = aim.endpoints(settings)
     findings.append(
         await _asked("broker", lambda: _broker(settings, running), "set CONTROL_CENTER_BROKER_URL, or none")
@@ -68,6 +68,21 @@ def _settings(settings: Settings) -> Finding:
         f"{kind}/{name} ({one.provider})" for kind in ("sms", "email") for name, one in settings.carriers(kind).items()
     ]
     return Finding("settings", ok=True, says=f"{config_file() or 'defaults'}; {', '.join(carriers)}", hint=hint)
+
+
+def _links(settings: Settings) -> Finding:
+    """What links in messages are made of: a key, and an address that clients reach and mail programs leave whole."""
+    from control_center.domain.links import TOKEN_LENGTH, URL_LENGTH
+    from control_center.settings import PREFIX, link_key
+
+    made = "with the key of this installation" if link_key.find(settings) else "with a key that the first `run` makes"
+    longest = URL_LENGTH - TOKEN_LENGTH - len("/u/")
+    hint = ""
+    if not settings.public_url:
+        hint = f"set {PREFIX}PUBLIC_URL: this address leads nowhere from a client's phone"
+    elif len(settings.links_base) > longest:
+        hint = f"{PREFIX}PUBLIC_URL has more than {longest} characters: some mail programs lose the link to unsubscribe"
+    return Finding("links", ok=True, says=f"begin with {settings.links_base}, made {made}", hint=hint)
 
 
 async def _broker(settings: Settings, running: Endpoints | None) -> str:
@@ -144,7 +159,7 @@ async def _triggers(here: Database) -> str:
         known = await templates.of_studio(connection, here.studio)
     for one in saved:
         trigger, place = one.trigger, f"trigger {one.name!r}"
-        check_words(trigger, place, known, house.country)
+        check_words(trigger, place, known, house.country, house.countries)
         unwritten = lacking(trigger, known, house) if one.enabled else {}
         if unwritten:
             key, says = next(iter(unwritten.items()))

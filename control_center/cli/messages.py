@@ -4,21 +4,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from control_center.cli import desk
 from control_center.cli.aim import Aim, show
-from control_center.cli.narrowing import number_of, record_of
+from control_center.cli.narrowing import instant_of, number_of, record_of
 from control_center.cli.tables import as_json, columns, local, pairs
-from control_center.cli.verbs import group, verb
+from control_center.cli.verbs import Work, group, verb
 from control_center.domain.errors import Malformed, NotFound, Refused
+
+if TYPE_CHECKING:
+    from control_center.domain.message import State
+    from control_center.domain.zones import Zone
+    from control_center.store.views_messages import Message
 
 
 def add_to(app: typer.Typer) -> None:
     noun = group(app, "messages", "Texts and emails: each one, what became of it, and what the provider said.")
-    verb(noun, "list", example="messages list --state unknown")(list_)
+    everything = _listing("list", "List messages of both ways, newest first.")
+    inbox = _listing("inbox", "List what came in, newest first; `new` is what nobody has read.")
+    sent = _listing("sent", "List what was sent or waits to be, newest first.")
+    verb(noun, "list", example="messages list --state unknown")(everything)
+    verb(noun, "inbox", example="messages inbox --unread")(inbox)
+    verb(noun, "sent", example="messages sent --client c-12")(sent)
     verb(noun, "show", example="messages show m-12")(show_one)
+    desk.add_to(noun)
     sandbox = group(app, "sandbox", "The provider that sends nothing.")
     verb(sandbox, "outbox", example="sandbox outbox --demo", but=("studio",))(outbox)
     verb(
@@ -29,54 +41,90 @@ def add_to(app: typer.Typer) -> None:
     )(receive)
 
 
-async def list_(
-    aim: Aim,
-    *,
-    state: Annotated[list[str] | None, typer.Option(help="queued, accepted, unknown, ...; may be repeated.")] = None,
-    channel: Annotated[str, typer.Option(help="sms or email.")] = "",
-    trigger: Annotated[str, typer.Option(help="Only of this trigger.")] = "",
-    record: Annotated[str, typer.Option(help="Only about this record, such as session/4711.")] = "",
-    text: Annotated[str, typer.Option(help="Look for this in words, address and recipient.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
-) -> None:
-    """List messages, newest first."""
-    from control_center.domain.message import State
-    from control_center.store import db, views_messages
+def _listing(name: str, purpose: str) -> Work:
+    """A verb that lists messages: all of them, or one of the two boxes; `purpose` is what its help says."""
 
-    names = [one.value for one in State]
-    for one in state or ():
-        if one not in names:
-            raise Malformed("state", f"{one!r}; allowed: {', '.join(names)}")
-    wanted = views_messages.Filter(
-        states=[State(one) for one in state] if state else None,
-        channel=channel or None,
-        trigger=trigger or None,
-        record=record_of(record) if record else None,
-        text=text or None,
-    )
-    async with aim.database() as here, db.session(here.pool) as connection:
-        zone = await here.zone()
-        page = await views_messages.messages(connection, here.studio, wanted, cursor=cursor or None, limit=limit)
-    if aim.json:
-        as_json({"items": page.items, "next_cursor": page.next_cursor})
-        return
-    columns(
-        [
-            {
-                "id": one.id,
-                "channel": one.channel,
-                "state": one.state,
-                "to": one.to,
-                "record": one.record,
-                "trigger": one.trigger,
-                "sent": local(zone, one.sent_at),
-                "reason": one.reason,
-            }
-            for one in page.items
-        ],
-        none="no such message",
-    )
+    async def list_(
+        aim: Aim,
+        *,
+        unread: Annotated[bool, typer.Option("--unread", help="Only what came in and nobody has read.")] = False,
+        unlinked: Annotated[bool, typer.Option("--unlinked", help="Only what is of no client that we know.")] = False,
+        attention: Annotated[bool, typer.Option("--attention", help="Only what a person should look at.")] = False,
+        state: Annotated[
+            list[str] | None, typer.Option(help="queued, accepted, unknown, ...; may be repeated.")
+        ] = None,
+        channel: Annotated[str, typer.Option(help="sms or email.")] = "",
+        trigger: Annotated[str, typer.Option(help="Only of this trigger.")] = "",
+        record: Annotated[str, typer.Option(help="Only about this record, such as session/4711.")] = "",
+        client: Annotated[str, typer.Option(help="Only of this client.", metavar="ID")] = "",
+        assigned_to: Annotated[str, typer.Option(help="Only what this person is to see to.", metavar="NAME")] = "",
+        since: Annotated[str, typer.Option(help="Only from this time on.", metavar="TIME")] = "",
+        until: Annotated[str, typer.Option(help="Only before this time.", metavar="TIME")] = "",
+        text: Annotated[str, typer.Option(help="Only with all of these words, or this number or address.")] = "",
+        limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+        cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
+    ) -> None:
+        from control_center.engine import hub
+        from control_center.store.views_messages import Box, Filter
+
+        async with aim.database() as here:
+            zone = await here.zone()
+            wanted = Filter(
+                states=_states(state),
+                box=None if name == "list" else Box(name),
+                unread=unread,
+                unlinked=unlinked,
+                attention=attention,
+                channel=channel or None,
+                trigger=trigger or None,
+                record=record_of(record) if record else None,
+                client=client or None,
+                assigned_to=assigned_to or None,
+                since=instant_of("since", since or None, zone),
+                until=instant_of("until", until or None, zone),
+            )
+            page = await hub.messages(here.pool, here.studio, wanted, text or None, cursor=cursor or None, limit=limit)
+        if aim.json:
+            as_json({"items": page.items, "next_cursor": page.next_cursor})
+        else:
+            columns([_line(one, name, zone) for one in page.items], none="no such message")
+
+    list_.__doc__ = purpose
+    return list_
+
+
+def _states(names: list[str] | None) -> list[State] | None:
+    from control_center.domain.message import State
+
+    allowed = [one.value for one in State]
+    for one in names or ():
+        if one not in allowed:
+            raise Malformed("state", f"{one!r}; allowed: {', '.join(allowed)}")
+    return [State(one) for one in names] if names else None
+
+
+def _line(one: Message, name: str, zone: Zone) -> dict[str, Any]:
+    if name == "inbox":
+        return {
+            "id": one.id,
+            "channel": one.channel,
+            "from": one.sender,
+            "client": one.client,
+            "came": local(zone, one.created_at),
+            "": "" if one.read_at is not None else "new",
+            "text": (one.text or "")[:60],
+            "attention": one.attention,
+        }
+    return {
+        "id": one.id,
+        "channel": one.channel,
+        "state": one.state,
+        "to": one.to,
+        "record": one.record,
+        "trigger": one.trigger or one.made_by,
+        "sent": local(zone, one.sent_at),
+        "reason": one.reason,
+    }
 
 
 async def show_one(aim: Aim, *, message: Annotated[str, typer.Argument(metavar="ID", help="Such as m-12.")]) -> None:

@@ -56,13 +56,13 @@ def filter_of(state: list[str] | None, trigger: str | None, record: str | None, 
         states=[State(one) for one in state] if state else None,
         trigger=trigger,
         record=None if record is None else record_of(record),
-        due_from=_instant("due-from", due[0], zone),
-        due_before=_instant("due-before", due[1], zone),
+        due_from=instant_of("due-from", due[0], zone),
+        due_before=instant_of("due-before", due[1], zone),
     )
 
 
-def _instant(field: str, text: str | None, zone: Zone) -> datetime | None:
-    """A day, or a time of the studio, or one with its offset."""
+def instant_of(field: str, text: str | None, zone: Zone) -> datetime | None:
+    """A day, or a time of the studio, or one with its offset. Raises Malformed naming the field."""
     from control_center.domain import zones
 
     if text is None:

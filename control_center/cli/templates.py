@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from control_center.cli.aim import Aim, person, show
+from control_center.cli import template_previews
+from control_center.cli.aim import Aim, note, person, show
 from control_center.cli.tables import as_json, columns
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import ConfigurationError, Malformed
@@ -21,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "list", example="templates list")(list_)
     verb(noun, "show", example="templates show session-reminder")(show_one)
     verb(noun, "apply", example="templates apply config/templates")(apply)
+    template_previews.add_to(noun)
     verb(noun, "remove", example="templates remove session-reminder")(remove)
 
 
@@ -72,10 +74,16 @@ async def apply(
     bodies = read_files(paths)
     async with aim.database() as here:
         await templates.put_all(here.pool, here.studio, bodies, by=person())
+        stored = [await templates.get(here.pool, here.studio, name) for name in bodies]
+        warnings = {one.name: await templates.advised(here.pool, here.studio, one) for one in stored}
     if aim.json:
-        as_json({"saved": list(bodies)})
-    else:
-        show(f"saved: {', '.join(bodies) or 'nothing, there are no files'}")
+        told = {name: [str(one) for one in found] for name, found in warnings.items() if found}
+        as_json({"saved": list(bodies), "warnings": told})
+        return
+    show(f"saved: {', '.join(bodies) or 'nothing, there are no files'}")
+    for name, found in warnings.items():
+        for one in found:
+            note(f"warning: {name}, {one}")
 
 
 async def remove(aim: Aim, *, name: Annotated[str, typer.Argument()]) -> None:

@@ -12,16 +12,20 @@ from uuid import uuid4
 from control_center.crm.inbox import Dead, Inbox
 from control_center.crm.outbox import Outbox, Published, Unroutable
 from control_center.crm.outbox import Parcel as Letter
+from control_center.domain.links import Links
+from control_center.engine.bulks import PUMP_CHANNEL
 from control_center.engine.carrier import Carrier
+from control_center.engine.hearing import Hearing
 from control_center.engine.intake import Intake
 from control_center.engine.ladder import Ladder
 from control_center.engine.lines import RELEASE_CHANNEL
+from control_center.engine.pump import Pump
 from control_center.engine.relay import Answer, Parcel, Relay, Verdict
 from control_center.engine.release import Release
 from control_center.engine.upkeep import Ages, Upkeep
 from control_center.loop import Loop
 from control_center.service import Service, now
-from control_center.store import db
+from control_center.store import db, heard
 
 POLL: Final = 5.0  # seconds between looks for what is due, when nobody says that there is something
 TEND: Final = 15.0
@@ -38,7 +42,9 @@ class Duties:
     dsn: str
     broker_url: str
     ages: Ages = field(default_factory=Ages)
+    links: Links | None = None  # what links in a bulk's mail are made with
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    bulk_wake: asyncio.Event = field(default_factory=asyncio.Event)
     loops: list[Loop] = field(default_factory=list)
     inbox: Inbox | None = None
     intake: Intake = field(init=False)
@@ -57,7 +63,8 @@ class Duties:
             # What is due and not ours is another release's; its transaction is short.
             return POLL if due is None else min(POLL, max(0.05, (due - now()).total_seconds()))
 
-        listener = db.Listener(self.dsn, {RELEASE_CHANNEL: self.wake}, application="control-center release wakes")
+        wakes = {RELEASE_CHANNEL: self.wake, PUMP_CHANNEL: self.bulk_wake}
+        listener = db.Listener(self.dsn, wakes, application="control-center release wakes")
         self.life.on_close(listener.close)
 
         async def listen() -> float:
@@ -67,6 +74,21 @@ class Duties:
         self._start(Loop("release", work, self.life.stop, away=db.AWAY, wake=self.wake))
         self._start(Loop("listen", listen, self.life.stop, away=db.AWAY))
         self._ladder()
+        self._pump()
+
+    def _pump(self) -> None:
+        """Bulks have their turns: once somebody lets one go, and then as fast as its number takes it."""
+        pump = Pump(self.pool, now, links=self.links)
+
+        async def turn() -> float:
+            if await pump.run_once():
+                return 0.0
+            due = await pump.next_due()
+            wait = POLL if due is None else (due - now()).total_seconds()
+            # What is due and was not ours is another pump's, or its studio is switched off.
+            return min(POLL, wait) if wait > 0 else 1.0
+
+        self._start(Loop("pump", turn, self.life.stop, away=db.AWAY, wake=self.bulk_wake))
 
     def _ladder(self) -> None:
         """What was released and came to nothing goes another way in time."""
@@ -84,6 +106,23 @@ class Duties:
             self.life.start("inbox", self.inbox.run(self.life.stop))
             self._relay()
         self._upkeep()
+        self._hearing()
+
+    def _hearing(self) -> None:
+        """What workers heard on their sessions is read once it is there."""
+        hearing, wake = Hearing(self.pool, now), asyncio.Event()
+        listener = db.Listener(self.dsn, {heard.CHANNEL: wake}, application="control-center hearing wakes")
+        self.life.on_close(listener.close)
+
+        async def listen() -> float:
+            await listener.tend()
+            return TEND
+
+        async def read() -> float:
+            return 0.0 if await hearing.run_once() else POLL
+
+        self._start(Loop("hearing wakes", listen, self.life.stop, away=db.AWAY))
+        self._start(Loop("hearing", read, self.life.stop, away=db.AWAY, wake=wake))
 
     def _relay(self) -> None:
         outbox = Outbox(self.broker_url)

@@ -16,9 +16,11 @@ from control_center.daemon.place import Endpoints
 from control_center.daemon.servers import Say
 from control_center.daemon.site import served
 from control_center.daemon.studio import first_studio
+from control_center.domain.errors import ConfigurationError
+from control_center.domain.links import Links
 from control_center.engine.upkeep import Ages
 from control_center.service import Service
-from control_center.settings import PREFIX, Settings
+from control_center.settings import PREFIX, Settings, link_key
 from control_center.store import db
 
 ROLES: Final = ("engine", "release", "sms", "email", "web")
@@ -56,6 +58,9 @@ async def run(
         await first_studio(pool, settings)
         ages = Ages(events=timedelta(days=settings.keep_events_days))
         duties = Duties(life, pool, hot, dsn, broker_url, ages)
+        _key(settings, roles)
+        key = link_key.find(settings)
+        duties.links = Links(settings.links_base, key) if key is not None else None
         http = await served(settings, duties) if "web" in roles else ""
         _start(settings, roles, duties)
         endpoints = Endpoints(http, str(settings.data_dir / place.TOKEN), dsn, broker_url, os.getpid())
@@ -66,6 +71,17 @@ async def run(
             await life.run(ready=f"running {', '.join(roles)}")
         finally:
             place.remove_endpoints(settings.data_dir)
+
+
+def _key(settings: Settings, roles: Collection[str]) -> None:
+    """The key of links is made where they are answered; another one, made beside it, would lead nowhere."""
+    if "web" in roles:
+        link_key.keep(settings)
+    elif "email" in roles and link_key.find(settings) is None:
+        raise ConfigurationError(
+            f"{PREFIX}LINK_KEY is empty: mail needs the key of the installation for its links; take it from "
+            f"{link_key.FILE} in the data folder of the host that runs web"
+        )
 
 
 def _start(settings: Settings, roles: Collection[str], duties: Duties) -> None:

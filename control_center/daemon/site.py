@@ -7,11 +7,14 @@ import asyncio
 from control_center import web
 from control_center.daemon import place
 from control_center.daemon.duties import Duties
+from control_center.domain.links import Links
 from control_center.domain.signature import Signature
 from control_center.engine import users
 from control_center.engine.conversations import Conversations
+from control_center.engine.following import Following
+from control_center.engine.mailroom import Mailroom
 from control_center.service import now
-from control_center.settings import Settings
+from control_center.settings import Settings, link_key
 from control_center.store import db
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is listened on, and where we find it ourselves
@@ -27,13 +30,17 @@ async def served(settings: Settings, duties: Duties) -> str:
         name = ANYWHERE.get(bound, f"[{bound}]" if ":" in bound else bound)
         opened.set_result(f"http://{name}:{port}")
 
+    links = Links(settings.links_base, link_key.keep(settings))
     parts = web.Parts(
         pool=duties.pool,
         clock=now,
         intake=duties.intake,
         conversations=Conversations(duties.pool, now),
         public_url=settings.public_url or f"http://{settings.listen}",
+        following=Following(duties.pool, now, links),
+        mailroom=Mailroom(duties.pool, now, links),
         accounts=_accounts(settings),
+        texting=frozenset(f"sms/{name}" for name in settings.carriers("sms")),
         sandboxes=frozenset(
             f"sms/{name}" for name, one in settings.carriers("sms").items() if one.provider == "sandbox"
         ),
@@ -62,7 +69,8 @@ async def _admit(settings: Settings, pool: db.Pool) -> None:
 def _accounts(settings: Settings) -> tuple[web.Account, ...]:
     """The provider accounts whose calls we take: those with a secret by which a call is known to be theirs."""
     return tuple(
-        web.Account(f"sms/{name}", one.provider, one.account, (key,))
-        for name, one in settings.carriers("sms").items()
+        web.Account(f"{channel}/{name}", one.provider, one.account, (key,))
+        for channel in ("sms", "email")
+        for name, one in settings.carriers(channel).items()
         if (key := one.public_key if one.provider == "telnyx" else one.secret.get_secret_value())
     )

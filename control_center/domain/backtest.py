@@ -13,12 +13,13 @@ from typing import TypeAlias
 
 from control_center.domain.action import BEFORE_TRIGGER, IN_SNAPSHOT, Action, Add, Plan, State
 from control_center.domain.catalogue import Source
-from control_center.domain.forecast import LEAST_STEP, End, Fate
+from control_center.domain.forecast import End, Fate
 from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import Routing
 from control_center.domain.reconciliation import reconcile
 from control_center.domain.record import Picture, project
 from control_center.domain.rules import Rule, Rules
+from control_center.domain.shifts import LEAST_STEP
 
 # Events of a record that come closer together were taken in by one transaction, as far as can be told: what lay
 # between them was never acted on.

@@ -7,29 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from enum import Enum
 
 import msgspec
 
-from control_center.domain import words, zones
+from control_center.domain import arrival, template_samples, words
 from control_center.domain.action import PAUSED
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.confirmation import attached, calendar_file, with_invoice_link
 from control_center.domain.people import Recipient
 from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide
-from control_center.domain.recipients import Routing
+from control_center.domain.recipients import Letterbox, Routing
 from control_center.domain.record import Picture
 from control_center.domain.recurrence import tells
 from control_center.domain.rules import Rule
+from control_center.domain.shifts import LEAST_STEP, shifts
 from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable
+from control_center.domain.template_fields import offered
 from control_center.domain.trigger import Trigger
-from control_center.domain.windows import Closed, Closure, closing, why_closed
 
-LEAST_STEP = timedelta(minutes=1)
 MOST_STEPS = 4000  # looks at one action: more than ten years of closed days can ask for
-SHIFTS_OVER = timedelta(days=92)  # how far back the closed times before a send are told
 
 
 class Fate(str, Enum):
@@ -47,6 +46,7 @@ class Fate(str, Enum):
 
 SENDING = frozenset({Fate.GOES, Fate.SHADOW, Fate.REVIEW, Fate.HELD, Fate.FOLLOWS})  # where it goes is worth looking at
 _LEAVING = frozenset({Fate.GOES, Fate.SHADOW})
+_ON_ITS_WAY = frozenset({Fate.GOES, Fate.FOLLOWS})
 _NEEDS_WORDS = frozenset({Leg.SMS, Leg.EMAIL, Leg.LETTER})  # a call or a task comes about without them, too
 
 
@@ -94,6 +94,7 @@ class Scene:
     studio: Studio
     templates: Mapping[str, words.Source]
     action: str | None = None
+    use_by: datetime | None = None
 
     @property
     def trigger(self) -> Trigger:
@@ -137,42 +138,6 @@ def follow(
     return None
 
 
-def shifts(rule: Rule, activation: datetime, at: datetime) -> tuple[str, ...]:
-    """What was closed between an activation and the time at which it goes, each reason once."""
-    calendar = rule.calendar
-    found: dict[str, None] = {}
-    now = max(activation, at - SHIFTS_OVER)
-    while now < at:
-        closed = why_closed(calendar, now)
-        if closed is None:
-            closes = closing(calendar, now)
-            if closes is None:
-                break
-            now = max(closes, now + LEAST_STEP)
-        else:
-            found[_sentence(rule, closed)] = None
-            now = max(_next_look(rule, closed, now), now + LEAST_STEP)
-    return tuple(found)
-
-
-def _sentence(rule: Rule, closed: Closed) -> str:
-    window = rule.calendar.window
-    if closed.by is Closure.WINDOW and window is not None:
-        return "window opens {:02}:{:02}".format(*divmod(window.start, 60))
-    return str(closed)
-
-
-def _next_look(rule: Rule, closed: Closed, now: datetime) -> datetime:
-    """When the reason may be another: at midnight, or where the window begins on the same day."""
-    zone, window = rule.zone, rule.calendar.window
-    day = zones.local_date(zone, now)
-    if closed.by is Closure.WINDOW and window is not None:
-        opens = zones.local_datetime(zone, datetime.combine(day, time(*divmod(window.start, 60))))
-        if opens > now:
-            return opens
-    return zones.start_of_day(zone, day + timedelta(days=1))
-
-
 # To whom, in which words ----------------------------------------------------------------------------------
 
 
@@ -208,11 +173,15 @@ def line(scene: Scene, end: End, *, shifts: Sequence[str] = (), **keys: object) 
 
 def _messages(scene: Scene, end: End, routing: Routing, moved: Sequence[str]) -> Iterator[Line]:
     for box in routing.letterboxes:
-        written, reason = _written(scene, box.leg, box.recipient, end.at)
+        theirs, quiet = _arrives(scene, end, box)
+        if theirs.fate is Fate.EXPIRES:
+            yield line(scene, theirs, shifts=moved, role=box.recipient.role, leg=box.leg.value, address=box.address)
+            continue
+        written, reason = _written(scene, box.leg, box.recipient, theirs.at)
         yield line(
             scene,
-            _without_words(end, box.leg, reason),
-            shifts=moved,
+            _without_words(theirs, box.leg, reason),
+            shifts=(*moved, *quiet),
             role=box.recipient.role,
             recipient=_name(box.recipient),
             leg=box.leg.value,
@@ -221,6 +190,19 @@ def _messages(scene: Scene, end: End, routing: Routing, moved: Sequence[str]) ->
             text=written.text if written else None,
             reason=_joined(end.reason, reason or routing.reason),
         )
+
+
+def _arrives(scene: Scene, end: End, box: Letterbox) -> tuple[End, tuple[str, ...]]:
+    """Where one message gets, which may have to wait for its recipient's hours, and the reason if it has to."""
+    if box.leg is not Leg.SMS or end.fate not in _ON_ITS_WAY:
+        return end, ()
+    to = arrival.addressee(box.address, box.recipient.role, scene.client)
+    later = arrival.later(scene.studio, to, scene.trigger.purpose, end.at, scene.rule.calendar)
+    if later is None:
+        return end, ()
+    if later.until is None or (scene.use_by is not None and later.until >= scene.use_by):
+        return End(end.at, Fate.EXPIRES, later.reason), ()
+    return replace(end, at=later.until), (later.reason,)
 
 
 def _errands(scene: Scene, end: End, routing: Routing, moved: Sequence[str]) -> Iterator[Line]:
@@ -269,10 +251,12 @@ def written(scene: Scene, leg: Leg, recipient: Recipient | None, now: datetime) 
     """The words of one leg, as they are written at this instant; None where it has none. Raises Unrenderable."""
     trigger = scene.trigger
     known = {} if recipient is None else msgspec.to_builtins(recipient)
-    seen = words.fields(scene.studio, scene.picture, scene.client, known, now)
+    offers = offered(scene.picture.kind, leg.value)
+    links = {name: url for name, url in template_samples.links().items() if name in offers}
+    seen = words.fields(scene.studio, scene.picture, scene.client, known, now, links=links)
     match leg:
         case Leg.SMS:
-            return words.text_message(scene.source(leg), seen)
+            return words.text_message(scene.source(leg), seen, scene.studio)
         case Leg.EMAIL:
             parts = scene.source(leg)
             mail, along = words.mail(parts, seen), attached(trigger, parts)
@@ -280,7 +264,7 @@ def written(scene: Scene, leg: Leg, recipient: Recipient | None, now: datetime) 
                 calendar_file(scene.picture, scene.studio, now)  # an email without it does not go
             return with_invoice_link(mail, scene.picture) if "invoice" in along else mail
         case Leg.LETTER:
-            return words.mail(scene.source(leg), seen)
+            return words.letter(scene.source(leg), seen)
         case Leg.CALL:
             if trigger.words.text is None and trigger.words.template_of(leg) is None and not tells(scene.occurrence):
                 return None

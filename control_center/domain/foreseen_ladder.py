@@ -12,7 +12,7 @@ from datetime import datetime
 
 from control_center.domain import zones
 from control_center.domain.catalogue_actions import Leg
-from control_center.domain.forecast import LEAST_STEP, End, Fate, Line, Scene, lines
+from control_center.domain.forecast import End, Fate, Line, Scene, lines
 from control_center.domain.ladder import (
     NOT_ARRIVED,
     Climb,
@@ -27,6 +27,7 @@ from control_center.domain.ladder import (
 )
 from control_center.domain.message import State
 from control_center.domain.recipients import Letterbox, Routing, Stopped
+from control_center.domain.shifts import LEAST_STEP
 from control_center.domain.trigger_ladder import Rung
 
 MOST_LOOKS = 4000  # at one step, as `forecast.MOST_STEPS`

@@ -53,6 +53,7 @@ class Standing:
     released: Activation | None = None  # what it was released for
     by_hand: bool = False
     gone: bool = False  # the client was deleted
+    countries: Collection[str] = ()  # besides `country`, those that texts go to
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def addresses(at: Standing) -> list[tuple[str, str]]:
 
 
 def _client(at: Standing, record: Record) -> Somebody | None:
-    return next(named("client", Circle(record, at.client, at.country), lambda _: None), None)
+    return next(named("client", Circle(record, at.client, at.country, countries=at.countries), lambda _: None), None)
 
 
 def _reached(rung: Rung, at: Standing, record: Record) -> bool:

@@ -6,7 +6,7 @@ queued ──▶ claimed ──▶ submitting ──▶ accepted ──▶ deliv
   │ │         │            ├─ refused for good, or tries over ▶ failed
   │ │         │            ├─ nobody can know, lease ran out ─▶ unknown ──▶ accepted | delivered | undelivered
   │ │         │            └◀ once more, under the same key ─── unknown, where the provider knows the key
-  │ │         ├─ window, blackout day ────────────────────────▶ queued, later
+  │ │         ├─ window, blackout day, quiet hours, cap ──────▶ queued, later
   │ │         ├─ no longer qualifies, STOP, past its use-by ──▶ cancelled | suppressed | expired
   │ │         └─ lease ran out: nothing has left ─────────────▶ queued
   │ └─ held ◀── breaker open
@@ -53,6 +53,10 @@ class Origin(str, Enum):
     CLIENT = "client"
 
 
+# In this order a worker takes what waits; schema.sql gives each origin its own: a person's texts and the answers to
+# theirs, reminders, bulk.
+PRIORITIES = (0, 1, 2)
+
 # What goes out because of a rule or a list, and not because somebody meant this one person.
 BY_ITSELF = frozenset({Origin.TRIGGER, Origin.BULK})
 
@@ -85,7 +89,8 @@ class Settlement:
     """What becomes of a submitting message: the state it goes to and everything written with it.
 
     `outcome` is the attempt's; `counts` says whether the try counts towards the limit; `opted_out` that the
-    address is to be suppressed from now on; `blocked` that the account's breaker is to count a failure.
+    address is to be suppressed from now on; `blocked` that the account's breaker is to count a failure;
+    `segments` is what the provider counted.
     """
 
     state: State
@@ -97,18 +102,24 @@ class Settlement:
     counts: bool = True
     opted_out: bool = False
     blocked: bool = False
+    segments: int | None = None
 
 
-def settle(outcome: Outcome, *, key: str, tries: int, use_by: datetime, now: datetime) -> Settlement:
+def settle(
+    outcome: Outcome, *, key: str, tries: int, use_by: datetime, now: datetime, failover: bool = False
+) -> Settlement:
     """Turn what the provider answered into what becomes of the message; the only place where that happens.
 
-    `tries` counts the tries before this one. Only what is proven not taken goes back to the queue.
+    `tries` counts the tries before this one. Only what is proven not taken goes back to the queue. With `failover`
+    another account takes over what has no tries left.
     """
     match outcome:
-        case Accepted(provider_id=provider_id):
-            return Settlement(State.ACCEPTED, "accepted", "", provider_id=provider_id)
+        case Accepted(provider_id=provider_id, segments=segments):
+            return Settlement(State.ACCEPTED, "accepted", "", provider_id=provider_id, segments=segments)
         case NotSent(reason=reason, code=code, wait=wait):
             again = next_attempt(tries + 1, now, key=key, wait=wait, use_by=use_by)
+            if again is None and failover and now < use_by:
+                return Settlement(State.HELD, "not_sent", f"failover: {reason}", code)
             if again is None:
                 return Settlement(State.FAILED, "not_sent", f"attempts: {reason}", code)
             return Settlement(State.QUEUED, "not_sent", f"retry: {reason}", code, due_at=again)

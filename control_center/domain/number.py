@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,13 +33,15 @@ class Phone:
     """A phone number: `e164` such as +13125550188, and what was typed.
 
     `valid` is False where the numbering plan knows no such range although the length is right: worth a
-    warning, not a refusal, for plans change faster than our copy. `barred` says why no text may go there.
+    warning, not a refusal, for plans change faster than our copy. `barred` says why no text may go there, `region`
+    which country it is of (two letters), None where the numbering plan does not say.
     """
 
     e164: str
     typed: str
     valid: bool
     barred: str | None = None
+    region: str | None = None
 
 
 _BARRED = {
@@ -102,7 +105,29 @@ def _phone(typed: str, country: str) -> Phone | Unusable:
         typed=typed,
         valid=kind != PhoneNumberType.UNKNOWN,
         barred=_BARRED.get(kind),
+        region=phonenumbers.region_code_for_number(number),
     )
+
+
+def region_of(e164: str) -> str | None:
+    """The country (two letters) of a number that is spelled already; None where the numbering plan does not say."""
+    found = _phone(e164, "ZZ")
+    return found.region if isinstance(found, Phone) else None
+
+
+def foreign(e164: str, country: str, others: Collection[str] = ()) -> str | None:
+    """Why a studio in `country` that texts to the `others` besides does not text to this number; None where it does.
+
+    A number whose country cannot be told, but whose country code is the studio's own, is taken for one of its own.
+    """
+    found = _phone(e164, country)
+    if not isinstance(found, Phone) or found.region == country or found.region in others:
+        return None
+    code = phonenumbers.country_code_for_region(country)
+    if found.region is None and e164.startswith(f"+{code}"):
+        return None
+    named = found.region or "a country that the numbering plan does not know"
+    return f"country: {e164} is of {named}, which is not switched on in sms.countries"
 
 
 def _north_american(typed: str, country: str) -> PhoneNumber | None:

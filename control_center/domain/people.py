@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -79,6 +79,7 @@ class Circle:
     country: str
     users: Users = field(default_factory=dict)
     gone: bool = False
+    countries: Collection[str] = ()  # besides that one, those that texts go to
 
     @property
     def client_id(self) -> str | None:
@@ -227,7 +228,11 @@ def _phones(phones: Iterable[Phone] | None, circle: Circle, note: Note) -> tuple
         if typed.sms:
             match number.phone(typed.number, circle.country):
                 case number.Phone(e164=e164):
-                    found.append(e164)
+                    foreign = number.foreign(e164, circle.country, circle.countries)
+                    if foreign is None:
+                        found.append(e164)
+                    else:
+                        note(foreign)
                 case number.Unusable(reason=reason):
                     note(f"unusable: {reason}")
     return tuple(found)

@@ -6,7 +6,7 @@ STOP counts as not able to receive texts; a box that is not ticked ends the matt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from control_center.domain.catalogue_actions import Choice, Leg
@@ -75,15 +75,17 @@ def route(
     *,
     users: Users = NOBODY,
     gone: bool = False,
+    countries: Collection[str] = (),
 ) -> Routing:
     """Choose people, legs and addresses. `stopped(channel, address)` says whether an address has opted out.
 
     Staff is looked up among `users`: who has left is left out. `gone`: the client was deleted, and `client` is None.
+    A number of another country than `country` and `countries` counts as none.
 
     The same number or address reached twice is written to once. Under a fallback exactly one leg is taken for
     each person, and a command at most once for each client.
     """
-    circle = Circle(record, client, country, users, gone)
+    circle = Circle(record, client, country, users, gone, countries)
     enrolled = _enrolled(trigger, client)
     if enrolled is not None:
         return Routing(reasons=[enrolled], excluded=enrolled)
@@ -205,6 +207,7 @@ def possible(
     *,
     users: Users = NOBODY,
     gone: bool = False,
+    countries: Collection[str] = (),
 ) -> list[tuple[str, str]]:
     """Every (channel, address) that `route` may ask `stopped` about, so that one query can answer all of them."""
     everything: list[tuple[str, str]] = []
@@ -213,5 +216,5 @@ def possible(
         everything.append((channel, address))
         return True  # as if stopped, so that every leg is looked at
 
-    route(trigger, record, client, country, note, users=users, gone=gone)
+    route(trigger, record, client, country, note, users=users, gone=gone, countries=countries)
     return everything

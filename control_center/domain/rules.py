@@ -51,6 +51,7 @@ class Rules:
                     calendars[one] = Calendar(zone, one.window, one.closed_weekdays, closed)
             return Rule(trigger, calendars[processing], calendars[by_hand])
 
+        self.house = Calendar(zone, blackouts=blackouts)  # what the studio's blackout days leave open
         self.by_id = {trigger.trigger_id: rule_of(trigger) for trigger in triggers}
         self.kept = {(trigger.trigger_id, trigger.version): rule_of(trigger) for trigger in kept}
         self.change_statuses = any(one.trigger.changes_status for one in (*self.by_id.values(), *self.kept.values()))

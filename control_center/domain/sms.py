@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 LONGEST = 1600  # characters that providers take in one request
 MOST_PARTS = 10  # a text in more parts is a letter, and is paid for like one
@@ -74,6 +74,13 @@ def _cut(text: str, wide: re.Pattern[str], room: int) -> Iterator[str]:
     yield text[start:]
 
 
+def width(letter: str) -> int:
+    """How many units of the 7-bit alphabet a letter takes: one or two; 0 where it does not fit."""
+    if _GSM.fullmatch(letter) is None:
+        return 0
+    return 2 if _ESCAPED.match(letter) else 1
+
+
 def refusal(text: str) -> str | None:
     """Why this text may not go out, or None. Meant for text that `plain` has been through."""
     if found := _FORBIDDEN.search(text):
@@ -89,7 +96,7 @@ def refusal(text: str) -> str | None:
 
 # Typography that word processors and phones put in unasked, and that would turn a text into UCS-2. Only marks
 # whose plain form says the same: letters with accents are names, and are left alone.
-_PLAIN: dict[str, str] = {
+PLAIN: Final[Mapping[str, str]] = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2035\u00b4`", "'"),
     **dict.fromkeys("\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u02ba\u02ee\u2033\u2036\u3003", '"'),
@@ -127,7 +134,7 @@ _PLAIN: dict[str, str] = {
     "\ufb03": "ffi",
     "\ufb04": "ffl",
 }
-_TABLE = str.maketrans(_PLAIN)
+_TABLE = str.maketrans(dict(PLAIN))
 _UNTIDY = re.compile("[\r\t`]")  # what the table changes in plain ASCII
 
 

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control_center.domain import number, zones
+from control_center.domain import number, pacing, text_hours, text_plan, zones
+from control_center.domain.pacing import UNLIMITED, Limits
 from control_center.domain.table import Table, shown
+from control_center.domain.text_hours import USUAL, TextHours
+from control_center.domain.text_plan import NO_PLAN, TextPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,18 @@ class Studio:
     country: str
     sms_account: str = "default"
     numbers: tuple[str, ...] = ()
+    sms_limits: Limits = UNLIMITED
+    sms_identify: bool = False  # puts the name in front of texts that do not begin with it
+    countries: tuple[str, ...] = ()  # besides its own, those that it texts to
     email_account: str = "default"
     email_sender: str = ""
     reply_to: str | None = None
+    postal_address: str = ""
     phone: str = ""
     address: str = ""
     web: str = ""
+    plan: TextPlan = NO_PLAN
+    hours: TextHours = USUAL
     blast_ceiling: int = 500
     create_unknown_clients: bool = False
     enabled: bool = True
@@ -45,13 +54,22 @@ class Studio:
 
     def settings(self) -> dict[str, Any]:
         """What is stored beside the columns of their own; `parse` reads it back."""
-        sms = {"account": self.sms_account, "numbers": list(self.numbers)}
+        sms: dict[str, Any] = {
+            "account": self.sms_account,
+            "numbers": list(self.numbers),
+            "limits": self.sms_limits.said(),
+        }
+        sms["identify"] = self.sms_identify
+        sms["countries"] = list(self.countries)
         email = {"account": self.email_account, "from": self.email_sender, "reply_to": self.reply_to}
+        email["postal_address"] = self.postal_address
         plain = {"phone": self.phone, "address": self.address, "web": self.web}
         return {
             "sms": _said(sms),
             "email": _said(email),
             **_said(plain),
+            **_said({"plan": self.plan.settings()}),
+            **self.hours.settings(),
             "blast_ceiling": self.blast_ceiling,
             "create_unknown_clients": self.create_unknown_clients,
         }
@@ -88,20 +106,26 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
         country=country,
         sms_account=sms.text("account", default="default"),
         numbers=_numbers(sms, country),
+        sms_limits=pacing.parse(sms.table("limits")),
+        sms_identify=sms.boolean("identify", default=False),
+        countries=text_hours.countries(sms),
         email_account=email.text("account", default="default"),
         email_sender=email.optional("from") or "",
         reply_to=email.optional("reply_to"),
+        postal_address=email.text("postal_address", default=""),
         phone=top.text("phone", default=""),
         address=top.text("address", default=""),
         web=top.text("web", default=""),
+        plan=text_plan.parse(top.table("plan")),
+        hours=text_hours.parse(top),
         blast_ceiling=top.whole("blast_ceiling", 0, 1_000_000, 500),
         create_unknown_clients=top.boolean("create_unknown_clients", default=False),
         enabled=top.boolean("enabled", default=True),
         revision=revision,
     )
-    email.refuse_the_rest(later={"postal_address"})
+    email.refuse_the_rest()
     sms.refuse_the_rest()
-    top.refuse_the_rest(later={"work_week", "plan", "quiet_hours"})
+    top.refuse_the_rest(later={"work_week"})
     return found
 
 

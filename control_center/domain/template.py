@@ -21,6 +21,7 @@ from liquid.exceptions import LiquidError, OutputStreamLimitError, ResourceLimit
 from markupsafe import escape
 
 from control_center.domain.errors import ControlCenterError, Malformed
+from control_center.domain.mail_html import check_size
 from control_center.domain.template_check import parse
 from control_center.domain.template_context import context
 from control_center.domain.template_engine import OUTPUT_LIMIT, Hole, Missing, Parsed, Reading, dotted, words
@@ -60,6 +61,7 @@ class Template:
     subject: str | None = None
     text: str | None = None
     html: str | None = None
+    layout: str | None = None
     attachments: tuple[str, ...] = ()
 
 
@@ -71,6 +73,10 @@ def check_template(template: Template) -> None:
         source = getattr(template, part)
         if source is not None:
             check(source, template.kind, field=f"template.{part}", html=part == "html")
+    if template.html is not None:
+        check_size(template.html, "template.html")
+    if template.sms is not None and "unsubscribe_link" in fields_of(template.sms):
+        raise Malformed("template.sms", "unsubscribe_link is for mail; a text is ended by the reply STOP")
 
 
 def check(source: str, kind: str, *, field: str, html: bool = False) -> None:
@@ -91,16 +97,23 @@ def fields_of(source: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
-def needed(source: str) -> frozenset[str]:
-    """The fields that a source cannot do without: written with no `default`, and outside conditions and loops."""
+def needed(source: str) -> frozenset[tuple[str, ...]]:
+    """The fields that a source cannot do without, outside conditions and loops.
+
+    Each stands with those that a `default` puts in its place, of which one has to have a value:
+    `{{ record.fields.gallery | default: studio.web }}` needs `("record.fields.gallery", "studio.web")`.
+    """
     parsed, _ = parse(source, "template", None)
     found = set()
     for node in parsed.nodes:
         filled = node.expression if isinstance(node, Hole) else None
         if not isinstance(filled, FilteredExpression) or not isinstance(filled.left, Path):
             continue
-        if all(one.name != "default" for one in filled.filters or []):
-            found.add(dotted(list(filled.left.path)))
+        defaults = [one for one in filled.filters or [] if one.name == "default"]
+        tried = [filled.left, *(one.args[0].value if one.args else None for one in defaults)]
+        names = tuple(dotted(list(one.path)) for one in tried if isinstance(one, Path))
+        if len(names) == len(tried):
+            found.add(names)
     return frozenset(found)
 
 

@@ -125,7 +125,7 @@ STUDIO: Group = {
     "postal_address": At(("email", "postal_address")),
 }
 _RECORD: Group = {
-    **_texts("kind", "id", "version", "client_id", "type", "status", "nps_bar"),
+    **_texts("kind", "id", "version", "client_id", "type", "status"),
     **_dates("status_changed_at", "status_due_date"),
     "flags": _texts("on_hold", "confirmed", "canceled"),
     "staff": Many(_texts("role", "primary", "name", "phone", "email")),
@@ -155,9 +155,9 @@ _INSTALMENT: Group = {**_texts("id", "paid"), **_amounts("amount"), "due": _DATE
 
 KINDS: Mapping[str, Group] = MappingProxyType(
     {
-        "client": {**CLIENT, "kind": _TEXT, "nps_bar": _TEXT},
+        "client": {**CLIENT, "kind": _TEXT},
         "appointment": _kind("appointment", "booked"),
-        "session": _kind("session", "booked", nps=_NPS, participants=Many(_PERSON)),
+        "session": _kind("session", "booked", nps=_NPS, nps_bar=_TEXT, participants=Many(_PERSON)),
         "invoice": _kind(
             "invoice",
             "paid",
@@ -190,6 +190,14 @@ KINDS: Mapping[str, Group] = MappingProxyType(
     }
 )
 LINKS = ("confirm_link", "unsubscribe_link")
+CONFIRMED = ("session", "appointment")  # the kinds of records that a client can confirm
+
+
+def offered(kind: str, channel: str) -> frozenset[str]:
+    """The links that a message about a record of this kind may have; `nps_bar` is the record's."""
+    own = {"confirm_link"} if kind in CONFIRMED else set()
+    own |= {"nps_bar"} if kind == "session" else set()
+    return frozenset(own | ({"unsubscribe_link"} if channel == "email" else set()))
 
 
 def _union(groups: Iterator[Group] | list[Group]) -> Group:
@@ -214,7 +222,7 @@ def roots(kind: str) -> Group:
         "studio": STUDIO,
         "recipient": RECIPIENT,
         "today": _DATE,
-        **_texts(*LINKS),
+        **_texts(*(name for name in LINKS if name != "confirm_link" or kind in ("any", *CONFIRMED))),
     }
 
 

@@ -35,6 +35,7 @@ from control_center.domain.windows import Window
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LARGEST_OFFSET = 3650  # days
 DEFAULT_USE_BY = timedelta(days=14)
+USUAL_PRIORITY, LEAST_PRIORITY = 5, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Trigger:
     trigger_id: int = 0
     version: int = 0
     must_hold: timedelta | None = None  # how long a status must last before it counts
+    priority: int = USUAL_PRIORITY  # which of several a client hears on a calm day: 1 before 9
     paused: str | None = None  # while it is switched off: what waits is on "hold", or goes out to the last ("drain")
 
     @property
@@ -131,6 +133,7 @@ def parse(table: Mapping[str, Any], *, where: str = "trigger") -> Trigger:
         send_to=wanted,
         words=replace(written, moved=_moved_template(top, kind, chosen), ladder=rungs.templates),
         must_hold=_must_hold(top),
+        priority=top.whole("priority", 1, LEAST_PRIORITY, USUAL_PRIORITY),
         late=top.choice("late", ("send", "skip"), "send"),
         moved=top.choice("moved", _MOVED, "remind"),
         use_by=use_by,

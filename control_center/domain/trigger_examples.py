@@ -17,6 +17,7 @@ from control_center.domain.table import Table, shown
 
 MOST = 50  # examples of one trigger
 CLIENT_ID = "example"
+COUNTRY = "US"  # of the number that whoever a file does not describe is texted at
 
 # Whoever a file does not describe: reached by text and by mail, with every box ticked.
 _CLIENT: Mapping[str, Any] = {

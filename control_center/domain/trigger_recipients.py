@@ -118,10 +118,13 @@ def _address_refusal(item: str, legs: Collection[Leg]) -> str | None:
     return unusable_number(typed, "US") if typed.startswith("+") else None
 
 
-def unusable_number(typed: str, country: str) -> str | None:
-    """Why no text can go to this number, typed in this country."""
+def unusable_number(typed: str, country: str, countries: Collection[str] | None = None) -> str | None:
+    """Why no text can go to this number, typed in this country. With `countries`, they and that one are texted to."""
     spelled = number.phone(typed, country)
-    return f"is no number that takes texts: {spelled.reason}" if isinstance(spelled, number.Unusable) else None
+    if isinstance(spelled, number.Unusable):
+        return f"is no number that takes texts: {spelled.reason}"
+    foreign = None if countries is None else number.foreign(spelled.e164, country, countries)
+    return None if foreign is None else f"takes no texts: {foreign}"
 
 
 def fixed_numbers(wanted: SendTo) -> list[str]:

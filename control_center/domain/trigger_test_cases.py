@@ -22,7 +22,7 @@ from control_center.domain.rules import Rule, Rules
 from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable
 from control_center.domain.trigger import Trigger
-from control_center.domain.trigger_examples import CLIENT_ID, Example, Expected
+from control_center.domain.trigger_examples import CLIENT_ID, COUNTRY, Example, Expected
 
 EARLIER = timedelta(days=14)  # how long before anything can happen an example's record is known, if it does not say
 _STEPS = 60  # closed times that one action may wait for
@@ -221,7 +221,15 @@ def _sent(case: _Case, occurrence: str, now: datetime) -> Outcome:
     """To whom an occurrence goes at this instant, and in which words."""
     whose = celebrating(case.rule, case.whose.record, occurrence) if case.whose else None
     trigger, country = case.rule.trigger, case.studio.country
-    routing = route(trigger, case.picture.record, whose, country, lambda *_: False, users=case.users)
+    routing = route(
+        trigger,
+        case.picture.record,
+        whose,
+        country,
+        lambda *_: False,
+        users=case.users,
+        countries=(*case.studio.countries, COUNTRY),
+    )
     if routing.empty:
         return Outcome(reason=routing.reason or "no route")
     try:

@@ -22,6 +22,7 @@ from control_center.domain.zones import DAY, EPOCH_DAY, FOREVER, Zone, epoch, in
 
 MINUTES = 1_440  # of a local day
 WHOLE_DAY = ((0, DAY),)
+FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday
 HORIZON_DAYS = 3_653  # ten years: who opens later than that is said never to open
 HORIZON = HORIZON_DAYS * DAY
 FIRST_DAY, LAST_DAY = date.min.toordinal() - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY
@@ -110,13 +111,17 @@ def _closed_day(closed_weekdays: frozenset[int], blackouts: Blackouts, day: date
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """When one party lets things happen: without a window, all day. Weekdays count from Monday, 0."""
+    """When one party lets things happen: without a window, all day. Weekdays count from Monday, 0.
+
+    `weekly`, where given, has a window for each weekday in place of the one for all, None where that day is closed.
+    """
 
     zone: Zone
     window: Window | None = None
     closed_weekdays: frozenset[int] = frozenset()
     blackouts: Blackouts = field(default_factory=Blackouts)
-    hours: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    weekly: tuple[Window | None, ...] = ()
+    hours: tuple[tuple[tuple[int, int], ...], ...] = field(init=False, repr=False, compare=False)  # by weekday
     open_days: Days = field(init=False, repr=False, compare=False)
     closed_days: Days = field(init=False, repr=False, compare=False)
 
@@ -125,14 +130,22 @@ class Calendar:
             raise Malformed(
                 "closed_weekdays", f"{sorted(self.closed_weekdays)} are not all of 0 (Monday) to 6 (Sunday)"
             )
-        object.__setattr__(self, "hours", self.window.hours() if self.window else WHOLE_DAY)
+        windows = self.weekly or (self.window,) * len(WEEKDAYS)
+        object.__setattr__(self, "hours", tuple(window.hours() if window else WHOLE_DAY for window in windows))
+        shut = {day for day, window in enumerate(self.weekly) if window is None}
+        object.__setattr__(self, "closed_weekdays", self.closed_weekdays | shut)
         closed = (self.closed_weekdays, self.blackouts)
         object.__setattr__(self, "open_days", Days(partial(_open_day, *closed)))
         object.__setattr__(self, "closed_days", Days(partial(_closed_day, *closed)))
 
     @property
     def never_closes(self) -> bool:
-        return self.hours == WHOLE_DAY and not self.closed_weekdays and not self.blackouts.entries
+        return self.all_day and not self.closed_weekdays and not self.blackouts.entries
+
+    @property
+    def all_day(self) -> bool:
+        """Whether a day that is open at all is open from midnight to midnight."""
+        return self.hours == (WHOLE_DAY,) * len(WEEKDAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +192,8 @@ def why_closed(calendar: Calendar, at: datetime) -> Closed | None:
         return Closed(Closure.BLACKOUT, name)
     if day.weekday() in calendar.closed_weekdays:
         return Closed(Closure.WEEKDAY, WEEKDAYS[day.weekday()])
-    if not any(start <= local % DAY < end for start, end in calendar.hours):
-        return Closed(Closure.WINDOW, str(calendar.window))
+    if not any(start <= local % DAY < end for start, end in calendar.hours[day.weekday()]):
+        return Closed(Closure.WINDOW, str(calendar.weekly[day.weekday()] if calendar.weekly else calendar.window))
     return None
 
 
@@ -260,20 +273,21 @@ def _opens(calendar: Calendar, local: float) -> float:
     day, second = divmod(local, DAY)
     open_day = calendar.open_days[day]
     if open_day == day:
-        for start, end in calendar.hours:
+        for start, end in calendar.hours[int(day + FIRST_WEEKDAY) % 7]:
             if second < end:
                 return local if second >= start else day * DAY + start
         open_day = calendar.open_days[day + 1]
-    return open_day * DAY + calendar.hours[0][0]
+    return open_day * DAY + calendar.hours[(open_day + FIRST_WEEKDAY) % 7][0][0]
 
 
 def _closes(calendar: Calendar, local: int, until: int) -> int:
     """First closed second not before `local`, on such a clock; `until` or later if none is before that."""
-    if calendar.hours == WHOLE_DAY:
+    if calendar.all_day:
         return max(local, calendar.closed_days[local // DAY] * DAY)
     while local < until and _opens(calendar, local) == local:
         day, second = divmod(local, DAY)
-        local = day * DAY + next(end for _, end in calendar.hours if second < end)
+        hours = calendar.hours[(day + FIRST_WEEKDAY) % 7]
+        local = day * DAY + next(end for _, end in hours if second < end)
     return local
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from control_center.domain import sms, zones
+from control_center.domain import mail_html, sms, zones
 from control_center.domain.catalogue_actions import Leg
+from control_center.domain.errors import Malformed
+from control_center.domain.identity import with_sender
 from control_center.domain.record import Picture, as_mapping
 from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable, context, render, render_subject
@@ -45,14 +48,22 @@ def source(trigger: Trigger, templates: Mapping[str, Source], leg: Leg | None = 
 
 
 def fields(
-    studio: Studio, record: Picture, client: Picture | None, recipient: Mapping[str, Any], now: datetime
+    studio: Studio,
+    record: Picture,
+    client: Picture | None,
+    recipient: Mapping[str, Any],
+    now: datetime,
+    *,
+    links: Mapping[str, str] = MappingProxyType({}),
 ) -> Mapping[str, Any]:
-    """What a template sees: the record as it is now, its client, the studio, and whom it is written to."""
+    """What a template sees: the record as it is now, its client, the studio, whom it is written to, and what links
+    there are for them (`confirm_link`, `unsubscribe_link`, `nps_bar`).
+    """
     zone = zones.zone(studio.timezone)
     body = _read(record)
     about = body if record.kind == "client" else _read(client) if client else None
     today = zones.local_date(zone, now)
-    return context(body, about, studio.fields(), recipient, kind=record.kind, today=today, zone=zone)
+    return context(body, about, studio.fields(), recipient, kind=record.kind, today=today, zone=zone, links=links)
 
 
 def _read(picture: Picture) -> Mapping[str, Any]:
@@ -70,23 +81,49 @@ def sources(parts: Source, leg: Leg) -> list[str]:
     return [_part(parts, "text"), *(str(parts[part]) for part in ("subject", "html") if parts.get(part))]
 
 
-def text_message(parts: Source, seen: Mapping[str, Any]) -> Words:
-    """The words of an SMS, in letters that phones have where that is possible. Raises Unrenderable."""
-    text = sms.plain(render(_part(parts, "sms"), seen))
+def text_message(parts: Source, seen: Mapping[str, Any], studio: Studio | None = None) -> Words:
+    """The words of an SMS, in letters that phones have where that is possible. Raises Unrenderable.
+
+    With a `studio` that wishes so, its name is put in front of words that do not begin with it.
+    """
+    text = sms.plain(text_as_filled_in(parts, seen, studio))
     refused = sms.refusal(text)
     if refused is not None:
         raise Unrenderable("", refused)
     return Words(text)
 
 
+def text_as_filled_in(parts: Source, seen: Mapping[str, Any], studio: Studio | None = None) -> str:
+    """The words of an SMS before its letters are looked at. Raises Unrenderable."""
+    filled_in = render(_part(parts, "sms"), seen)
+    return with_sender(filled_in, studio.name) if studio is not None and studio.sms_identify else filled_in
+
+
 def mail(parts: Source, seen: Mapping[str, Any]) -> Words:
-    """The words of an email or a letter. Raises Unrenderable."""
-    html = parts.get("html")
-    return Words(
-        text=render(_part(parts, "text"), seen),
-        subject=render_subject(parts.get("subject") or "{{ studio.name }}", seen),
-        html=render(html, seen, html=True) if html else None,
-    )
+    """The words of an email; in HTML those of its text, too, where it has a layout (`frame`). Raises Unrenderable."""
+    text, html = render(_part(parts, "text"), seen), parts.get("html")
+    page = _page(render(html, seen, html=True)) if html else None
+    frame = parts.get("frame")
+    if frame:
+        inside = page or mail_html.Page(mail_html.paragraphs(text))
+        return Words(text, _subject(parts, seen), mail_html.framed(render(frame, seen, html=True), inside))
+    return Words(text, _subject(parts, seen), None if page is None else str(page))
+
+
+def _page(html: str) -> mail_html.Page:
+    try:
+        return mail_html.page(html)
+    except Malformed as error:
+        raise Unrenderable("", str(error)) from None
+
+
+def letter(parts: Source, seen: Mapping[str, Any]) -> Words:
+    """The words of a letter: as an email's, without its layout. Raises Unrenderable."""
+    return mail({**parts, "frame": None}, seen)
+
+
+def _subject(parts: Source, seen: Mapping[str, Any]) -> str:
+    return render_subject(parts.get("subject") or "{{ studio.name }}", seen)
 
 
 def task(task: Task, seen: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import msgspec
 
@@ -12,7 +13,7 @@ from control_center.domain.answered import date_asked
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.command import Cause
 from control_center.domain.consent import OPEN, Standing
-from control_center.domain.people import STAFF
+from control_center.domain.people import STAFF, Users
 from control_center.domain.recipients import Letterbox, Routing, possible, route
 from control_center.domain.record import Picture, Record
 from control_center.domain.rules import Rule
@@ -21,6 +22,14 @@ from control_center.engine.commands import enrols_of
 from control_center.store import consents, db, messages
 from control_center.store.actions import Due
 from control_center.store.rulebooks import Rulebook
+
+
+class House(TypedDict):
+    """What `route` and `possible` want to know besides."""
+
+    users: Users
+    gone: bool
+    countries: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,11 @@ class Sending:
         return self.rule.trigger, self.picture.record, client, self.book.studio.country
 
     @property
+    def house(self) -> House:
+        """What its studio says about whom it writes to."""
+        return {"users": self.book.users, "gone": self.gone, "countries": self.book.studio.countries}
+
+    @property
     def gone(self) -> bool:
         """Whether its client was deleted."""
         return self.client is not None and self.client.deleted
@@ -61,9 +75,7 @@ async def routes(tx: db.Connection, sending: Sequence[Sending]) -> list[tuple[Se
         return found
     anew = [one for one, routing in found if not said.keys().isdisjoint(_chosen(one, routing))]
     others = {
-        (one.due.studio, channel, address)
-        for one in anew
-        for channel, address in possible(*one.addressed, users=one.book.users, gone=one.gone)
+        (one.due.studio, channel, address) for one in anew for channel, address in possible(*one.addressed, **one.house)
     }
     said |= await consents.standings(tx, others - reached)
     changed = {one.due.action.action_id: _route(one, said) for one in anew}
@@ -82,7 +94,7 @@ def _route(one: Sending, said: Mapping[consents.Address, Standing]) -> Routing:
     def said_stop(channel: str, address: str) -> bool:
         return said.get((one.due.studio, channel, address), OPEN).bars(purpose)
 
-    return route(*one.addressed, said_stop, users=one.book.users, gone=one.gone)
+    return route(*one.addressed, said_stop, **one.house)
 
 
 def message(one: Sending, box: Letterbox) -> messages.New:

@@ -87,6 +87,7 @@ async def _change(
 
 
 async def _tell(tx: db.Connection, answer: Answer, verb: str, data: dict[str, Any]) -> None:
-    of = f"m-{answer.question} answered by {answer.reply or answer.by}"
+    # By one link come a score and, later, a comment to it: they are told apart by what they say.
+    of = f"m-{answer.question} answered by {answer.reply or (answer.by, data.get('comment'))}"
     cause = Cause(None, None, None, None)
     await commands.enqueue(tx, [command(answer.record[0], answer.subject, verb, data, cause=cause, of=of)])

@@ -170,7 +170,10 @@ class _Run:
             return
         (rule,) = self.rules.by_id.values()
         client = world.client_of(came.picture, came.end.at)
-        scene = Scene(rule, came.picture, came.action.occurrence, client, self.book.studio, self.book.templates)
+        action, house = came.action, self.book
+        scene = Scene(
+            rule, came.picture, action.occurrence, client, house.studio, house.templates, use_by=action.use_by
+        )
         yield from lines(scene, came.end, came.routing, came.action.activation_at)
 
     # What was heard ---------------------------------------------------------------------------------------
@@ -238,13 +241,13 @@ class _World:
         gone = client is not None and client.deleted
         known = celebrating(rule, client.record, occurrence) if client and not gone else None
         about = (rule.trigger, picture.record, known, self.book.studio.country)
-        self.asked.update(possible(*about, users=self.book.users, gone=gone))
+        self.asked.update(possible(*about, users=self.book.users, gone=gone, countries=self.book.studio.countries))
 
         def stopped(channel: str, address: str) -> bool:
             said = ((purpose, says) for when, purpose, says in self.said.get((channel, address), ()) if when <= at)
             return replay(said).bars(rule.trigger.purpose)
 
-        return route(*about, stopped, users=self.book.users, gone=gone)
+        return route(*about, stopped, users=self.book.users, gone=gone, countries=self.book.studio.countries)
 
 
 def _anybody(_rule: Rule, _picture: Picture, _occurrence: str, _at: datetime) -> None:

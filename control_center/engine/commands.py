@@ -173,7 +173,7 @@ def _red_warning(errand: Errand, client: Picture | None) -> str | None:
 
 def _letter(errand: Errand, job: Job) -> Mapping[str, Any]:
     """A letter, merged. Raises Unrenderable."""
-    written = words.mail(job.source(Leg.LETTER), job.seen(errand))
+    written = words.letter(job.source(Leg.LETTER), job.seen(errand))
     named = job.trigger.words
     return {
         "client_id": errand.client_id,

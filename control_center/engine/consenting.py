@@ -28,6 +28,7 @@ from control_center.engine.addressing import Sending, message, routes
 from control_center.engine.commands import Job, of_errand
 from control_center.engine.release import client_key, pictures_of
 from control_center.engine.reports import Step
+from control_center.engine.senders import stick
 from control_center.store import actions, commands, consents, db, ladders, messages, studios
 from control_center.store.actions import Due
 from control_center.store.consents import Saying
@@ -110,7 +111,7 @@ async def _otherwise(tx: db.Connection, due: Sequence[Due], said: Saying, now: d
         what = routing.reason if boxes or errands else "nobody else to write to"
         kept.append((one.due, f"opted out: {said.source}; {what}"))
     if made:
-        await messages.add(tx, made)
+        await messages.add(tx, await stick(tx, made, [one.book.studio for one in sending]))
         await db.notify(tx, messages.WORK_CHANNEL)
     if asked:
         await commands.enqueue(tx, asked)

@@ -20,10 +20,12 @@ from control_center.domain.inbound import Inbound
 from control_center.domain.people import Recipient
 from control_center.domain.reply import Asked as Kind
 from control_center.domain.reply import Circumstances, Question, Reply, Standing, interpret
+from control_center.domain.sms import segments
+from control_center.domain.text_plan import month_of
 from control_center.engine import consenting
 from control_center.engine.consenting import Effect
 from control_center.engine.understanding import Heard, act, meaning
-from control_center.store import commands, consents, conversations, db, records, studios
+from control_center.store import commands, consents, conversations, db, heard, records, studios, usage
 from control_center.store.conversations import Arrival, Asked, Pair, Received
 from control_center.store.rulebooks import Rulebook, Rulebooks
 
@@ -75,6 +77,17 @@ class Conversations:
             taken.append(one)
         return taken
 
+    async def take_heard(self, account: str, known_by: Sequence[str], inbound: Inbound, body: str) -> Taken | None:
+        """Take in a text that a worker kept in these rows; None where another process has. Raises one of `db.AWAY`."""
+
+        async def work(tx: db.Connection) -> Taken | None:
+            return await self._take(tx, account, inbound, body) if await heard.take(tx, account, known_by) else None
+
+        taken = await db.retried(self._pool, work)
+        if taken is not None:
+            _tell(taken)
+        return taken
+
     async def _take(self, tx: db.Connection, account: str, inbound: Inbound, body: str) -> Taken:
         theirs, ours = _spelled(inbound.sender), _spelled(inbound.to)
         now = self._clock()
@@ -86,9 +99,9 @@ class Conversations:
         await consents.lock(tx, (studio, "sms", theirs))
         if not await conversations.arrive(tx, came):
             return Taken(inbound, studio, new=False)
-        client_id = await conversations.converse(tx, pair, await _client(tx, pair))
+        client_id = await conversations.converse(tx, pair, await client_of(tx, pair))
         book = (await self._rulebooks.of(tx, await studios.get(tx, [studio])))[studio]
-        met, asked = await _circumstances(tx, pair, inbound, book, now)
+        met, asked = await circumstances(tx, pair, inbound, book, now)
         reply = interpret(inbound.text, met)
         taken = Taken(inbound, studio, client_id=client_id, meaning=meaning(reply))
         heard = Heard(
@@ -105,7 +118,9 @@ class Conversations:
         done = await act(tx, self._rulebooks, book, heard, reply)
         taken.message_id, taken.attention, taken.effects = heard.message_id, done.attention, done.effects
         await conversations.mark(tx, studio, heard.message_id, taken.meaning, done.attention)
-        await _report(tx, heard, taken)
+        await report(tx, heard, taken)
+        parts = inbound.segments or segments(inbound.text).count
+        await usage.received(tx, studio, month_of(now, book.studio.timezone), parts)
         return taken
 
     async def _studio(self, tx: db.Connection, ours: str, theirs: str, now: datetime) -> str | None:
@@ -124,7 +139,7 @@ def _spelled(typed: str) -> str:
     return found.e164 if isinstance(found, number.Phone) else bare
 
 
-async def _client(tx: db.Connection, pair: Pair) -> str | None:
+async def client_of(tx: db.Connection, pair: Pair) -> str | None:
     """Whose number it is: the one client who has it, or of several the one we wrote to there last. Never a guess."""
     clients = await conversations.clients_at(tx, pair.studio, pair.theirs)
     if len(clients) > 1:
@@ -132,7 +147,7 @@ async def _client(tx: db.Connection, pair: Pair) -> str | None:
     return clients[0] if len(clients) == 1 else None
 
 
-async def _circumstances(
+async def circumstances(
     tx: db.Connection, pair: Pair, inbound: Inbound, book: Rulebook, now: datetime
 ) -> tuple[Circumstances, dict[int, Asked]]:
     """What a text has to be read with, and the questions by their message."""
@@ -179,11 +194,11 @@ def _received(
         subject=None,
         body=inbound.text.replace("\0", "\ufffd"),
         provider_id=inbound.provider_id,
-        segments=inbound.segments,
+        segments=inbound.segments or segments(inbound.text).count,
     )
 
 
-async def _report(tx: db.Connection, heard: Heard, taken: Taken) -> None:
+async def report(tx: db.Connection, heard: Heard, taken: Taken) -> None:
     message = f"m-{heard.message_id}"
     data = {
         "message": message,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from control_center.domain.action import State
+from control_center.domain.catalogue_actions import Leg
 from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide
 from control_center.engine import explain_event, explain_message
 from control_center.engine.commands import ids_of
@@ -61,7 +62,7 @@ def _sentence(case: Case, action: Action) -> str:
     reason = action.reason or "no reason was written down"
     match State(action.state):
         case State.PLANNED:
-            return _outlook(case, action)
+            return _outlook(case, action) + _hours(case, action)
         case State.REVIEW:
             return f"{action.id} waits for a person to process or delete it: {reason}"
         case State.HELD:
@@ -77,6 +78,14 @@ def _sentence(case: Case, action: Action) -> str:
             return f"{action.id} sent nothing: {reason}"
         case State.BASELINED:
             return f"{action.id} never sends: {reason}"
+
+
+def _hours(case: Case, action: Action) -> str:
+    """What its texts will wait for besides, once it is released: which is decided for each number."""
+    rule = case.rules.of(action.trigger_id, action.trigger_version)
+    if rule is None or not rule.trigger.action.has(Leg.SMS) or not case.studio.hours.keeps(rule.trigger.purpose):
+        return ""
+    return "; its texts then keep to their recipients' hours"
 
 
 def _outlook(case: Case, action: Action) -> str:

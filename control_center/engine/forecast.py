@@ -228,7 +228,9 @@ class _Run:
             elif routing is not None and not routing.empty and end.fate is Fate.GOES:
                 final = self.guards.admit(sending, end)
             if self._is_asked_for(case):
-                found += lines(scene_of(sending), final, routing, case.due.action.activation_at)
+                told = lines(scene_of(sending), final, routing, case.due.action.activation_at)
+                found += [one for one in told if one.at <= final.at]
+                self._keep([one for one in told if one.at > final.at])  # texts that wait for their recipient's hours
                 self._keep(ahead.lines(sending, final, self.until))
         return found
 

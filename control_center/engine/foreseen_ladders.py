@@ -34,6 +34,7 @@ def standing(one: Sending, routing: Routing, at: datetime) -> Standing | None:
         picture=one.picture,
         client=one.client.record if one.client is not None and not one.gone else None,
         country=one.book.studio.country,
+        countries=one.book.studio.countries,
         occurrence=action.occurrence,
         rung=first[0],
         sent=written_to(routing),

@@ -38,6 +38,7 @@ from control_center.domain.telling import enrolment
 from control_center.engine.addressing import Sending, message
 from control_center.engine.commands import Job, enrols_of, of_errand
 from control_center.engine.release import client_key, pictures_of
+from control_center.engine.senders import stick
 from control_center.store import commands, consents, db, ladders, messages, studios
 from control_center.store.actions import Due
 from control_center.store.ladders import Climber, Place
@@ -135,6 +136,7 @@ def standing_of(
         picture=picture,
         client=client.record if client is not None else None,
         country=book.studio.country,
+        countries=book.studio.countries,
         occurrence=action.occurrence,
         rung=one.rung,
         sent=sent.get((one.due.studio, action.action_id), ()),
@@ -206,7 +208,7 @@ async def _write(tx: db.Connection, done: Climbed) -> None:
     if done.said:
         await ladders.note(tx, done.said)
     if done.made:
-        await messages.add(tx, done.made)
+        await messages.add(tx, await stick(tx, done.made))
         await db.notify(tx, messages.WORK_CHANNEL)
     if done.asked:
         await commands.enqueue(tx, done.asked)

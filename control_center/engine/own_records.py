@@ -27,7 +27,13 @@ async def note_emails(tx: db.Connection, came: Iterable[tuple[str, int, MessageS
 
     Each event of an email is a record of its own, written once: a second receipt of the kind says nothing new.
     """
-    told = {(studio, number): _EVENTS[state] for studio, number, state in came if state in _EVENTS}
+    events = [(studio, number, _EVENTS[state]) for studio, number, state in came if state in _EVENTS]
+    await note_events(tx, events, now)
+
+
+async def note_events(tx: db.Connection, came: Iterable[tuple[str, int, str]], now: datetime) -> None:
+    """The same for what is no receipt: an email's link was followed, it was complained of, or unsubscribed from."""
+    told = {(studio, number): event for studio, number, event in came}
     asked = await _heard(tx, told, "email")
     if asked:
         emails = await mailed.of_messages(tx, asked)

@@ -26,6 +26,7 @@ from control_center.domain.template import Unrenderable
 from control_center.engine import blast, recurring, shadow
 from control_center.engine.addressing import Sending, message, routes
 from control_center.engine.commands import Job, beside, of_errand
+from control_center.engine.senders import stick
 from control_center.store import actions, commands, db, ladders, messages, records, scores, shadows, studios
 from control_center.store.actions import Due
 from control_center.store.records import Key
@@ -190,6 +191,7 @@ async def _address(
         guarded = await blast.guard(tx, going, now)
         done.shut += guarded.shut
         done.opened += guarded.opened
+    begin = len(done.made)
     for one, routing in routed:
         if routing.empty:
             end = Lapse(routing.excluded) if routing.excluded else Expire(routing.reason or "no route")
@@ -200,6 +202,7 @@ async def _address(
             _end(done, one.due, one.due.action.turned(State.HELD, held), one.rule)
             continue
         _let_go(done, one, routing, now)
+    done.made[begin:] = await stick(tx, done.made[begin:], [one.book.studio for one, _ in routed])
 
 
 def _let_go(done: Released, one: Sending, routing: Routing, now: datetime) -> None:

@@ -10,10 +10,11 @@ import structlog
 from control_center.domain.consent import OPEN, Said
 from control_center.domain.message import State, fold, key_of, message_of
 from control_center.domain.outcome import Receipt
+from control_center.domain.text_plan import month_of
 from control_center.engine import consenting, own_records, reports
 from control_center.engine.consenting import Effect
 from control_center.engine.reports import Step
-from control_center.store import clock, consents, db, receipts
+from control_center.store import clock, consents, db, receipts, studios, usage
 from control_center.store.consents import Saying
 from control_center.store.receipts import Came, Folded, Named
 
@@ -83,6 +84,7 @@ async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken
     if fresh:
         await receipts.prove(tx, _proofs(fresh))
         await receipts.fold(tx, folded)
+        await _count(tx, folded)
         await reports.tell(tx, _steps(folded))
         stops = await _stop(tx, [one for one in fresh if one.came.receipt.opted_out])
         moved = [one for one in folded if one.named.channel == "email" and one.state is not one.named.state]
@@ -142,6 +144,19 @@ def _proofs(matches: Sequence[_Match]) -> list[tuple[Named, int, Receipt]]:
         known = receipt.provider_id or (before[2].provider_id if before else None)
         proofs[key] = (match.named, match.number, replace(receipt, provider_id=known))
     return list(proofs.values())
+
+
+async def _count(tx: db.Connection, folded: Sequence[Folded]) -> None:
+    """A text that a receipt proves to have been taken counts, unless its worker had heard so before."""
+    proven = [one.named for one in folded if one.named.state not in _SENT and one.state in _SENT]
+    texts = [named for named in proven if named.channel == "sms"]
+    if not texts:
+        return
+    known, now = await studios.get(tx, {named.studio for named in texts}), await clock.read(tx)
+    made = [
+        (one.studio, one.message_id, month_of(now, known[one.studio].timezone)) for one in texts if one.studio in known
+    ]
+    await usage.handed_over(tx, made)
 
 
 def _steps(folded: Iterable[Folded]) -> list[Step]:

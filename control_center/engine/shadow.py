@@ -49,4 +49,7 @@ def scene_of(one: Sending) -> Scene:
     """The same, as its words are made of it."""
     action = one.due.action
     name = f"a-{action.action_id}" if action.action_id > 0 else None
-    return Scene(one.rule, one.picture, action.occurrence, one.client, one.book.studio, one.book.templates, name)
+    house = one.book
+    return Scene(
+        one.rule, one.picture, action.occurrence, one.client, house.studio, house.templates, name, action.use_by
+    )

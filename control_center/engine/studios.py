@@ -39,10 +39,13 @@ async def create(pool: db.Pool, values: Mapping[str, Any], *, by: str) -> Studio
         return await _save(tx, None, wanted, by=by)
 
 
-async def replace(pool: db.Pool, clock: Clock, studio: str, values: Mapping[str, Any], *, by: str) -> Studio:
-    """Replace all that a studio says: what is left out gets its default. Raises Malformed, NotFound.
+async def replace(
+    pool: db.Pool, clock: Clock, studio: str, values: Mapping[str, Any], *, by: str, sharing: bool = True
+) -> Studio:
+    """Replace all that a studio says: what is left out gets its default. Raises Malformed, NotFound, Refused.
 
-    In another time zone, what waits is placed by that one's clocks.
+    In another time zone, what waits is placed by that one's clocks. Without `sharing` a number or an account that
+    another studio has may not be taken: its replies would come here, and its texts be paid there.
     """
     wanted = parse({"id": studio, **values})
     if wanted.studio != studio:
@@ -51,6 +54,8 @@ async def replace(pool: db.Pool, clock: Clock, studio: str, values: Mapping[str,
         before = await _locked(tx, studio)
         if before is None:
             raise NotFound(f"there is no studio {studio!r}")
+        if not sharing:
+            await _refuse_anothers(tx, before, wanted)
         saved = await _save(tx, before, wanted, by=by)
         await _relocate(tx, before, saved, clock())
         return saved
@@ -84,6 +89,23 @@ async def _locked(tx: db.Connection, studio: str) -> Studio | None:
     await studios.lock(tx, studio)
     await studios.bump(tx, studio)
     return (await studios.get(tx, [studio])).get(studio)
+
+
+async def _refuse_anothers(tx: db.Connection, before: Studio, wanted: Studio) -> None:
+    """Raise Refused where a studio would take what another one has; which one, is not said. What it has, it keeps."""
+    await studios.lock_numbers(tx)
+    added = [one for one in wanted.numbers if one not in before.numbers]
+    has = await studios.used_elsewhere(tx, wanted.studio, added)
+    who = "only who is for every studio may let several use it"
+    for one in added:
+        if one in has.numbers:
+            raise Refused(f"the number {one} belongs to another studio; {who}")
+    for channel, was, now, others in (
+        ("sms", before.sms_account, wanted.sms_account, has.sms_accounts),
+        ("email", before.email_account, wanted.email_account, has.email_accounts),
+    ):
+        if now != was and now in others:
+            raise Refused(f"the {channel} account {now!r} belongs to another studio; {who}")
 
 
 async def _save(tx: db.Connection, before: Studio | None, wanted: Studio, *, by: str) -> Studio:

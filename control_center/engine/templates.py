@@ -6,12 +6,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from control_center.domain import template_picker
 from control_center.domain.errors import Malformed, NotFound, Outdated, Refused
+from control_center.domain.studio import Studio
 from control_center.domain.table import Table
 from control_center.domain.template import Template, check_template
+from control_center.domain.template_advice import advise
+from control_center.domain.template_picker import Field
+from control_center.domain.text_advice import Advice, refuse_invitation
 from control_center.domain.trigger import Trigger
 from control_center.domain.trigger_action import attachments
 from control_center.domain.trigger_words import misfit
+from control_center.engine import layouts
 from control_center.store import audit, db, studios, templates, triggers
 
 _PARTS = ("sms", "subject", "text", "html")
@@ -28,6 +34,17 @@ class Stored:
 
 def parse(name: str, body: Mapping[str, Any]) -> Template:
     """Understand a template resource of contract part 5. Raises Malformed naming part, line and field."""
+    template = _understood(name, body)
+    check_template(template)
+    for part in ("sms", "text"):
+        source = getattr(template, part)
+        if source is not None:
+            refuse_invitation(source, f"template.{part}")
+    frame_of(template)
+    return template
+
+
+def _understood(name: str, body: Mapping[str, Any]) -> Template:
     table = Table(body, f'template "{name}"', "")
     parts = {part: table.optional(part, limit=100_000) for part in _PARTS}
     kind = table.text("kind", default="any")
@@ -40,12 +57,38 @@ def parse(name: str, body: Mapping[str, Any]) -> Template:
         subject=parts["subject"],
         text=parts["text"],
         html=parts["html"],
+        layout=table.optional("layout", limit=40),
         attachments=along,
     )
     table.take("name")
     table.refuse_the_rest()
-    check_template(template)
     return template
+
+
+def frame_of(template: Template) -> str | None:
+    """The layout of its mails as HTML with fields. Raises Malformed where there is no such layout for its kind."""
+    if template.layout is None:
+        return None
+    return layouts.frame(template.layout, template.kind, field="template.layout")
+
+
+async def advised(pool: db.Pool, studio: str, stored: Stored) -> list[Advice]:
+    """What somebody should think over before this template goes to many; nothing of it keeps it from being saved."""
+    template = _understood(stored.name, stored.body)
+    return advise(template, await _house(pool, studio), frame_of(template))
+
+
+async def fields_of_kind(pool: db.Pool, studio: str, kind: str) -> list[Field]:
+    """What a template for a kind of record, or for any, may use, in this studio's way of writing."""
+    return template_picker.fields(kind, await _house(pool, studio))
+
+
+async def _house(pool: db.Pool, studio: str) -> Studio:
+    async with db.session(pool) as connection:
+        house = (await studios.get(connection, [studio])).get(studio)
+    if house is None:
+        raise NotFound(f"there is no studio {studio!r}")
+    return house
 
 
 async def put(pool: db.Pool, studio: str, name: str, body: Mapping[str, Any], *, by: str) -> None:
@@ -139,14 +182,14 @@ async def _save(
 ) -> Stored:
     kept = {"kind": template.kind, "purpose": template.purpose}
     words = {part: getattr(template, part) for part in _PARTS if getattr(template, part) is not None}
-    along = {"attachments": list(template.attachments)} if template.attachments else {}
-    body = {**kept, **words, **along}
+    along: dict[str, Any] = {"attachments": list(template.attachments)} if template.attachments else {}
+    body = {**kept, **words, **({"layout": template.layout} if template.layout else {}), **along}
     for trigger in await _using(tx, studio, template.name):
         wrong = misfit(template.name, body, trigger.kind.name)
         if wrong is not None:
             field = f'template "{template.name}", kind'
             raise Malformed(field, f"{wrong}, and the trigger {trigger.name!r} uses it for {trigger.kind.name}")
-    version = await templates.put(tx, studio, template.name, body)
+    version = await templates.put(tx, studio, template.name, body, frame_of(template))
     verb = "create" if before is None else "change"
     await audit.write(tx, by, audit.Entry(studio, verb, f"template/{template.name}", before, body))
     return Stored(template.name, body, version)

@@ -24,7 +24,7 @@ async def checked(tx: db.Connection, house: Studio, table: Mapping[str, Any], wh
     trigger = parse(table, where=where)
     place = f'{where} "{trigger.name}"'
     known = await templates.of_studio(tx, house.studio)
-    check_words(trigger, place, known, house.country)
+    check_words(trigger, place, known, house.country, house.countries)
     if not trigger.enabled:
         return trigger
     unwritten = lacking(trigger, known, house)
@@ -43,10 +43,10 @@ def _refusal(failure: Failure) -> str:
 async def hindrances(tx: db.Connection, house: Studio, trigger: Trigger) -> list[str]:
     """What a person may not have thought of, and what keeps a trigger that is off from being switched on as it is."""
     if trigger.enabled:
-        return cautions(trigger)
+        return cautions(trigger, house)
     known = await templates.of_studio(tx, house.studio)
     unwritten = [f"{key}: {says}" for key, says in lacking(trigger, known, house).items()]
-    return cautions(trigger) + unwritten + [str(one) for one in await failing(tx, house, trigger)]
+    return cautions(trigger, house) + unwritten + [str(one) for one in await failing(tx, house, trigger)]
 
 
 async def failing(tx: db.Connection, house: Studio, trigger: Trigger) -> list[Failure]:

@@ -180,7 +180,7 @@ async def _save(
     if saved is not None and saved.definition == table:
         return saved.trigger
     before, place = saved.definition if saved is not None else None, f'{where} "{trigger.name}"'
-    for warning in [*await catalogs.check(tx, house.studio, table, place, saved=before), *cautions(trigger)]:
+    for warning in [*await catalogs.check(tx, house.studio, table, place, saved=before), *cautions(trigger, house)]:
         log.warning("trigger.doubtful", studio=house.studio, trigger=trigger.name, reason=warning)
     edit = edit_of(saved, trigger, choices or Choices())
     stored = await triggers.put(tx, house.studio, edit.after, table, by=by, pending=edit.pending)

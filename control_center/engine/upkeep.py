@@ -14,7 +14,7 @@ import structlog
 from control_center.domain.blast import LEARNT_FROM
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
-from control_center.engine import blast, recurring, replies, reports
+from control_center.engine import blast, recurring, replies, reports, text_plans
 from control_center.engine.reports import Step
 from control_center.store import breakers, commands, db, expiry, leases, message_leases, messages, pruning
 from control_center.store.expiry import Lapsed
@@ -34,6 +34,7 @@ class Intervals:
     rescue: float = 2.0
     return_held: float = 2.0
     adopt: float = 5.0
+    plans: float = 10.0
     expire: float = 60.0
     prune: float = 600.0
 
@@ -48,6 +49,7 @@ class Ages:
     unmatched_receipts: timedelta = timedelta(days=30)
     idempotency_keys: timedelta = timedelta(hours=24)
     release_counts: timedelta = LEARNT_FROM + timedelta(days=1)
+    day_shares: timedelta = timedelta(days=8)
 
 
 @dataclass(slots=True)
@@ -86,6 +88,7 @@ class Upkeep:
             _Duty(intervals.rescue, self.rescue, heavy=False),
             _Duty(intervals.return_held, self.return_held, heavy=False),
             _Duty(intervals.adopt, self.adopt, heavy=False),
+            _Duty(intervals.plans, self.heed_plans, heavy=True),
             _Duty(intervals.expire, self.expire_messages, heavy=True),
             _Duty(intervals.expire, self.expire_actions, heavy=True),
             _Duty(intervals.prune, self.prune, heavy=True),
@@ -151,6 +154,12 @@ class Upkeep:
         """Fold receipts that came before anybody knew their message."""
         return await replies.adopt(self._pool, limit=self._batch) == self._batch
 
+    async def heed_plans(self) -> bool:
+        """Warn studios whose plan of texts is nearly used up, and let go on what waited for it."""
+        now = self._clock()
+        await text_plans.warn(self._pool, now)
+        return await text_plans.let_go(self._pool, now, limit=self._batch)
+
     async def expire_messages(self) -> bool:
         """End messages whose use-by passed while they waited."""
 
@@ -202,6 +211,7 @@ class Upkeep:
             ("unmatched_receipts", pruning.unmatched_receipts, ages.unmatched_receipts),
             ("idempotency_keys", pruning.idempotency_keys, ages.idempotency_keys),
             ("release_counts", pruning.release_counts, ages.release_counts),
+            ("day_shares", pruning.day_shares, ages.day_shares),
         ]
         more = False
         for name, forget, age in steps:

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from control_center.domain.errors import ConfigurationError
 from control_center.settings import mistakes, sources
-from control_center.settings.model import PREFIX, Account, Settings
+from control_center.settings.account import Account
+from control_center.settings.model import PREFIX, Settings
 from control_center.settings.sources import config_file, unknown_in_environment
 
 __all__ = ["PREFIX", "Account", "Settings", "config_file", "read", "unknown_in_environment"]

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic_core import ErrorDetails
 
-from control_center.settings.model import PREFIX, SECRETS, Account, Settings
+from control_center.settings.account import Account
+from control_center.settings.model import PREFIX, SECRETS, Settings
 
 
 def line(error: ErrorDetails, file: Path | None) -> str:

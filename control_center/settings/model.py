@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from control_center.domain import zones
 from control_center.domain.errors import Malformed
+from control_center.settings.account import Account, plain
 from control_center.settings.machine import machine_zone, state_folder
 
 PREFIX: Final = "CONTROL_CENTER_"
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,49}$"
-PUBLIC_KEY: Final = r"[A-Za-z0-9+/]{43}="  # 32 bytes in base64
 URLS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "database_url": (("postgresql", "postgres"), "postgresql://user:password@host:5432/database, or nothing"),
     "broker_url": (("amqp", "amqps", "none"), "amqp://user:password@host:5672/, amqps://..., none, or nothing"),
@@ -25,78 +24,6 @@ URLS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "public_url": (("http", "https"), "https://host, or nothing"),
     "sms_url": (("http", "https"), "https://host, or nothing"),
 }
-# What carries which channel (a sandbox either), and what each cannot do without.
-CARRIES: Final[Mapping[str, str]] = {
-    "twilio": "sms",
-    "telnyx": "sms",
-    "kannel": "sms",
-    "http": "sms",
-    "smtp": "email",
-}
-NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "twilio": ("account", "secret"),
-    "telnyx": ("secret",),
-    "kannel": ("url", "account", "secret"),
-    "http": ("url", "secret"),
-    "smtp": ("url",),
-    "sandbox": (),
-}
-
-
-class Account(BaseModel):
-    """One account at a provider, as the messages' `account` names it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
-
-    channel: Literal["sms", "email"] | None = None
-    provider: Literal["sandbox", "twilio", "telnyx", "kannel", "http", "smtp"] = "sandbox"
-    url: SecretStr = SecretStr("")  # an address of SMTP carries its password
-    account: str = ""
-    secret: SecretStr = SecretStr("")
-    secret_file: Path | None = None
-    public_key: str = ""
-    sender: str = Field(default="", validation_alias="from")
-    slots: int = Field(default=16, ge=1, le=256)
-    latency: float = Field(default=0.0, ge=0, le=60)
-
-    @model_validator(mode="after")
-    def _complete(self) -> Account:
-        natural = CARRIES.get(self.provider, self.channel)
-        if natural is None:
-            raise ValueError('channel: a sandbox needs one; allowed: "sms", "email"')
-        if self.channel not in (None, natural):
-            raise ValueError(f"channel: {self.provider} carries {natural} only")
-        needed = NEEDED[self.provider]
-        missing = [name for name in needed if not _plain(getattr(self, name))]
-        if missing and not (missing == ["secret"] and self.secret_file):
-            raise ValueError(f"{missing[0]}: is missing; {self.provider} needs {_listed(needed)}")
-        return self
-
-    @model_validator(mode="after")
-    def _web_address(self) -> Account:
-        url = _plain(self.url)
-        parts = urlsplit(url)
-        is_address = parts.scheme in {"http", "https"} and parts.hostname
-        if url and CARRIES.get(self.provider) == "sms" and not is_address:
-            raise ValueError("url: allowed: http://host or https://host")
-        return self
-
-    @field_validator("public_key")
-    @classmethod
-    def _keys(cls, value: str) -> str:
-        if not all(re.fullmatch(PUBLIC_KEY, key) for key in value.split()):
-            raise ValueError("allowed: a public key in base64 as the provider shows it; several with a space between")
-        return value
-
-    @property
-    def public_keys(self) -> tuple[str, ...]:
-        """The keys that calls may be signed with: two while one replaces another."""
-        return tuple(self.public_key.split())
-
-    @property
-    def carries(self) -> str:
-        """`sms` or `email`."""
-        return self.channel or CARRIES[self.provider]
 
 
 class Settings(BaseSettings):
@@ -117,6 +44,7 @@ class Settings(BaseSettings):
     listen: str = "127.0.0.1:8484"
     api_token: SecretStr = SecretStr("")
     public_url: str = ""
+    link_key: SecretStr = SecretStr("")
     sms_provider: Literal["sandbox", "twilio"] = "sandbox"
     sms_url: str = ""
     sms_account: str = ""
@@ -162,9 +90,16 @@ class Settings(BaseSettings):
     @classmethod
     def _url(cls, value: Any, info: Any) -> Any:
         schemes, example = URLS[info.field_name]
-        url = _plain(value)
+        url = plain(value)
         if url and url not in {"none"} & set(schemes) and urlsplit(url).scheme not in schemes:
             raise ValueError(f"allowed: {example}")
+        return value
+
+    @field_validator("link_key")
+    @classmethod
+    def _long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(plain(value)) < 32:
+            raise ValueError("allowed: at least 32 characters that nobody can guess, or nothing")
         return value
 
     @field_validator("timezone")
@@ -184,12 +119,31 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _failovers(self) -> Settings:
+        for name, account in self.accounts.items():
+            seen, other = {name}, account.failover
+            while other:
+                known = self.accounts.get(other)
+                if known is None or known.carries != "sms" or account.carries != "sms":
+                    raise ValueError(f"accounts.{name}: failover: {other!r}; allowed: another account that carries sms")
+                if other in seen:
+                    raise ValueError(f"accounts.{name}: failover: {other!r} leads back to where it began")
+                seen.add(other)
+                other = known.failover
+        return self
+
+    @model_validator(mode="after")
     def _provider(self) -> Settings:
         if self.sms_provider == "twilio":
             for name in ("sms_account", "sms_secret"):
-                if not _plain(getattr(self, name)):
+                if not plain(getattr(self, name)):
                     raise ValueError(f"{name}: is missing; the provider {self.sms_provider} needs it")
         return self
+
+    @property
+    def links_base(self) -> str:
+        """What links in messages begin with."""
+        return (self.public_url or f"http://{self.listen}").rstrip("/")
 
     @property
     def host_and_port(self) -> tuple[str, int]:
@@ -209,14 +163,14 @@ class Settings(BaseSettings):
         else:
             url = self.smtp_url
             default = Account(
-                channel="email", provider="smtp" if _plain(url) else "sandbox", url=url, sender=self.email_from
+                channel="email", provider="smtp" if plain(url) else "sandbox", url=url, sender=self.email_from
             )
         named = {name: account for name, account in self.accounts.items() if account.carries == channel}
         return {"default": default, **named}
 
     def secrets(self) -> list[str]:
         """Every secret in here as text, passwords inside of addresses too: no log line may hold one of them."""
-        held = [self.database_url, self.broker_url, self.api_token, self.sms_secret, self.smtp_url]
+        held = [self.database_url, self.broker_url, self.api_token, self.link_key, self.sms_secret, self.smtp_url]
         for account in self.accounts.values():
             held += [account.secret, account.url]
         found = {secret.get_secret_value() for secret in held}
@@ -225,14 +179,6 @@ class Settings(BaseSettings):
 
 
 SECRETS: Final = tuple(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
-
-
-def _plain(value: Any) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -11,7 +11,8 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from control_center.domain.errors import ConfigurationError
-from control_center.settings.model import PREFIX, SECRETS, Account, Settings
+from control_center.settings.account import Account
+from control_center.settings.model import PREFIX, SECRETS, Settings
 
 # Read elsewhere: where the file lies, which PostgreSQL to run, which Python the launcher takes, whose a server is.
 OTHERS: Final = frozenset({"CONFIG", "POSTGRES_BIN", "PYTHON", "SERVER"})
@@ -81,11 +82,20 @@ def _content(label: str, path: Path) -> str:
 
 
 def with_secret(name: str, account: Account, file: Path | None) -> Account:
-    """Read the file that a secret lies in; a plain name is looked for among systemd's credentials first."""
-    if account.secret_file is None:
-        return account
+    """Read the file that a secret lies in, and find the one of a key; a plain name is looked for among systemd's
+    credentials first.
+    """
+    update: dict[str, Any] = {}
+    if account.secret_file is not None:
+        path = _found(account.secret_file, file)
+        update["secret"] = SecretStr(_content(f"accounts.{name}.secret_file", path))
+    if account.dkim_key_file is not None:
+        update["dkim_key_file"] = _found(account.dkim_key_file, file).absolute()
+    return account.model_copy(update=update)
+
+
+def _found(named: Path, file: Path | None) -> Path:
     handed_over = os.environ.get("CREDENTIALS_DIRECTORY")
     folders = [*([Path(handed_over)] if handed_over else []), file.parent if file else Path()]
-    paths = [folder / account.secret_file for folder in folders]
-    path = next((path for path in paths if path.is_file()), paths[-1])
-    return account.model_copy(update={"secret": SecretStr(_content(f"accounts.{name}.secret_file", path))})
+    paths = [folder / named for folder in folders]
+    return next((path for path in paths if path.is_file()), paths[-1])

@@ -72,7 +72,8 @@ WITH probe AS (
                 + least($2::interval * power(2, least(failures - $4::integer + 1, 20)), $3::interval)
       WHERE account = $1 AND open_until <= statement_timestamp()
         AND EXISTS (SELECT FROM messages
-                     WHERE messages.account = $1 AND state = 'queued' AND due_at <= statement_timestamp())
+                     WHERE messages.account = $1 AND priority IN (0, 1, 2) AND state = 'queued'
+                       AND due_at <= statement_timestamp())
   RETURNING account)
 SELECT CASE WHEN EXISTS (SELECT FROM probe) THEN 1
             WHEN EXISTS (SELECT FROM breakers WHERE account = $1 AND open_until IS NOT NULL) THEN 0 END"""
@@ -122,7 +123,8 @@ due AS MATERIALIZED (
              LIMIT CASE WHEN breakers.open_until IS NULL THEN $1::integer
                         WHEN breakers.open_until > statement_timestamp() THEN 0
                         WHEN EXISTS (SELECT FROM messages AS ready
-                                      WHERE ready.account = accounts.account AND ready.state = 'queued'
+                                      WHERE ready.account = accounts.account AND ready.priority IN (0, 1, 2)
+                                        AND ready.state = 'queued'
                                         AND ready.due_at <= statement_timestamp()) THEN 0
                         ELSE 1 END
                FOR UPDATE SKIP LOCKED) AS first

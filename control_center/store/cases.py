@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from control_center.domain.arrival import of_client, of_number
 from control_center.domain.consent import Purpose, Said, Standing, standing
-from control_center.domain.message import Origin
+from control_center.domain.message import BY_ITSELF, Origin
 from control_center.domain.record import Facts, Picture
 from control_center.domain.studio import Studio
 from control_center.domain.telling import About, Enrolment
 from control_center.domain.words import Words
+from control_center.store import day_shares
+from control_center.store.day_shares import Found, Taken
 from control_center.store.db import Connection
 from control_center.store.messages import Claimed
 from control_center.store.studios import get as get_studios
@@ -51,6 +54,30 @@ class Case:
     nonce: UUID
     written: Words | None
     about: About
+    slot_at: datetime | None = None  # the place that its number has kept for it
+    bulk: str | None = None  # the state of the bulk that it is of
+    shares: tuple[Taken, ...] = ()  # which others have taken of the days of its number and its client
+    rivals: tuple[Found, ...] = ()  # what else reaches its client, where its studio keeps days calm
+
+    @property
+    def client_id(self) -> str | None:
+        return self.about.client_id
+
+    @property
+    def keeps_calm(self) -> bool:
+        """Whether it gives way to what is more important for its client that day."""
+        marketing = self.origin is Origin.TRIGGER and self.purpose == Purpose.MARKETING
+        return marketing and self.client_id is not None and self.studio.hours.calm_day != "off"
+
+    @property
+    def whose_days(self) -> dict[str, str]:
+        """Whose days it takes a share of when it goes, and as which holder; what is no marketing takes none."""
+        found = {}
+        if self.channel == "sms" and self.purpose == Purpose.MARKETING and self.origin in BY_ITSELF:
+            found[of_number(self.address)] = f"m-{self.message_id}"
+        if self.keeps_calm and self.client_id is not None:
+            found[of_client(self.client_id)] = f"a-{self.action_id}"
+        return found
 
 
 # Message by message along the keys; OFFSET 0 keeps the planner from joining the tables.
@@ -70,7 +97,9 @@ SELECT messages.studio_id, messages.message_id, lease_token, channel, address, s
          WHERE consents.studio_id = messages.studio_id AND consents.channel = messages.channel
            AND consents.address = lower(messages.address) AND consents.purpose = 'marketing'
          ORDER BY consent_id DESC LIMIT 1),
-       messages.subject, CASE WHEN origin <> 'trigger' THEN messages.body END, messages.html, actions.activation_at
+       messages.subject, CASE WHEN origin <> 'trigger' THEN messages.body END, messages.html, actions.activation_at,
+       messages.slot_at,
+       (SELECT state FROM bulks WHERE bulks.studio_id = messages.studio_id AND bulks.bulk_id = messages.bulk_id)
   FROM unnest($1::text[], $2::bigint[]) AS wanted (studio_id, message_id)
  CROSS JOIN LATERAL (
        SELECT * FROM messages
@@ -98,14 +127,44 @@ async def gather(tx: Connection, claimed: Sequence[Claimed], owner: UUID) -> lis
     ids = ([one.studio for one in claimed], [one.message_id for one in claimed])
     studios = await get_studios(tx, ids[0])
     rows = await tx.fetch(GATHER, *ids, owner)
-    return [_case(row, studios) for row in rows if row[0] in studios]
+    return await _with_days(tx, [_case(row, studios) for row in rows if row[0] in studios])
 
 
 async def of_unknown(tx: Connection, studio: str, message_id: int) -> Case | None:
     """The case of a message that may have been taken, as everything is now; None where it is settled."""
     studios = await get_studios(tx, [studio])
     row = await tx.fetchrow(GATHER_UNKNOWN, [studio], [message_id])
-    return _case(row, studios) if row is not None and studio in studios else None
+    if row is None or studio not in studios:
+        return None
+    return (await _with_days(tx, [_case(row, studios)]))[0]
+
+
+async def _with_days(tx: Connection, found: list[Case]) -> list[Case]:
+    """The same cases, with what marketing among them has to know of the days that it would go on."""
+    wanted = {one.message_id: one.whose_days for one in found if one.whose_days}
+    if not wanted:
+        return found
+    asked = {(one.studio.studio, whom) for one in found for whom in wanted.get(one.message_id, {})}
+    taken = await day_shares.taken(tx, asked)
+    calm = [
+        day_shares.Asked(one.studio.studio, one.message_id, one.action_id, one.client_id)
+        for one in found
+        if one.keeps_calm and one.action_id is not None and one.client_id is not None
+    ]
+    rivals = await day_shares.rivals(tx, calm)
+    return [
+        replace(
+            one,
+            shares=tuple(
+                share
+                for whom, holder in wanted.get(one.message_id, {}).items()
+                for share in taken.get((one.studio.studio, whom), ())
+                if share.holder != holder
+            ),
+            rivals=tuple(rivals.get(one.message_id, ())),
+        )
+        for one in found
+    ]
 
 
 def _consent(everything: str | None, marketing: str | None) -> Standing:
@@ -160,4 +219,6 @@ def _case(row: Any, studios: dict[str, Studio]) -> Case:
             trigger_version=row[31],
             enrols=Enrolment.of(row[33]),
         ),
+        slot_at=row[41],
+        bulk=row[42],
     )

@@ -34,7 +34,7 @@ SELECT messages.studio_id, message_id, client_id, subject, triggers.name, sent_a
   FROM unnest($1::text[], $2::bigint[]) AS asked (studio_id, number)
   JOIN messages ON messages.studio_id = asked.studio_id AND messages.message_id = asked.number
   LEFT JOIN triggers ON triggers.studio_id = messages.studio_id AND triggers.trigger_id = messages.trigger_id
- WHERE channel = 'email' AND messages.kind <> 'email' AND client_id IS NOT NULL"""
+ WHERE channel = 'email' AND messages.kind IS DISTINCT FROM 'email' AND client_id IS NOT NULL"""
 
 
 async def of_messages(tx: Connection, asked: Sequence[tuple[str, int]]) -> list[Mailed]:

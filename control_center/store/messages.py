@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from control_center.domain.command import Command
-from control_center.domain.message import State
+from control_center.domain.message import PRIORITIES, State
 from control_center.store.commands import columns as command_columns
 from control_center.store.db import Connection
 
@@ -90,30 +90,49 @@ class Claimed:
     token: int
     due_at: datetime
     claims: int
+    priority: int = 1
 
 
+# Priority by priority, the next one only if those before it left room: each is a bounded scan of its own.
 # statement_timestamp() and not clock_timestamp(): the index can be bounded only by what does not change while it is
-# read. `due_at >= $2` skips the dead entries that claims leave at the head of the index while some old transaction
+# read. `due_at >= since` skips the dead entries that claims leave at the head of the index while some old transaction
 # keeps them from being cleaned away; what enters the queue enters at its end, so nothing alive is skipped but
 # by clocks and slow commits, which the caller's margin and its sweep from the beginning make good.
 CLAIM_DUE = """
 WITH due AS MATERIALIZED (
-     SELECT studio_id, message_id FROM messages
-      WHERE account = $1 AND state = 'queued' AND due_at <= statement_timestamp() AND due_at >= $2
-      ORDER BY due_at, message_id LIMIT $3 FOR UPDATE SKIP LOCKED)
+     SELECT found.studio_id, found.message_id
+       FROM unnest($2::smallint[], $3::timestamptz[]) AS rank (priority, since)
+      CROSS JOIN LATERAL (
+            SELECT studio_id, message_id FROM messages
+             WHERE account = $1 AND messages.priority = rank.priority AND state = 'queued'
+               AND due_at <= statement_timestamp() AND due_at >= rank.since
+             ORDER BY due_at, message_id LIMIT $4 FOR UPDATE SKIP LOCKED) AS found
+      LIMIT $4)
 UPDATE messages
-   SET state = 'claimed', lease_token = lease_token + 1, lease_owner = $4, claims = claims + 1,
-       lease_until = clock_timestamp() + $5, reason = ''
+   SET state = 'claimed', lease_token = lease_token + 1, lease_owner = $5, claims = claims + 1,
+       lease_until = clock_timestamp() + $6, reason = ''
   FROM due
  WHERE messages.studio_id = due.studio_id AND messages.message_id = due.message_id
-RETURNING messages.studio_id, messages.message_id, lease_token, due_at, claims"""
+RETURNING messages.studio_id, messages.message_id, lease_token, due_at, claims, priority"""
 
 
 async def claim_due(
-    tx: Connection, account: str, owner: UUID, *, since: datetime, lease: timedelta, limit: int
+    tx: Connection,
+    account: str,
+    owner: UUID,
+    *,
+    since: datetime | Mapping[int, datetime],
+    lease: timedelta,
+    limit: int,
 ) -> list[Claimed]:
-    """Take what is due on this account, oldest first, for `lease` on the database's clock."""
-    return [Claimed(*row) for row in await tx.fetch(CLAIM_DUE, account, since, limit, owner, lease)]
+    """Take what is due on this account, by priority and then the oldest first, for `lease` on the database's clock.
+
+    `since` is where to begin: one instant, or one for each priority, since each has its own place in the queue.
+    """
+    begin = since if isinstance(since, Mapping) else dict.fromkeys(PRIORITIES, since)
+    ranks = sorted(begin)
+    rows = await tx.fetch(CLAIM_DUE, account, ranks, [begin[one] for one in ranks], limit, owner, lease)
+    return [Claimed(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,5 +94,20 @@ async def release_counts(tx: Connection, *, older_than: timedelta, limit: int) -
     return await _deleted(tx, RELEASE_COUNTS, older_than, limit)
 
 
+DAY_SHARES = """
+WITH old AS MATERIALIZED (
+     SELECT studio_id, whom, day, share FROM day_shares
+      WHERE day < (statement_timestamp() - $1::interval)::date
+      ORDER BY day LIMIT $2)
+DELETE FROM day_shares USING old
+ WHERE day_shares.studio_id = old.studio_id AND day_shares.whom = old.whom AND day_shares.day = old.day
+   AND day_shares.share = old.share"""
+
+
+async def day_shares(tx: Connection, *, older_than: timedelta, limit: int) -> int:
+    """Days that are over everywhere."""
+    return await _deleted(tx, DAY_SHARES, older_than, limit)
+
+
 async def _deleted(tx: Connection, statement: str, older_than: timedelta, limit: int) -> int:
     return int((await tx.execute(statement, older_than, limit)).split()[1])

@@ -30,7 +30,7 @@ async def read(tx: Connection, studio: Studio) -> Rulebook:
     live, kept = await triggers.live(tx, studio.studio), await triggers.kept(tx, studio.studio)
     rules = Rules(live, zones.zone(studio.timezone), days, kept=kept)
     users = await catalogs.users(tx, studio.studio)
-    return Rulebook(studio, rules, await templates.of_studio(tx, studio.studio), users)
+    return Rulebook(studio, rules, await templates.with_frames(tx, studio.studio), users)
 
 
 class Rulebooks:

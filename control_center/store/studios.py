@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -69,6 +69,40 @@ async def put(tx: Connection, studio: Studio) -> None:
     )
 
 
+# Numbers are compared as messages spell them, accounts as the settings name them.
+USED_ELSEWHERE = """
+SELECT coalesce((SELECT array_agg(number) FROM unnest($2::text[]) AS number
+                  WHERE EXISTS (SELECT FROM studios WHERE studio_id <> $1 AND numbers @> ARRAY[number])),
+                '{}'),
+       ARRAY (SELECT DISTINCT coalesce(settings::jsonb #>> '{sms,account}', 'default') FROM studios
+               WHERE studio_id <> $1),
+       ARRAY (SELECT DISTINCT coalesce(settings::jsonb #>> '{email,account}', 'default') FROM studios
+               WHERE studio_id <> $1)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What other studios have: which of the numbers asked about, and the accounts of each channel."""
+
+    numbers: frozenset[str]
+    sms_accounts: frozenset[str]
+    email_accounts: frozenset[str]
+
+
+async def used_elsewhere(tx: Connection, studio: str, numbers: Sequence[str]) -> Elsewhere:
+    """What studios other than this one have."""
+    row = await tx.fetchrow(USED_ELSEWHERE, studio, list(numbers))
+    return Elsewhere(frozenset(row[0]), frozenset(row[1]), frozenset(row[2]))
+
+
+LOCK_NUMBERS = "SELECT pg_advisory_xact_lock(hashtextextended('numbers of studios', 0))"
+
+
+async def lock_numbers(tx: Connection) -> None:
+    """Make whoever else would take a number or an account for a studio wait."""
+    await tx.execute(LOCK_NUMBERS)
+
+
 BUMP = "UPDATE studios SET revision = revision + 1 WHERE studio_id = $1 RETURNING revision"
 
 
@@ -89,7 +123,8 @@ async def lock(tx: Connection, studio: str) -> None:
 HAS_WAITING = """
 SELECT EXISTS (SELECT FROM actions WHERE studio_id = $1 AND state IN ('planned', 'review', 'held'))
     OR EXISTS (SELECT FROM messages
-                WHERE studio_id = $1 AND state IN ('queued', 'held', 'claimed', 'submitting', 'unknown'))"""
+                WHERE studio_id = $1 AND state IN ('queued', 'held', 'claimed', 'submitting', 'unknown'))
+    OR EXISTS (SELECT FROM bulks WHERE studio_id = $1 AND state IN ('scheduled', 'running', 'paused'))"""
 
 
 async def has_waiting(tx: Connection, studio: str) -> bool:

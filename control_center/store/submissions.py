@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+from control_center.domain.arrival import Share
 from control_center.domain.command import Command
-from control_center.domain.message import Settlement
+from control_center.domain.message import Settlement, State
+from control_center.domain.sms import segments
 from control_center.store.cases import Case
 from control_center.store.commands import columns as command_columns
 from control_center.store.consents import MAY_GO
 from control_center.store.db import Connection
+from control_center.store.usage import COUNTING
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """A decided and written message, about to pass the point of no return.
 
-    The revision and the versions are those it was decided on; `until` is how long that decision holds.
+    The revision and the versions are those it was decided on; `until` is how long that decision holds. It goes while
+    fewer than `room` texts were sent in `month`, where its studio's plan has a say in it.
     """
 
     case: Case
@@ -29,6 +34,9 @@ class Ready:
     body: str
     html: str | None = None
     calendar: bool = False  # its record goes along for the recipient's calendar, made anew from record and attempt
+    month: date | None = None
+    room: int | None = None
+    shares: tuple[Share, ...] = ()  # of the days that it goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,79 @@ class Settled:
     channel: str
     settlement: Settlement
     told: tuple[Command, ...]
+    month: date  # in which it counts, where it is a text that was accepted
+    shares: tuple[Share, ...] = ()
+
+    @property
+    def given_back(self) -> tuple[Share, ...]:
+        """What it took of somebody's day, where it is proven that nothing left; a share of its action's stays."""
+        taken = self.settlement.state not in (State.QUEUED, State.HELD, State.FAILED)
+        return () if taken else tuple(one for one in self.shares if one.holder == f"m-{self.message_id}")
+
+
+_READY = """unnest($24::text[], $25::bigint[], $26::bigint[], $27::timestamptz[], $28::text[], $29::text[],
+                   $30::bigint[], $31::bigint[], $32::bigint[], $38::smallint[], $39::date[], $40::integer[])
+            AS ready (studio_id, message_id, token, until, subject, body, revision, version, client_version, segments,
+                      month, room)"""
+
+# Whether everything that the decision on a message read is still so.
+_MAY_PASS = f"""messages.studio_id = ready.studio_id AND messages.message_id = ready.message_id
+        AND messages.state = 'claimed' AND messages.lease_token = ready.token
+        AND coalesce(messages.lease_until, '-infinity') > clock_timestamp() + $33
+        AND ready.until > clock_timestamp()
+        AND (SELECT revision FROM studios WHERE studios.studio_id = ready.studio_id AND enabled) = ready.revision
+        AND (ready.version IS NULL
+             OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = messages.kind
+                    AND records.record_id = messages.record_id) = ready.version)
+        AND (ready.client_version IS NULL
+             OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = 'client'
+                    AND records.record_id = messages.client_id) = ready.client_version)
+        AND (ready.room IS NULL
+             OR coalesce((SELECT texts FROM usage WHERE usage.studio_id = ready.studio_id
+                             AND usage.month = ready.month), 0) < ready.room)
+        AND {MAY_GO}"""
+
+# Marketing takes its share of the recipient's day in the same breath, and goes only with it: the key of day_shares lets
+# one of two workers have it, whoever is first, and the other's message is decided again. Only what passes everything
+# else takes one, in one order everywhere, and what is proven not to have been taken by the provider gives it back.
+_DAYS = f"""freed AS (
+     DELETE FROM day_shares
+      USING unnest($41::text[], $42::text[], $43::date[], $44::text[]) AS given (studio_id, whom, day, holder)
+      WHERE day_shares.studio_id = given.studio_id AND day_shares.whom = given.whom AND day_shares.day = given.day
+        AND day_shares.holder = given.holder),
+asked_for AS MATERIALIZED (
+     SELECT * FROM unnest($45::text[], $46::bigint[], $47::text[], $48::date[], $49::smallint[], $50::text[])
+                AS asked_for (studio_id, message_id, whom, day, most, holder)),
+could AS MATERIALIZED (
+     SELECT messages.studio_id, messages.message_id
+       FROM messages,
+            {_READY}
+      WHERE ready.message_id IN (SELECT message_id FROM asked_for) AND {_MAY_PASS}
+        FOR UPDATE OF messages),
+shared AS (
+     INSERT INTO day_shares (studio_id, whom, day, share, holder)
+     SELECT DISTINCT ON (studio_id, whom, day) studio_id, whom, day, free.share, holder
+       FROM asked_for JOIN could USING (studio_id, message_id)
+      CROSS JOIN LATERAL (
+            SELECT share FROM generate_series(1, most) AS share (share)
+             WHERE NOT EXISTS (SELECT FROM day_shares AS known
+                                WHERE known.studio_id = asked_for.studio_id AND known.whom = asked_for.whom
+                                  AND known.day = asked_for.day
+                                  AND (known.share = share.share OR known.holder = asked_for.holder))
+             ORDER BY share LIMIT 1) AS free
+      ORDER BY studio_id, whom, day, message_id
+         ON CONFLICT DO NOTHING
+  RETURNING studio_id, whom, day, holder),
+granted AS (
+     SELECT message_id FROM asked_for JOIN could USING (studio_id, message_id)
+      WHERE EXISTS (SELECT FROM day_shares AS known
+                     WHERE known.studio_id = asked_for.studio_id AND known.whom = asked_for.whom
+                       AND known.day = asked_for.day AND known.holder = asked_for.holder)
+         OR EXISTS (SELECT FROM shared
+                     WHERE shared.studio_id = asked_for.studio_id AND shared.whom = asked_for.whom
+                       AND shared.day = asked_for.day AND shared.holder = asked_for.holder)),"""
+_GRANTED = """AND (SELECT count(*) FROM asked_for WHERE asked_for.message_id = messages.message_id)
+            = (SELECT count(*) FROM granted WHERE granted.message_id = messages.message_id)"""
 
 
 # One statement, one transaction: outcomes are written, and in the slots they free the next messages pass the point
@@ -50,8 +131,11 @@ class Settled:
 # (zone, window, blackout days, trigger, template), the record, the client, consent, and the time itself. A message that
 # a receipt has settled in the meantime keeps what the receipt proved; only the provider's id may still be learned.
 # Guards are scalar sub-selects and coalesce(): as joins, or as conditions on an indexed column, they would tempt the
-# planner to start from them instead of from the messages at hand.
-STEP = f"""
+# planner to start from them instead of from the messages at hand. A text counts towards its studio's plan when it is
+# accepted for the first time, which its sent_at tells: no other statement writes this one's time.
+def _step(days: str = "", granted: str = "") -> str:
+    """The statement, with what marketing needs besides where there is any: nothing else is to pay for that."""
+    return f"""
 WITH settled AS (
      UPDATE messages
         SET state = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.state ELSE messages.state END,
@@ -59,17 +143,22 @@ WITH settled AS (
             due_at = coalesce(done.due_at, messages.due_at),
             tries = tries + done.counts, claims = 0, lease_owner = NULL, lease_until = NULL,
             provider_id = coalesce(done.provider_id, messages.provider_id),
-            sent_at = CASE WHEN done.state = 'accepted' THEN coalesce(sent_at, clock_timestamp()) ELSE sent_at END,
+            sent_at = CASE WHEN done.state = 'accepted' THEN coalesce(sent_at, statement_timestamp()) ELSE sent_at END,
+            segments = coalesce(done.segments, messages.segments),
             ended_at = CASE WHEN done.state = 'failed' THEN clock_timestamp() ELSE ended_at END
        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[],
-                   $7::integer[], $8::text[])
-            AS done (studio_id, message_id, token, state, reason, due_at, counts, provider_id)
+                   $7::integer[], $8::text[], $36::smallint[], $37::date[])
+            AS done (studio_id, message_id, token, state, reason, due_at, counts, provider_id, segments, month)
       WHERE messages.studio_id = done.studio_id AND messages.message_id = done.message_id
         AND (messages.state = 'submitting' AND messages.lease_token = done.token
              OR done.state = 'accepted' AND messages.state IN ('submitting', 'unknown')
              OR done.provider_id IS NOT NULL AND messages.provider_id IS NULL
                 AND messages.state IN ('accepted', 'delivered', 'undelivered'))
-  RETURNING messages.studio_id, messages.message_id),
+  RETURNING messages.studio_id, messages.message_id, origin, trigger_id, messages.segments, month,
+            channel = 'sms' AND done.state = 'accepted' AND sent_at = statement_timestamp() AS counts),
+counted AS (
+     SELECT studio_id, month, origin, trigger_id, segments FROM settled WHERE counts),
+{COUNTING.strip()},
 facts AS (
      UPDATE attempts
         SET ended_at = clock_timestamp(), outcome = done.outcome, code = done.code, reason = done.reason,
@@ -91,25 +180,13 @@ stopped AS (
      SELECT studio_id, channel, lower(address), 'all', 'stop', 'provider', evidence
        FROM unnest($19::text[], $20::text[], $21::text[], $22::text[])
             AS said (studio_id, channel, address, evidence)),
-submitted AS (
+{days}submitted AS (
      UPDATE messages
         SET state = 'submitting', asked = asked + 1, subject = ready.subject, body = ready.body,
-            lease_until = clock_timestamp() + $23
-       FROM unnest($24::text[], $25::bigint[], $26::bigint[], $27::timestamptz[], $28::text[], $29::text[],
-                   $30::bigint[], $31::bigint[], $32::bigint[])
-            AS ready (studio_id, message_id, token, until, subject, body, revision, version, client_version)
-      WHERE messages.studio_id = ready.studio_id AND messages.message_id = ready.message_id
-        AND messages.state = 'claimed' AND messages.lease_token = ready.token
-        AND coalesce(messages.lease_until, '-infinity') > clock_timestamp() + $33
-        AND ready.until > clock_timestamp()
-        AND (SELECT revision FROM studios WHERE studios.studio_id = ready.studio_id AND enabled) = ready.revision
-        AND (ready.version IS NULL
-             OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = messages.kind
-                    AND records.record_id = messages.record_id) = ready.version)
-        AND (ready.client_version IS NULL
-             OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = 'client'
-                    AND records.record_id = messages.client_id) = ready.client_version)
-        AND {MAY_GO}
+            segments = ready.segments, lease_until = clock_timestamp() + $23
+       FROM {_READY}
+      WHERE {_MAY_PASS}
+        {granted}
   RETURNING messages.studio_id, messages.message_id, messages.asked),
 logged AS (
      INSERT INTO attempts (studio_id, message_id, number, key, lease_token, subject, body, html, started_at)
@@ -120,6 +197,10 @@ logged AS (
             AS ready (studio_id, message_id, token, key, subject, body, html)
       USING (studio_id, message_id))
 SELECT message_id FROM submitted"""
+
+
+STEP = _step()
+STEP_SHARING = _step(_DAYS, _GRANTED)
 
 
 async def step(
@@ -133,8 +214,11 @@ async def step(
     told = [(one.message_id, command) for one in done for command in one.told]
     stops = [one for one in done if one.settlement.opted_out]
     settlements = [one.settlement for one in done]
+    shares = [(one, share) for one in ready for share in one.shares]
+    freed = [(one.studio, share) for one in done for share in one.given_back]
+    sharing = bool(shares or freed)
     rows = await tx.fetch(
-        STEP,
+        STEP_SHARING if sharing else STEP,
         [one.studio for one in done],
         [one.message_id for one in done],
         [one.token for one in done],
@@ -165,8 +249,30 @@ async def step(
         margin,
         [one.key for one in ready],
         [one.html for one in ready],
+        [one.segments for one in settlements],
+        [one.month for one in done],
+        [segments(one.body).count if one.case.channel == "sms" else None for one in ready],
+        [one.month for one in ready],
+        [one.room for one in ready],
+        *(_day_columns(freed, shares) if sharing else ()),
     )
     return {row[0] for row in rows}
+
+
+def _day_columns(freed: Sequence[tuple[str, Share]], taken: Sequence[tuple[Ready, Share]]) -> list[list[Any]]:
+    """What STEP_SHARING takes besides: the shares that are given back, and those that are asked for."""
+    return [
+        [studio for studio, _ in freed],
+        [share.whom for _, share in freed],
+        [share.day for _, share in freed],
+        [share.holder for _, share in freed],
+        [one.case.studio.studio for one, _ in taken],
+        [one.case.message_id for one, _ in taken],
+        [share.whom for _, share in taken],
+        [share.day for _, share in taken],
+        [share.most for _, share in taken],
+        [share.holder for _, share in taken],
+    ]
 
 
 # After a lost answer to STEP: what was marked is ours alone, and we know that we did not send it.

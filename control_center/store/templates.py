@@ -24,15 +24,25 @@ async def versions(tx: Connection, studio: str) -> dict[str, int]:
     return {row[0]: row[1] for row in await tx.fetch(VERSIONS, studio)}
 
 
+WITH_FRAMES = "SELECT name, body, frame FROM templates WHERE studio_id = $1 ORDER BY name"
+
+
+async def with_frames(tx: Connection, studio: str) -> dict[str, dict[str, Any]]:
+    """The same for whoever writes messages: what has a layout has it as `frame`, in HTML with fields."""
+    rows = await tx.fetch(WITH_FRAMES, studio)
+    return {name: msgspec.json.decode(body) | ({"frame": frame} if frame else {}) for name, body, frame in rows}
+
+
 PUT = """
-INSERT INTO templates (studio_id, name, body) VALUES ($1, $2, $3)
-    ON CONFLICT (studio_id, name) DO UPDATE SET body = excluded.body, version = templates.version + 1
+INSERT INTO templates (studio_id, name, body, frame) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (studio_id, name) DO UPDATE
+   SET body = excluded.body, frame = excluded.frame, version = templates.version + 1
 RETURNING version"""
 
 
-async def put(tx: Connection, studio: str, name: str, body: dict[str, Any]) -> int:
+async def put(tx: Connection, studio: str, name: str, body: dict[str, Any], frame: str | None = None) -> int:
     """Returns its version."""
-    version: int = await tx.fetchval(PUT, studio, name, msgspec.json.encode(body).decode())
+    version: int = await tx.fetchval(PUT, studio, name, msgspec.json.encode(body).decode(), frame)
     return version
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
 
 import msgspec
 
@@ -43,6 +44,9 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     provider_id: str | None
     resolved_by: str | None
     made_by: str | None
+    parent: str | None
+    assigned_to: str | None
+    task: str | None
     segments: int | None
     meaning: str | None
     attention: str | None
@@ -54,73 +58,148 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
         return int(self.id.removeprefix("m-"))
 
 
+class Box(StrEnum):
+    """Which way messages went."""
+
+    INBOX = "inbox"
+    SENT = "sent"
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which messages; None means any. `text` is looked for in words, subject, address and recipient."""
+    """Which messages; None means any. `since` and `until` are of when they were made, the second one left out.
+
+    `unread`, `unlinked` (to nobody we know) and `attention` (a person should look, and none has) are asked for or not.
+    """
 
     states: Sequence[State] | None = None
+    box: Box | None = None
+    unread: bool = False
+    unlinked: bool = False
+    attention: bool = False
     channel: str | None = None
     record: tuple[str, str] | None = None  # kind, record id
     client: str | None = None
     action: int | None = None
     trigger: str | None = None
-    text: str | None = None
+    assigned_to: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
+
+EVERYTHING: Final = Filter()
 
 _COLUMNS = """messages.message_id, channel, messages.state, sender, address, recipient, subject, body, triggers.name,
        messages.trigger_id, messages.trigger_version, action_id, messages.kind, record_id, client_id, created_at,
        due_at, use_by, sent_at, ended_at, asked, provider_id, resolved_by, reason, origin, purpose, made_by, segments,
-       meaning, attention, read_at"""
+       meaning, attention, read_at, parent_id, assigned_to, task"""
 
-_MESSAGES = f"""
+SHOWN = f"""
 SELECT {_COLUMNS}
   FROM messages
   LEFT JOIN triggers ON triggers.studio_id = messages.studio_id AND triggers.trigger_id = messages.trigger_id"""
 
-MESSAGES = f"""{_MESSAGES}
- WHERE messages.studio_id = $1
-   AND ($2::bigint IS NULL OR messages.message_id < $2)
+# Planned anew for the values at hand: what is not asked for is gone before an index is chosen, and each of these has
+# one that is read in the order of the list. One state is compared as one, which keeps that order.
+WANTED = """($2::bigint IS NULL OR messages.message_id < $2)
    AND ($3::text[] IS NULL OR messages.state = ANY ($3))
-   AND ($4::text IS NULL OR messages.channel = $4)
-   AND ($5::text IS NULL OR (messages.kind = $5 AND messages.record_id = $6::text))
-   AND ($7::text IS NULL OR messages.client_id = $7)
-   AND ($8::bigint IS NULL OR messages.action_id = $8)
-   AND ($9::text IS NULL OR triggers.name = $9)
-   AND ($10::text IS NULL
-        OR position(lower($10) IN lower(concat_ws(' ', body, subject, address, sender, recipient))) > 0)
+   AND ($4::text IS NULL OR messages.state = $4)
+   AND ($5::text IS NULL OR messages.channel = $5)
+   AND ($6::text IS NULL OR (messages.kind = $6 AND messages.record_id = $7::text))
+   AND ($8::text IS NULL OR messages.client_id = $8)
+   AND ($9::bigint IS NULL OR messages.action_id = $9)
+   AND ($10::text IS NULL OR messages.trigger_id =
+           (SELECT trigger_id FROM triggers WHERE triggers.studio_id = $1 AND triggers.name = $10))
+   AND (NOT $11::boolean OR messages.state <> 'received')
+   AND (NOT $12::boolean OR (messages.state = 'received' AND messages.read_at IS NULL))
+   AND (NOT $13::boolean OR messages.client_id IS NULL)
+   AND (NOT $14::boolean OR (messages.attention IS NOT NULL AND messages.read_at IS NULL))
+   AND ($15::bigint IS NULL OR messages.message_id >= $15)
+   AND ($16::timestamptz IS NULL OR messages.created_at >= $16)
+   AND ($17::bigint IS NULL OR messages.message_id < $17)
+   AND ($18::timestamptz IS NULL OR messages.created_at < $18)
+   AND ($19::text IS NULL OR messages.assigned_to = $19)"""
+
+MESSAGES = f"""{SHOWN}
+ WHERE messages.studio_id = $1 AND {WANTED}
  ORDER BY messages.message_id DESC
- LIMIT $11"""
+ LIMIT $20"""
 
 
 async def messages(
-    tx: Connection, studio: str, wanted: Filter = Filter(), *, cursor: str | None = None, limit: int = 50
+    tx: Connection, studio: str, wanted: Filter = EVERYTHING, *, cursor: str | None = None, limit: int = 50
 ) -> Page[Message]:
     """A page of a studio's messages, newest first. Raises Malformed for a cursor that is none."""
+    rows = await tx.fetch(MESSAGES, *await narrowed(tx, studio, wanted, cursor), limit + 1)
+    return page([shown(row) for row in rows], limit, lambda one: [one.number])
+
+
+async def narrowed(tx: Connection, studio: str, wanted: Filter, cursor: str | None) -> list[Any]:
+    """The values of `WANTED`, the studio first. Raises Malformed for a cursor that is none."""
     before = after(cursor, tuple[int])
     kind, record_id = wanted.record or (None, None)
-    rows = await tx.fetch(
-        MESSAGES,
+    states = None if wanted.states is None else [state.value for state in wanted.states]
+    one = states[0] if states is not None and len(states) == 1 else None
+    if wanted.box is Box.INBOX:
+        one = State.RECEIVED.value if one in (None, State.RECEIVED.value) else ""
+    return [
         studio,
         before and before[0],
-        None if wanted.states is None else [state.value for state in wanted.states],
+        states if one is None or (states is not None and len(states) > 1) else None,
+        one,
         wanted.channel,
         kind,
         record_id,
         wanted.client,
         wanted.action,
         wanted.trigger,
-        wanted.text,
-        limit + 1,
-    )
-    return page([_message(row) for row in rows], limit, lambda one: [one.number])
+        wanted.box is Box.SENT,
+        wanted.unread,
+        wanted.unlinked,
+        wanted.attention,
+        await _number_at(tx, studio, wanted.since),
+        wanted.since,
+        await _number_at(tx, studio, wanted.until and wanted.until + _UNORDERED),
+        wanted.until,
+        wanted.assigned_to,
+    ]
 
 
-MESSAGE = f"{_MESSAGES} WHERE messages.studio_id = $1 AND messages.message_id = $2"
+# Numbers are given in the order of time, but for what several transactions make at once. So a day is a stretch of
+# numbers, found by halving: no index by time has to be kept beside every message.
+_UNORDERED = timedelta(minutes=10)
+ENDS = """
+SELECT (SELECT min(message_id) FROM messages WHERE studio_id = $1),
+       (SELECT max(message_id) FROM messages WHERE studio_id = $1)"""
+MADE_AT = """
+SELECT created_at FROM messages WHERE studio_id = $1 AND message_id >= $2 ORDER BY message_id LIMIT 1"""
+
+
+async def _number_at(tx: Connection, studio: str, at: datetime | None) -> int | None:
+    """A number that no message of this studio has which was made at that time or later; close to the first that has."""
+    if at is None:
+        return None
+    lowest, highest = await tx.fetchrow(ENDS, studio)
+    if lowest is None:
+        return None
+    highest += 1
+    early = at - _UNORDERED
+    while lowest < highest:
+        middle = (lowest + highest) // 2
+        made_at = await tx.fetchval(MADE_AT, studio, middle)
+        if made_at is None or made_at >= early:
+            highest = middle
+        else:
+            lowest = middle + 1
+    return int(lowest)
+
+
+MESSAGE = f"{SHOWN} WHERE messages.studio_id = $1 AND messages.message_id = $2"
 
 
 async def message(tx: Connection, studio: str, message_id: int) -> Message | None:
     row = await tx.fetchrow(MESSAGE, studio, message_id)
-    return row and _message(row)
+    return row and shown(row)
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -169,7 +248,8 @@ async def receipts(tx: Connection, studio: str, message_id: int) -> list[Receipt
     return [Receipt(*row) for row in await tx.fetch(RECEIPTS_OF_MESSAGE, studio, message_id)]
 
 
-def _message(row: Any) -> Message:
+def shown(row: Any) -> Message:
+    """A message as it is shown, from a row of `SHOWN`."""
     incoming = row[2] == State.RECEIVED.value
     ours, theirs = row[3], row[4]
     return Message(
@@ -199,6 +279,9 @@ def _message(row: Any) -> Message:
         provider_id=row[21],
         resolved_by=row[22],
         made_by=row[26],
+        parent=None if row[31] is None else f"m-{row[31]}",
+        assigned_to=row[32],
+        task=row[33],
         segments=row[27],
         meaning=row[28],
         attention=row[29],

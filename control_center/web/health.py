@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import msgspec
@@ -18,12 +18,14 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from control_center.store import commands, db, views_health
+from control_center.domain.text_plan import month_before, month_of
+from control_center.store import commands, db, studios, usage, views_health
 from control_center.web.api import bearer
 from control_center.web.parts import PARTS, Check, Parts
 from control_center.web.problems import Problem
 
 CHECK_SECONDS = 3.0  # a check that takes longer has failed
+AHEAD = timedelta(days=1)  # that a zone's calendar is ahead of the one of UTC, and more
 BEAT = 0.5  # seconds between looks at how late the event loop is
 
 _TABLES = {
@@ -93,9 +95,26 @@ async def _readyz(request: web.Request) -> web.Response:
     checks: Mapping[str, Check] = {"database": database, **parts.readiness}
     found = dict(zip(checks, await asyncio.gather(*(_checked(check) for check in checks.values())), strict=True))
     ready = all(missing is None for missing in found.values())
-    body = {"ready": ready, "checks": {name: missing or "ok" for name, missing in found.items()}}
+    warnings = await _warnings(parts) if found["database"] is None else []
+    body = {
+        "ready": ready,
+        "checks": {name: missing or "ok" for name, missing in found.items()},
+        **({"warnings": warnings} if warnings else {}),
+    }
     status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
     return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
+
+
+async def _warnings(parts: Parts) -> list[str]:
+    """What somebody should look at although we are ready; of which studio, only those may know who may ask."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS), db.session(parts.pool) as tx:
+            holding = len(await usage.holding(tx))
+    except TimeoutError:
+        return []
+    except db.AWAY:
+        return []
+    return [f"texts of {holding} studio(s) wait because a plan is used up"] if holding else []
 
 
 async def _checked(check: Check) -> str | None:
@@ -145,6 +164,7 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
         _gauge(registry, "control_center_commands_waiting", "Commands and reports not yet published").set(waiting)
         _gauge(registry, "control_center_relay_lag_seconds", "Age of the oldest of them").set(oldest)
         await _measure_messages(registry, tx, now)
+        await _measure_plans(registry, tx, now)
         for table, number in (await views_health.inserted(tx, list(_TABLES))).items():
             words = f"Rows ever written to {table}, by PostgreSQL's own count"
             Counter(_TABLES[table], words, registry=registry).inc(number)
@@ -177,6 +197,19 @@ async def _measure_answers(registry: CollectorRegistry, tx: db.Connection) -> No
         asked.labels(answers.account, answers.outcome).set(answers.attempts)
         median.labels(answers.account, answers.outcome).set(answers.median)
         slowest.labels(answers.account, answers.outcome).set(answers.slowest)
+
+
+async def _measure_plans(registry: CollectorRegistry, tx: db.Connection, now: datetime) -> None:
+    """Each studio's texts of this month on its own calendar, and its plan where it has one."""
+    labels = ("studio",)
+    sent = _gauge(registry, "control_center_texts_this_month", "Texts handed over this month", labels)
+    plan = _gauge(registry, "control_center_texts_planned", "Texts of a month that the studio's plan allows", labels)
+    found = await usage.newest(tx, month_before(now.date().replace(day=1)), (now + AHEAD).date())
+    known = await studios.get(tx, {studio for studio, _, _ in found})
+    for studio, month, texts in found:
+        if studio in known:
+            sent.labels(studio).set(texts if month == month_of(now, known[studio].timezone) else 0)
+            plan.labels(studio).set(known[studio].plan.texts_per_month or float("inf"))
 
 
 def _gauge(registry: CollectorRegistry, name: str, words: str, labels: tuple[str, ...] = ()) -> Gauge:

@@ -9,7 +9,9 @@ from datetime import datetime
 from aiohttp import web
 
 from control_center.engine.conversations import Conversations
+from control_center.engine.following import Following
 from control_center.engine.intake import Intake
+from control_center.engine.mailroom import Mailroom
 from control_center.store import db
 
 
@@ -34,6 +36,7 @@ class Limits:
 
     body: int = 8 * 1024 * 1024
     hook_body: int = 64 * 1024
+    mail_body: int = 16 * 1024 * 1024  # of a mail that a relay brings, with what is attached to it
     body_seconds: float = 30.0  # for a body to arrive
     in_flight: int = 64  # calls worked on at once; more are told to come again
     keyed: int = 4  # of these with an Idempotency-Key, each of which holds a second connection
@@ -47,8 +50,9 @@ class Parts:
     """Everything the application needs.
 
     `public_url` is our address as providers and clients see it: signatures are made over it, so it is never taken
-    from a request. `sandboxes` are the accounts whose texts a person may let come in. `studio` is meant where a call
-    names none; None means the first. `readiness` are further checks by name, each of which returns None or what is
+    from a request. `following` answers the links in messages, and `mailroom` takes mail in. `sandboxes` are accounts
+    whose texts a person may let come in, `texting` all that there are for texts (None: any). `studio` is meant where a
+    call names none; None means the first. `readiness` are further checks by name, each of which returns None or what is
     missing; the database and its schema are checked anyway.
     """
 
@@ -57,9 +61,12 @@ class Parts:
     intake: Intake
     conversations: Conversations
     public_url: str
+    following: Following | None = None
+    mailroom: Mailroom | None = None
     studio: str | None = None
     accounts: tuple[Account, ...] = ()
     sandboxes: frozenset[str] = frozenset()
+    texting: frozenset[str] | None = None
     readiness: Mapping[str, Check] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 

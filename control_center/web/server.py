@@ -13,13 +13,16 @@ from aiohttp import http_parser, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from control_center.domain.errors import ConfigurationError
-from control_center.web import access, health, problems
+from control_center.web import access, health, link_pages, problems
 from control_center.web.api import (
     actions,
     audit,
     blackouts,
+    bulk,
     catalog,
     commands,
+    consents,
+    desk,
     events,
     explain,
     forecast,
@@ -28,12 +31,14 @@ from control_center.web.api import (
     sandbox,
     serving,
     studios,
+    template_previews,
     templates,
     trigger_versions,
     triggers,
+    usage,
     users,
 )
-from control_center.web.hooks import sms
+from control_center.web.hooks import mail, sms
 from control_center.web.parts import PARTS, Parts
 
 log = structlog.get_logger(__name__)
@@ -44,11 +49,15 @@ OPENAPI = f"{serving.PREFIX}/openapi.json"
 ROUTES = [
     *events.ROUTES,
     *messages.ROUTES,
+    *desk.ROUTES,
+    *consents.ROUTES,
+    *bulk.ROUTES,
     *actions.ROUTES,
     *triggers.ROUTES,
     *trigger_versions.ROUTES,
     *forecast.ROUTES,
     *templates.ROUTES,
+    *template_previews.ROUTES,
     *blackouts.ROUTES,
     *studios.ROUTES,
     *catalog.ROUTES,
@@ -57,6 +66,7 @@ ROUTES = [
     *commands.ROUTES,
     *explain.ROUTES,
     *sandbox.ROUTES,
+    *usage.ROUTES,
 ]
 
 
@@ -72,6 +82,8 @@ def application(parts: Parts) -> web.Application:
     serving.add_routes(app, ROUTES)
     app.router.add_get(OPENAPI, _openapi(parts), name="openapi")
     sms.add_routes(app)
+    mail.add_routes(app)
+    link_pages.add_routes(app)
     health.add_routes(app)
     return app
 

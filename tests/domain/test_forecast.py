@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from control_center.domain import zones
 from control_center.domain.blackouts import Blackout
 from control_center.domain.catalogue_actions import Leg
-from control_center.domain.forecast import End, Fate, Scene, follow, lines, shifts
+from control_center.domain.forecast import End, Fate, Scene, follow, lines
 from control_center.domain.people import Recipient
 from control_center.domain.planner import plans
 from control_center.domain.recipients import Errand, Letterbox, Routing
+from control_center.domain.shifts import shifts
 from control_center.domain.tally import Tally, Twice
 from control_center.domain.windows import is_open
 from tests.support.values import (
@@ -122,6 +123,21 @@ def test_an_email_whose_template_carries_a_session_without_a_date_fails(along: l
     assert told.fate is fate
 
 
+def test_a_marketing_text_is_told_at_the_time_at_which_its_recipient_may_have_it_and_email_goes_at_once() -> None:
+    mail = Letterbox(Leg.EMAIL, "jo@mail.example", Recipient("client", "Jo", "Park"))
+    scene = replace(a_scene(action="email_and_sms", text="x"), use_by=local("2027-07-01 00:00"))
+    saturday = local("2027-06-05 18:00")
+
+    text, email = lines(scene, End(saturday, Fate.GOES), Routing(letterboxes=[SMS, mail]), saturday)
+
+    assert (text.at, email.at) == (local("2027-06-07 10:00"), saturday)
+    assert text.shifts == ("quiet hours: outside 10:00-17:00 (zone from the number: America/Chicago)",)
+    (late,) = lines(
+        replace(scene, use_by=local("2027-06-06 18:00")), End(saturday, Fate.GOES), Routing(letterboxes=[SMS]), saturday
+    )
+    assert (late.fate, late.at, late.reason) == (Fate.EXPIRES, saturday, text.shifts[0])
+
+
 def test_what_goes_nowhere_ends_and_what_waits_for_a_person_goes_on_waiting() -> None:
     nowhere = Routing(reasons=["no route: client has no number that takes texts"])
 
@@ -136,7 +152,7 @@ def test_two_actions_on_one_day_write_to_somebody_twice_and_one_by_two_ways_does
     mail = Letterbox(Leg.EMAIL, "jo@mail.example", Recipient("client", "Jo", "Park"))
     tally = Tally(CHICAGO, "day")
     both = Routing(letterboxes=[SMS, mail])
-    scene = a_scene(action="email_and_sms", text="x")
+    scene = a_scene(action="email_and_sms", text="x", purpose="transactional")
     morning = local("2027-06-07 09:00")
     for at in (morning, morning + timedelta(days=1), morning + timedelta(days=1, hours=2)):
         for one in lines(scene, End(at, Fate.GOES), both, at):
@@ -151,7 +167,8 @@ def test_a_group_says_its_first_and_last_time_in_whatever_order_its_lines_come()
     morning = local("2027-06-07 09:00")
     for hours in (3, 0, 1):
         at = morning + timedelta(hours=hours)
-        tally.add(lines(a_scene(text="x"), End(at, Fate.GOES), Routing(letterboxes=[SMS]), at)[0])
+        scene = a_scene(text="x", purpose="transactional")
+        tally.add(lines(scene, End(at, Fate.GOES), Routing(letterboxes=[SMS]), at)[0])
 
     (group,) = tally.ordered()
     assert (group.first, group.last) == (morning, morning + timedelta(hours=3))

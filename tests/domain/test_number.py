@@ -227,3 +227,23 @@ def test_a_log_shows_country_code_and_two_digits(e164: str, shown: str) -> None:
 )
 def test_a_log_shows_the_domain_of_an_address_only(address: str, shown: str) -> None:
     assert number.mask_email(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("e164", "others", "named"),
+    [
+        ("+13125550188", (), None),
+        ("+14165550188", (), "CA"),
+        ("+14165550188", ("GB", "CA"), None),
+        ("+442079460018", (), "GB"),
+        ("+18765550188", (), "JM"),  # dear, and reads like a number of the studio's own country
+        ("+447700900123", (), "a country that the numbering plan does not know"),
+        ("+15555550188", (), None),  # no such area: as good as its own
+    ],
+)
+def test_only_the_studios_own_country_is_texted_and_those_that_are_switched_on(
+    e164: str, others: tuple[str, ...], named: str | None
+) -> None:
+    reason = number.foreign(e164, "US", others)
+
+    assert reason == (named and f"country: {e164} is of {named}, which is not switched on in sms.countries")

@@ -43,6 +43,7 @@ def routed(
     inactive: Collection[str] = (),
     users: Collection[User] = (),
     gone: bool = False,
+    countries: Collection[str] = (),
     **record: Any,
 ) -> Routing:
     questions: list[tuple[str, str]] = []
@@ -55,8 +56,8 @@ def routed(
     about = as_read(a_record(kind, **record))
     person = None if unlinked or gone else as_read(a_client(**(client or {})))
     known = {**{user.name: (user,) for user in users}, **dict.fromkeys(inactive, ())}
-    found = route(trigger, about, person, "US", has_stopped, users=known, gone=gone)
-    every = set(possible(trigger, about, person, "US", users=known, gone=gone))
+    found = route(trigger, about, person, "US", has_stopped, users=known, gone=gone, countries=countries)
+    every = set(possible(trigger, about, person, "US", users=known, gone=gone, countries=countries))
     assert set(questions) <= every, "one query must be able to answer it all"
     return found
 
@@ -83,7 +84,18 @@ def a_photographer(phone: str | None = ADA, **keys: Any) -> dict[str, Any]:
 def test_a_text_goes_to_every_ticked_number_and_to_no_other() -> None:
     phones = [a_phone("(312) 555-0188"), a_phone("312-555-0189", sms=False), a_phone("+44 20 7946 0018")]
 
-    assert sent(routed(client={"phones": phones})) == [("sms", JO), ("sms", "+442079460018")]
+    assert sent(routed(client={"phones": phones}, countries=["GB"])) == [("sms", JO), ("sms", "+442079460018")]
+
+
+def test_a_number_of_a_country_that_is_not_switched_on_is_as_good_as_none_and_the_reason_says_so() -> None:
+    phones = [a_phone("+44 20 7946 0018"), a_phone("+1 416 555 0188")]
+    abroad = {"phones": phones, "emails": [{"address": "jo@mail.example"}]}
+
+    routing = routed("sms_or_email", client=abroad)
+
+    assert sent(routing) == [("email", "jo@mail.example")]
+    assert "country: +442079460018 is of GB, which is not switched on in sms.countries" in routing.reason
+    assert sent(routed("sms_or_email", client=abroad, countries=["CA"])) == [("sms", "+14165550188")]
 
 
 def test_a_number_is_spelt_in_one_way_and_texted_once() -> None:

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from control_center.domain.errors import Malformed
 from control_center.domain.studio import parse as parse_studio
 from control_center.domain.template import needed
 from control_center.domain.trigger import parse
-from control_center.domain.trigger_words import cautions, lacking
+from control_center.domain.trigger_words import cautions, check_words, lacking
 from tests.support.values import a_trigger_table
 
-STUDIO = parse_studio({"id": "main", "name": "Ada Park", "timezone": "America/Chicago"})
+HERE = {"id": "main", "name": "Ada Park", "timezone": "America/Chicago", "email": {"postal_address": "12 Shore Drive"}}
+STUDIO = parse_studio(HERE)
 TEMPLATES: dict[str, dict[str, Any]] = {
     "plain": {"text": "Hi {{ client.first_name }}"},
     "short": {"sms": "Call {{ studio.phone }}"},
@@ -90,7 +92,56 @@ def test_what_a_message_does_not_need_is_not_missed(keys: dict[str, Any]) -> Non
     ],
 )
 def test_a_source_needs_what_it_writes_without_a_default_and_without_asking(source: str, fields: set[str]) -> None:
-    assert needed(source) == fields
+    assert needed(source) == {(field,) for field in fields}
+
+
+@pytest.mark.parametrize(
+    ("source", "tried"),
+    [
+        ("{{ record.fields.gallery | default: studio.web }}", {("record.fields.gallery", "studio.web")}),
+        ("{{ studio.phone | default: studio.web | upcase }}", {("studio.phone", "studio.web")}),
+        ("{{ studio.phone | default: studio.web | default: 'us' }}", set()),
+        ("{{ studio.phone | default }}", set()),
+    ],
+)
+def test_what_a_default_puts_in_the_place_of_a_field_may_itself_be_absent(source: str, tried: set[Any]) -> None:
+    assert needed(source) == tried
+
+
+@pytest.mark.parametrize(
+    ("text", "never"),
+    [
+        ("Call {{ studio.phone | default: studio.web }}", True),
+        ("See {{ record.fields.gallery | default: studio.web }}", False),  # some sessions have one
+        ("Call {{ studio.phone | default: studio.web | default: 'us' }}", False),
+        ("Call {{ studio.phone | default: studio.name }}", False),
+    ],
+)
+def test_words_are_never_written_where_no_stand_in_has_a_value_either(text: str, *, never: bool) -> None:
+    says = lacking(parse(a_trigger_table(action="sms", text=text)), TEMPLATES, STUDIO)
+    assert ("studio.phone or studio.web" in says.get("text", "")) == never
+
+
+def test_a_text_that_asks_to_be_answered_with_what_opts_out_is_refused() -> None:
+    asks = parse(a_trigger_table(action="sms", text="Reply CANCEL to cancel your session"))
+    with pytest.raises(Malformed, match="CANCEL") as refused:
+        check_words(asks, "trigger", TEMPLATES, "US")
+    assert refused.value.field == "trigger, text"
+    check_words(parse(a_trigger_table(action="sms", text="Reply STOP to opt out")), "trigger", TEMPLATES, "US")
+
+
+@pytest.mark.parametrize(("word", "warns"), [("YES", True), ("y", True), ("10", True), ("sí", True), ("book", False)])
+def test_a_keyword_that_is_also_an_answer_warns(word: str, *, warns: bool) -> None:
+    keys = {"record": "sms", "keyword": word, "activate": {"on": "received"}, "action": "email"}
+    assert any(one.startswith("keyword:") for one in cautions(parse(a_trigger_table(**keys)))) == warns
+
+
+def test_the_words_of_a_trigger_are_advised_on_as_those_of_a_template() -> None:
+    found = cautions(parse(a_trigger_table(action="sms", text="Pictures: https://bit.ly/x1.")), STUDIO)
+    assert [one for one in found if "shortener" in one]
+    assert [one for one in found if "who writes" in one]
+    named = cautions(parse(a_trigger_table(action="sms", text="{{ studio.name }}: see you soon")), STUDIO)
+    assert not [one for one in named if one.startswith("text:")]
 
 
 @pytest.mark.parametrize(

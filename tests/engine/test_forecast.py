@@ -161,6 +161,33 @@ async def test_a_forecast_comes_in_time_and_says_why_anything_is_shifted(pool: d
     )
 
 
+async def test_a_marketing_text_is_told_for_the_recipients_hours_in_its_place_in_time_and_waits_for_them(
+    pool: db.Pool,
+) -> None:
+    await a_busy_studio(pool)
+    await a_trigger(pool, "Offer", purpose="marketing", activate={"on": "session", "days": -6})
+    other = client("c-9", phones=[{"number": "+12125550188", "sms": True}])
+    await take_in(pool, event(session("s-9", client="c-9", dates={"session": "2026-12-12T10:00"}), about=other))
+
+    lines = await foreseen(pool)
+
+    assert [one.at for one in lines] == sorted(one.at for one in lines)
+    (offer,) = [one for one in lines if (one.trigger, one.record) == ("Offer", "session/s-9")]
+    assert offer.at == datetime(2026, 12, 7, 15, tzinfo=UTC)  # 10:00 in New York
+    assert offer.shifts[-1] == "quiet hours: Sunday (zone from the number: America/New_York)"
+    await let_time_pass(pool, days=14)
+    owner = uuid.uuid4()
+    async with db.transaction(pool) as tx:
+        book = await rulebooks.read(tx, (await studios.get(tx, ["main"]))["main"])
+        claimed = await messages.claim_due(
+            tx, "sms/default", owner, since=EPOCH, lease=timedelta(minutes=5), limit=1000
+        )
+        found = await cases.gather(tx, claimed, owner)
+        (case,) = [one for one in found if (one.about.trigger, one.about.record_id) == ("Offer", "s-9")]
+    decided = prepare(case, book, offer.at - timedelta(hours=12))
+    assert (getattr(decided, "due_at", None), getattr(decided, "reason", None)) == (offer.at, offer.shifts[-1])
+
+
 async def test_what_cannot_be_written_says_why_and_what_waits_for_a_person_is_marked(pool: db.Pool) -> None:
     await a_busy_studio(pool)
 

@@ -55,6 +55,7 @@ async def answer(pool: db.Pool, message: int, outcome: Outcome, *, token: int = 
         channel="sms",
         settlement=settlement,
         told=(),
+        month=now().date().replace(day=1),
     )
     async with db.session(pool) as connection:
         await submissions.step(connection, [done], [], lease=MINUTE, margin=MINUTE)

@@ -137,6 +137,7 @@ def anyhow(kind: Kind) -> Keys:
         "moved": st.sampled_from(("remind", "nothing")),
         "use_by": PERIODS,
         "ceiling": st.integers(0, 1000),
+        "priority": st.integers(1, 9),
         "enabled": st.booleans(),
         "shadow": st.booleans(),
         "processing": st.fixed_dictionaries({}, optional=hours),

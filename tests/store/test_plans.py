@@ -11,8 +11,20 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from control_center.domain.message import PRIORITIES
 from control_center.embedded import Postgres
-from control_center.store import actions, commands, db, ladders, message_leases, messages, records
+from control_center.store import (
+    actions,
+    commands,
+    db,
+    failovers,
+    ladders,
+    message_leases,
+    messages,
+    records,
+    senders,
+    usage,
+)
 
 WAITING = 1_000_000
 
@@ -36,6 +48,20 @@ SELECT 'main', n::text, 'session/' || n, 'add_note', n % 8, '{{}}', 'published',
 INSERT INTO ladders (studio_id, action_id, rung, due_at)
 SELECT 'main', n, 0, now() + n * interval '1 second' FROM generate_series(1, {waiting} / 10) n;
 ANALYZE messages; ANALYZE actions; ANALYZE records; ANALYZE commands; ANALYZE ladders;
+"""
+
+# Ten reminders behind twenty thousand texts of bulk, all due, on one account.
+BULK_DUE = """
+INSERT INTO messages (studio_id, origin, purpose, channel, address, account, sender, recipient, state, due_at, use_by)
+SELECT 'main', 'bulk', 'marketing', 'sms', '+1414' || n, 'sms/bulk', '', '{}', 'queued', now() - interval '1 hour',
+       now() + interval '1 day'
+  FROM generate_series(1, 20000) n;
+INSERT INTO messages (studio_id, origin, purpose, action_id, channel, address, account, sender, recipient, kind,
+                      record_id, trigger_id, trigger_version, state, due_at, use_by)
+SELECT 'main', 'trigger', 'transactional', -n, 'sms', '+1414' || n, 'sms/bulk', '', '{}', 'session', n::text, 1, 1,
+       'queued', now(), now() + interval '1 year'
+  FROM generate_series(1, 10) n;
+ANALYZE messages;
 """
 
 
@@ -66,13 +92,17 @@ async def plan(connection: asyncpg.Connection[Any], statement: str, *arguments: 
     transaction = connection.transaction()
     await transaction.start()
     types = [parameter.name for parameter in (await connection.prepare(statement)).get_parameters()]
-    await connection.execute(f"PREPARE tested ({', '.join(types)}) AS {statement}")
-    values = ", ".join(literal(value) for value in arguments)
-    found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE tested ({values})")
+    await connection.execute(f"PREPARE tested {_listed(types)} AS {statement}")
+    values = _listed([literal(value) for value in arguments])
+    found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE tested {values}")
     await connection.execute("DEALLOCATE tested")
     await transaction.rollback()
     root: dict[str, Any] = json.loads(found)[0]["Plan"]
     return root
+
+
+def _listed(given: list[str]) -> str:
+    return f"({', '.join(given)})" if given else ""
 
 
 def literal(value: Any) -> str:
@@ -99,7 +129,8 @@ async def test_claiming_messages_reads_only_what_is_due(crowded: asyncpg.Connect
         crowded,
         messages.CLAIM_DUE,
         "sms/default",
-        datetime(1970, 1, 1, tzinfo=UTC),
+        list(PRIORITIES),
+        [datetime(1970, 1, 1, tzinfo=UTC)] * len(PRIORITIES),
         100,
         uuid4(),
         timedelta(seconds=90),
@@ -108,6 +139,40 @@ async def test_claiming_messages_reads_only_what_is_due(crowded: asyncpg.Connect
     assert "messages_due" in indexes(done)
     assert not scans(done)
     assert done["Shared Hit Blocks"] + done["Shared Read Blocks"] < 3000
+    # Each priority is a scan of its own, bounded on both sides, that yields its rows in order.
+    assert not [one for one in nodes(done) if one["Node Type"] in {"Sort", "Incremental Sort", "Bitmap Heap Scan"}]
+    (scan,) = [one for one in nodes(done) if one.get("Index Name") == "messages_due"]
+    assert all(bound in scan["Index Cond"] for bound in ("account =", "priority =", "due_at <=", "due_at >="))
+    assert scan.get("Rows Removed by Filter", 0) == 0
+    assert scan["Actual Rows"] * scan["Actual Loops"] <= 100
+
+
+async def test_a_crowd_of_bulk_that_is_due_costs_a_claim_of_reminders_nothing(
+    crowded: asyncpg.Connection[Any],
+) -> None:
+    transaction = crowded.transaction()
+    await transaction.start()
+    await crowded.execute(BULK_DUE)
+    reminders = await plan(
+        crowded, messages.CLAIM_DUE, "sms/bulk", [1], [datetime(1970, 1, 1, tzinfo=UTC)], 100, uuid4(), timedelta(0)
+    )
+    everything = await plan(
+        crowded,
+        messages.CLAIM_DUE,
+        "sms/bulk",
+        list(PRIORITIES),
+        [datetime(1970, 1, 1, tzinfo=UTC)] * len(PRIORITIES),
+        10,
+        uuid4(),
+        timedelta(0),
+    )
+    await transaction.rollback()
+
+    (scan,) = [one for one in nodes(reminders) if one.get("Index Name") == "messages_due"]
+    assert scan["Shared Hit Blocks"] + scan["Shared Read Blocks"] < 30
+    # With enough that is more urgent, bulk is not even looked at.
+    (scan,) = [one for one in nodes(everything) if one.get("Index Name") == "messages_due"]
+    assert (scan["Actual Loops"], not scans(everything)) == (2, True)
 
 
 async def test_claiming_actions_reads_only_what_is_due(crowded: asyncpg.Connection[Any]) -> None:
@@ -126,6 +191,32 @@ async def test_claiming_ladders_reads_only_what_is_due_and_the_actions_and_messa
 
     assert "ladders_due" in indexes(due)
     assert not scans(due) | scans(sent) | scans(noted)
+
+
+async def test_what_waits_for_a_plan_is_read_along_its_index(crowded: asyncpg.Connection[Any]) -> None:
+    holding = await plan(crowded, usage.HOLDING)
+    free = await plan(crowded, usage.LET_GO, ["main"], [500])
+
+    assert "messages_over_plan" in indexes(holding) & indexes(free)
+    assert not scans(holding) | scans(free)
+
+
+async def test_another_account_takes_over_by_the_indexes_of_what_is_held_and_queued(
+    crowded: asyncpg.Connection[Any],
+) -> None:
+    done = await plan(crowded, failovers.MOVE, "sms/default", "sms/backup", "+13125550199", 100)
+
+    assert "messages_held" in indexes(done)
+    assert "messages" not in scans(done)
+
+
+async def test_the_number_used_last_with_somebody_is_found_by_their_address(crowded: asyncpg.Connection[Any]) -> None:
+    await crowded.execute("UPDATE studios SET numbers = '{+13125550100,+13125550101}'")
+    done = await plan(crowded, senders.LAST, ["main"] * 100, [f"+1312{n}" for n in range(100)])
+    await crowded.execute("UPDATE studios SET numbers = '{}'")
+
+    assert "messages_by_address" in indexes(done)
+    assert "messages" not in scans(done)
 
 
 async def test_rescuing_reads_only_what_is_leased(crowded: asyncpg.Connection[Any]) -> None:

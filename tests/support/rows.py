@@ -54,7 +54,12 @@ async def a_studio(db: Database, studio: str = "main", **columns: Any) -> str:
     """A studio that texts and mails. `settings` may be a dict."""
     settings: dict[str, Any] = {
         "sms": {"account": "default", "numbers": ["+13125550100"]},
-        "email": {"account": "default", "from": "ada@studio.example", "reply_to": None},
+        "email": {
+            "account": "default",
+            "from": "ada@studio.example",
+            "reply_to": None,
+            "postal_address": "12 Shore Drive",
+        },
     }
     defaults = {
         "studio_id": studio,

@@ -36,6 +36,10 @@ def test_the_bench_measures_what_looks_ahead_and_what_plays_the_past(tmp_path: P
     assert rows["P10"]["met"] is True
 
 
+def test_the_bench_measures_the_lists_and_searches_of_the_hub(tmp_path: Path) -> None:
+    assert set(bench("P12", tmp_path / "rows.json")) == {"P12"}
+
+
 @pytest.mark.long
 def test_the_bench_measures_everything_from_the_broker_to_the_provider(tmp_path: Path) -> None:
     if find_rabbitmq() is None:

@@ -15,8 +15,11 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from control_center.domain.links import Links
 from control_center.engine.conversations import Conversations
+from control_center.engine.following import Following
 from control_center.engine.intake import Intake
+from control_center.engine.mailroom import Mailroom
 from control_center.store import db
 from control_center.web import Account, Limits, Parts, serve
 from tests.support.rows import a_studio
@@ -26,6 +29,7 @@ OWNER = "owner-token"
 SECRET = "a-secret-of-the-provider"
 TELNYX = Ed25519PrivateKey.from_private_bytes(b"a key that signs Telnyx's calls.")
 PUBLIC_URL = "https://control.studio.example"
+LINKS = Links(PUBLIC_URL, b"a key that nobody else has, really")
 
 
 @dataclass
@@ -101,13 +105,18 @@ async def app(pool: db.Pool) -> AsyncIterator[Caller]:
         intake=Intake(pool, lambda: NOW),
         conversations=Conversations(pool, lambda: NOW),
         public_url=PUBLIC_URL,
+        following=Following(pool, lambda: NOW, LINKS),
+        mailroom=Mailroom(pool, lambda: NOW, LINKS),
         accounts=(
             Account("sms/default", "twilio", "AC1", ("an-old-secret", SECRET)),
             Account("sms/telnyx", "telnyx", "", (base64.b64encode(TELNYX.public_key().public_bytes_raw()).decode(),)),
             Account("sms/kannel", "kannel", "", ("an-old-secret", SECRET)),
             Account("sms/gateway", "http", "", ("an-old-secret", SECRET)),
+            Account("email/default", "smtp", "", ("an-old-secret", SECRET)),
+            Account("email/other", "smtp", "", ("a-secret-of-its-own",)),
         ),
         sandboxes=frozenset({"sms/default"}),
+        texting=frozenset({"sms/default", "sms/telnyx", "sms/kannel", "sms/gateway"}),
         readiness={"broker": broker},
         limits=Limits(body_seconds=1.0),
     )

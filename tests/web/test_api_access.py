@@ -12,12 +12,13 @@ from control_center.web.server import ROUTES
 from tests.support.rows import a_message, a_studio, a_trigger, an_action
 from tests.web.conftest import OWNER, Caller, a_token
 
-_IDS = {"actions": "a-99", "messages": "m-99", "studios": "north", "templates": "none"}
+_IDS = {"bulk": "b-99", "actions": "a-99", "messages": "m-99", "studios": "north", "templates": "none"}
 
 # Written by hand: what each role may beyond those before it. A route that is added has to be added here.
 ALLOWED = {
     "viewer": {
         *("list_messages", "get_message", "list_actions", "count_actions", "group_actions", "get_action"),
+        "get_usage",
         *("list_events", "explain", "get_forecast", "forecast_trigger", "get_catalog"),
         *(
             "list_triggers",
@@ -25,20 +26,28 @@ ALLOWED = {
             "list_trigger_versions",
             "list_templates",
             "get_template",
+            "list_template_fields",
+            "preview_template",
+            "preview_draft",
             "list_studios",
             "get_studio",
         ),
         *("list_blackouts", "get_blackout", "list_holidays"),
+        *("list_bulks", "get_bulk", "list_bulk_recipients", "get_consents"),
     },
     "front_desk": {
         *(f"{deed}_action{s}" for deed in ("process", "release", "skip", "delete") for s in ("", "s")),
         "receive_text",
+        *("send_message", "read_message", "unread_message", "link_message", "assign_message", "task_message"),
+        *("resolve_message", "record_consent"),
+        *("untick_bulk_recipients", "tick_bulk_recipients", "pause_bulk", "resume_bulk", "cancel_bulk"),
     },
     "author": {
         *("create_trigger", "replace_trigger", "delete_trigger", "copy_trigger", "enable_trigger", "disable_trigger"),
         *("create_template", "replace_template", "delete_template", "replace_catalog"),
         *("backtest_trigger", "preview_trigger", "roll_back_trigger"),
         *("add_blackouts", "change_blackout", "open_days"),
+        *("create_bulk", "start_bulk"),
     },
     "owner": {
         *("post_events", "list_dead_events", "list_commands", "acknowledge_commands", "list_audit"),
@@ -48,7 +57,12 @@ ALLOWED = {
 }
 
 
+# What a call has to ask for before anything is looked at.
+_ASKS = {"get_consents": {"address": "jo@mail.example"}}
+
+
 def address(route: Route, **query: str) -> str:
+    query = {**_ASKS.get(route.name, {}), **query}
     some = _IDS.get(route.path.split("/")[1], "99")
     path = re.sub(r"\{\w+\}", some, route.path)
     return f"/api/v1{path}?{'&'.join(f'{key}={value}' for key, value in query.items())}".rstrip("?")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from control_center.engine import templates
 from control_center.web.api.routes import Route
 from control_center.web.server import ROUTES
-from tests.support.rows import a_client, a_record, a_trigger, an_action
+from tests.support.rows import a_client, a_message, a_record, a_trigger, an_action
 from tests.web.conftest import Caller
 from tests.web.test_api_deeds import an_event
 from tests.web.test_api_tenants import rows_of_main
@@ -24,20 +25,45 @@ BODIES: dict[str, Any] = {
     "preview_trigger": a_table("Reminder"),
     "roll_back_trigger": {"version": 1},
     "create_template": {"name": "hello", "sms": "Hello"},
+    "preview_draft": {"sms": "Hello"},
     "add_blackouts": {"name": "Closed", "date": "2027-07-04"},
     "create_studio": {"id": "main-too", "name": "Main, too", "timezone": "UTC"},
     "create_user": {"name": "ada", "role": "viewer", "studios": ["main"]},
     "acknowledge_commands": {"up_to": 0},
+    "send_message": {"to": "+13125550188", "text": "We are open."},
+    "link_message": {"client": "c-12"},
+    "assign_message": {"user": "owner *"},
+    "task_message": {},
+    "resolve_message": {"outcome": "not_sent", "evidence": "not in the provider's log"},
+    "create_bulk": {"audience": {"record": "client"}, "template": "again"},
+    **{f"{deed}_bulk_recipients": {"recipients": [1]} for deed in ("untick", "tick")},
+    "start_bulk": {"expect": 1},
+    "record_consent": {"address": "+13125550188", "says": "stop", "evidence": "on the phone"},
 }
+
+
+async def a_bulk(app: Caller, route: str) -> str:
+    """A list in the state in which this may be done with it; returns its id."""
+    made = (await app.post("/bulk", json=BODIES["create_bulk"])).json["id"]
+    before = {"tick_bulk_recipients": ["untick"], "pause_bulk": ["start"], "resume_bulk": ["start", "pause"]}
+    for step in before.get(route, []):
+        answer = await app.post(f"/bulk/{made}/{step}", json=BODIES.get(f"{step}_bulk", {"recipients": [1]}))
+        assert answer.status == 200, answer.body
+    return str(made)
 
 
 @pytest.mark.parametrize("route", POSTS, ids=lambda route: route.name)
 async def test_a_repeat_under_its_key_is_answered_alike_and_changes_nothing(app: Caller, route: Route) -> None:
-    await a_client(app.pool)
+    await a_client(app.pool, allow_marketing={"sms": True})
     trigger, record = await a_trigger(app.pool, "Reminder"), await a_record(app.pool)
     action = await an_action(app.pool, record=record, trigger_id=trigger, state="review")
-    named = f"a-{action}" if route.path.startswith("/actions") else str(trigger)
-    path = f"/api/v1{route.path.replace('{id}', named)}"
+    message = await a_message(app.pool, state="unknown" if route.name == "resolve_message" else "received")
+    of = {"actions": f"a-{action}", "messages": f"m-{message}"}
+    named = of.get(route.path.split("/")[1], str(trigger))
+    await templates.put(app.pool, "main", "again", {"sms": "Hello"}, by="ada")
+    if route.path.startswith("/bulk/"):
+        named = await a_bulk(app, route.name)
+    path = f"/api/v1{route.path.replace('{id}', named).replace('{name}', 'again')}"
     options: dict[str, Any] = {"json": BODIES.get(route.name, {})} if route.reads else {}
 
     async def post() -> Any:

@@ -81,3 +81,62 @@ async def test_the_owner_of_one_studio_changes_that_one_alone(app: Caller) -> No
     assert [one["id"] for one in (await app.get("/studios", token="north")).json["items"]] == ["north"]
     assert (await app.call("PUT", "/api/v1/studios/north", token="north", json=NORTH)).status == 200
     assert (await app.call("PUT", "/api/v1/studios/main", token="north", json={**NORTH, "id": "main"})).status == 404
+
+
+async def a_southern_owner(app: Caller, **sms: Any) -> None:
+    """The owner of `south` alone, beside `main`, which texts from +1 312 555 0100."""
+    settings = {"sms": {"account": "southern", "numbers": ["+13125550155"], **sms}}
+    await a_studio(app.pool, "south", settings=settings, numbers=settings["sms"]["numbers"])
+    await a_token(app.pool, "south", "owner", "south")
+
+
+SOUTH = {"name": "South", "timezone": "America/Chicago", "country": "US", "email": {"account": "default"}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"sms": {"account": "southern", "numbers": ["+13125550100"]}}, "the number +13125550100 belongs to another"),
+        ({"sms": {"account": "southern", "numbers": ["(312) 555-0100"]}}, "the number +13125550100 belongs to another"),
+        ({"sms": {"account": "default", "numbers": ["+13125550155"]}}, "the sms account 'default' belongs to another"),
+        ({"sms": {"numbers": ["+13125550155"]}}, "the sms account 'default' belongs to another"),
+    ],
+)
+async def test_an_owner_of_one_studio_does_not_take_what_is_another_studios(
+    app: Caller, keys: dict[str, Any], words: str
+) -> None:
+    await a_southern_owner(app)
+    before = (await app.get("/studios/south")).json
+
+    answer = await app.call("PUT", "/api/v1/studios/south", token="south", json={**SOUTH, **keys})
+
+    assert (answer.status, words in answer.json["detail"]) == (409, True), answer.body
+    assert "main" not in answer.json["detail"]
+    assert (await app.get("/studios/south")).json == before
+
+
+async def test_an_owner_of_one_studio_keeps_what_it_has_and_takes_what_is_free(app: Caller) -> None:
+    await a_southern_owner(app)
+    sms = {"account": "southern", "numbers": ["+13125550155", "+13125550156"]}
+
+    answer = await app.call("PUT", "/api/v1/studios/south", token="south", json={**SOUTH, "sms": sms})
+
+    assert (answer.status, answer.json["sms"]["numbers"]) == (200, sms["numbers"])
+
+
+async def test_an_owner_keeps_a_number_that_is_shared_already(app: Caller) -> None:
+    await a_southern_owner(app, numbers=["+13125550100"], account="default")
+    sms = {"account": "default", "numbers": ["+13125550100"]}
+
+    answer = await app.call("PUT", "/api/v1/studios/south", token="south", json={**SOUTH, "sms": sms, "name": "New"})
+
+    assert (answer.status, answer.json["name"]) == (200, "New")
+
+
+async def test_who_is_for_every_studio_may_let_several_use_one_number(app: Caller) -> None:
+    await a_southern_owner(app)
+    sms = {"account": "default", "numbers": ["+13125550100"]}
+
+    answer = await app.call("PUT", "/api/v1/studios/south", json={**SOUTH, "sms": sms})
+
+    assert (answer.status, answer.json["sms"]["numbers"]) == (200, ["+13125550100"])

@@ -29,6 +29,8 @@ BODIES: dict[str, Any] = {
     "backtest_trigger": {"draft": a_table("Of south")},
     "create_template": {"name": "t", "sms": "Hello"},
     "replace_template": {"sms": "Taken over"},
+    "preview_template": {"record": "session/4711"},
+    "preview_draft": {"sms": "{{ client.full_name }} {{ record.type }}", "record": "session/4711"},
     "add_blackouts": {"name": "Closed", "date": "2027-07-04"},
     "change_blackout": {"name": "Taken over", "date": "2027-07-04"},
     "create_studio": {"id": "west", "name": "West", "timezone": "UTC"},
@@ -37,6 +39,12 @@ BODIES: dict[str, Any] = {
     "create_user": {"name": "spy", "role": "owner", "studios": ["main"]},
     "replace_user": {"name": "taken over", "role": "owner", "studios": ["south"]},
     "acknowledge_commands": {"up_to": 10**17},
+    "send_message": {"client": "c-12", "text": "Hello"},
+    "link_message": {"client": None, "earlier": True},
+    "assign_message": {"user": "south"},
+    "task_message": {"subject": "Taken over"},
+    "resolve_message": {"outcome": "sent", "evidence": "spying"},
+    "record_consent": {"address": "+13125550188", "says": "stop", "evidence": "spying"},
 }
 QUERIES = {
     "explain": (
@@ -46,7 +54,11 @@ QUERIES = {
         "event=e-dead",
         f"trigger={WORD}&record=session/4711",
     ),
-    "list_messages": ("", f"search={WORD}", "action={action}", f"trigger={WORD}"),
+    "list_messages": (
+        *("", f"search={WORD}", "action={action}", f"trigger={WORD}", "search=%2B13125550188", "box=inbox"),
+        *("client=c-12", "unread=true", "unlinked=true"),
+    ),
+    "get_consents": ("address=%2B13125550188",),
     "list_actions": ("", f"trigger={WORD}", "record=session/4711", "order=due"),
     "list_audit": ("", "resource=trigger/{trigger}", "resource=user/{user}", "who=owner *"),
     "get_forecast": ("", f"trigger={WORD}", "client=c-12"),
@@ -87,6 +99,9 @@ async def main(app: Caller) -> Main:
     trigger = await a_trigger(app.pool, WORD, text=WORD)
     action = await an_action(app.pool, record=record, trigger_id=trigger, state="review", reason=WORD)
     message = await a_message(app.pool, action_id=action, reason=WORD)
+    counted = "INSERT INTO usage_sources VALUES ('main', '2027-06-01', 'trigger', $1, 3, 3)"
+    await app.pool.execute(counted, trigger)  # its name is the word
+    await app.pool.execute("INSERT INTO usage (studio_id, month, texts) VALUES ('main', '2027-06-01', 3)")
     await a_command(app, record)
     await app.post("/events", json=an_event("e-1"))
     await app.post("/templates", json={"name": WORD, "sms": WORD})

@@ -22,7 +22,8 @@ from control_center.engine.release import Release
 from control_center.store import db
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
-from workers.delivery import Channel, Delivery
+from workers.channel import Channel
+from workers.delivery import Delivery
 from workers.email.sandbox import Sandbox
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago

@@ -10,6 +10,8 @@ import pytest
 from control_center import settings
 from control_center.domain.outcome import Accepted, Text
 from control_center.domain.wire.kannel_hooks import token
+from control_center.store import db
+from tests.support import smsc
 from tests.support.gateway_stub import GatewayStub
 from tests.support.installation import Installation
 from tests.support.kannel_stub import KannelStub
@@ -67,22 +69,39 @@ secret = "s3cret"
 provider = "http"
 url = "{gateway}/texts"
 secret = "s3cret"
+
+[accounts.five]
+provider = "smpp"
+url = "smpp://127.0.0.1:{smpp}?system_type=SMPP"
+account = "studio"
+secret = "s3cret"
 """
 
 
-async def test_each_account_is_reached_as_its_table_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_account_is_reached_as_its_table_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
     at = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
     text = Text("m-7.1", "m-7", "+13125550100", "+13125550188", "See you", at, at + timedelta(hours=2))
-    async with ProviderStub() as twilio, TelnyxStub() as telnyx, KannelStub() as kannel, GatewayStub() as gateway:
+    pool = await db.open_pool(database_url, application="test")
+    async with (
+        ProviderStub() as twilio,
+        TelnyxStub() as telnyx,
+        KannelStub() as kannel,
+        GatewayStub() as gateway,
+        smsc.running() as centre,
+    ):
         file = tmp_path / "control_center.toml"
-        file.write_text(ACCOUNTS.format(twilio=twilio.url, telnyx=telnyx.url, kannel=kannel.url, gateway=gateway.url))
+        addresses = {"twilio": twilio.url, "telnyx": telnyx.url, "kannel": kannel.url, "gateway": gateway.url}
+        file.write_text(ACCOUNTS.format(**addresses, smpp=centre.port))
         monkeypatch.setenv("CONTROL_CENTER_CONFIG", str(file))
         chosen = settings.read()
 
-        for name in ("one", "two", "three", "four"):
-            channel = _channel(chosen, f"sms/{name}", chosen.accounts[name])
+        for name in ("one", "two", "three", "four", "five"):
+            channel = _channel(chosen, pool, f"sms/{name}", chosen.accounts[name], None)
             assert isinstance(await channel.submit(text), Accepted)
             await channel.close()
+    await pool.close()
 
     back = "https://studio.example/hooks/sms/{}/status?ref=m-7.1"
     assert twilio.requests[0].form["StatusCallback"] == back.format("twilio/one")
@@ -91,3 +110,4 @@ async def test_each_account_is_reached_as_its_table_says(tmp_path: Path, monkeyp
     known = f"&token={token('s3cret')}&status=%d&said=%A"
     assert kannel.accepted[0]["dlr-url"] == back.format("kannel/three") + known
     assert gateway.requests[0].path == "/texts"
+    assert centre.binds == [("studio", "s3cret", "SMPP", 0x34)]

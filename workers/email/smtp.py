@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from aiosmtplib import (
@@ -61,14 +61,22 @@ class Smtp:
         taking: float = TAKING,
         idle: float = IDLE,
         messages: int = MESSAGES,
+        return_path: Callable[[str], str | None] | None = None,
+        sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
-        """`tls` trusts the relay's certificate where the system's authorities do not."""
+        """`tls` trusts the relay's certificate where the system's authorities do not.
+
+        `return_path` makes of an attempt's key the address that its bounces come back to; without it that is the
+        sender. `sign` puts a signature before a mail.
+        """
         self._relay = relay
         self._tls = tls or (None if relay.tls is Tls.NONE else ssl.create_default_context())
         self._command = command
         self._taking = taking
         self._idle = idle
         self._messages = messages
+        self._return_path = return_path
+        self._sign = sign
         self._slots = asyncio.Semaphore(slots)
         self._pool: list[_Line] = []
         self._closed = False
@@ -76,9 +84,10 @@ class Smtp:
     async def submit(self, message: Mail) -> Outcome:
         """Hand this mail to the relay. Whatever the network or the relay does is a value, save cancellation."""
         try:
-            content = smtp.transmission(mime.build(message))
+            built = mime.build(message)
         except Malformed as wrong:
             return _unusable(wrong)
+        content = smtp.transmission(await asyncio.to_thread(self._sign, built) if self._sign is not None else built)
         async with self._slots:
             line = self._living()
             if line is not None:
@@ -151,7 +160,7 @@ class Smtp:
             if not line.clean:
                 await self._reset(client)
             line.clean = False
-            answer = await self._say(client, f"MAIL FROM:<{message.sender}>")
+            answer = await self._say(client, f"MAIL FROM:<{self._envelope_sender(message)}>")
             if answer.code == 250:
                 step = Step.RCPT
                 answer = await self._say(client, f"RCPT TO:<{message.to}>")
@@ -171,6 +180,10 @@ class Smtp:
         outcome = smtp.reply(step, answer.code, answer.message)
         line.clean = isinstance(outcome, Accepted)
         return outcome, answer.code != 421 and not isinstance(outcome, Unknown)
+
+    def _envelope_sender(self, message: Mail) -> str:
+        own = self._return_path(message.key) if self._return_path is not None else None
+        return own or message.sender
 
     async def _reset(self, client: SMTP) -> None:
         """Make the relay forget a transaction that came to nothing."""

@@ -1,4 +1,4 @@
-"""Public ids: actions are `a-12`, messages `m-12`, blackouts, triggers and users their number."""
+"""Public ids: actions are `a-12`, messages `m-12`, bulks `b-12`, blackouts, triggers and users their number."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from control_center.web.problems import Problem
 _NUMBER = "[1-9][0-9]{0,17}"
 ACTION = f"^a-{_NUMBER}$"
 MESSAGE = f"^m-{_NUMBER}$"
+BULK = f"^b-{_NUMBER}$"
 BLACKOUT = f"^{_NUMBER}$"
 TRIGGER = USER = f"^{_NUMBER}$"
 STUDIO = "^[a-z0-9][a-z0-9_-]{0,49}$"
@@ -29,6 +30,7 @@ _OF = {
     "actions": ACTION,
     "messages": MESSAGE,
     "blackouts": BLACKOUT,
+    "bulk": BULK,
     "triggers": TRIGGER,
     "users": USER,
     "studios": STUDIO,

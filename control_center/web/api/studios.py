@@ -6,6 +6,8 @@ from http import HTTPStatus
 from typing import Any
 
 from control_center.domain.studio import Studio
+from control_center.domain.text_hours import CALM, MOST_A_DAY
+from control_center.domain.week import DAYS
 from control_center.engine import studios as engine
 from control_center.store import db, studios
 from control_center.store.pages import sorted_page
@@ -40,8 +42,9 @@ async def _post(call: Call[NoQuery, None]) -> Answer:
 
 async def _put(call: Call[NoQuery, None]) -> Answer:
     parts = call.parts
+    wanted, sharing = reading.table(call.raw), call.caller.everywhere
     with fields.of("studio"):
-        return _answer(await engine.replace(parts.pool, parts.clock, call.studio, reading.table(call.raw), by=call.by))
+        return _answer(await engine.replace(parts.pool, parts.clock, call.studio, wanted, by=call.by, sharing=sharing))
 
 
 async def _delete(call: Call[NoQuery, None]) -> Answer:
@@ -51,16 +54,72 @@ async def _delete(call: Call[NoQuery, None]) -> Answer:
 
 _TEXT = {"type": "string"}
 _CHANNEL = {"type": "object", "properties": {"account": _TEXT}}
+_PACE = {
+    "type": "object",
+    "properties": {
+        "per_second": {"type": "number", "minimum": 0.01, "maximum": 1000},
+        "per_day": {"type": "integer", "minimum": 1},
+    },
+}
+_HOURS = {"type": "string", "examples": ["09:00-20:00"]}
+_WEEK = {
+    "description": "one window for every day, a table of days, or true for the usual hours",
+    "oneOf": [
+        _HOURS,
+        {"type": "boolean"},
+        {
+            "type": "object",
+            "properties": {
+                **{key: {"oneOf": [_HOURS, {"type": "boolean", "enum": [False]}]} for key in ("days", *DAYS)},
+                "holidays": {"type": "boolean"},
+            },
+        },
+    ],
+}
 _PROPERTIES: dict[str, Any] = {
     "id": {"type": "string", "pattern": ids.STUDIO},
     "name": {"type": "string", "minLength": 1, "maxLength": 200},
     "timezone": {"type": "string", "examples": ["America/Chicago"]},
     "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
-    "sms": {**_CHANNEL, "properties": {"account": _TEXT, "numbers": {"type": "array", "items": _TEXT}}},
-    "email": {**_CHANNEL, "properties": {"account": _TEXT, "from": _TEXT, "reply_to": _TEXT}},
+    "sms": {
+        **_CHANNEL,
+        "properties": {
+            "account": _TEXT,
+            "numbers": {"type": "array", "items": _TEXT},
+            "countries": {"type": "array", "items": {"type": "string", "pattern": "^[A-Z]{2}$"}},
+            "identify": {"type": "boolean", "description": "put the name in front of texts that do not begin with it"},
+            "limits": {
+                "type": "object",
+                "description": "segments that each number, and all of them as one campaign, may carry",
+                "properties": {
+                    "number": _PACE,
+                    "campaign": _PACE,
+                    "bulk_percent": {"type": "integer", "minimum": 1, "maximum": 100, "description": "of a day"},
+                    "zone": {"type": "string", "description": "where a day begins; by default the studio's own"},
+                },
+            },
+        },
+    },
+    "email": {**_CHANNEL, "properties": {**dict.fromkeys(("account", "from", "reply_to", "postal_address"), _TEXT)}},
     "phone": _TEXT,
     "address": _TEXT,
     "web": _TEXT,
+    "plan": {
+        "type": "object",
+        "properties": {
+            "texts_per_month": {"type": "integer", "minimum": 1, "description": "left out: without limit"},
+            "overrun": {"type": "boolean", "description": "what is beyond it goes out, too"},
+            "price_per_segment": {"type": "string", "examples": ["0.0079"]},
+            "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+        },
+    },
+    "quiet_hours": {
+        "type": "object",
+        "description": "the hours in which texts may arrive, by the recipient's clock",
+        "properties": {"marketing": _WEEK, "transactional": _WEEK},
+    },
+    "marketing_per_day": {"type": "integer", "minimum": 1, "maximum": MOST_A_DAY},
+    "calm_day": {"type": "string", "enum": list(CALM)},
     "blast_ceiling": {"type": "integer", "minimum": 0},
     "enabled": {"type": "boolean", "description": "false: nothing is released and nothing is sent"},
 }

@@ -28,6 +28,17 @@ class Words(Model):
     subject: _Words | None = None
     text: _Words | None = None
     html: _Words | None = None
+    layout: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=40,
+                description="of its mails: plain, reminder or gallery; none: its html alone",
+            ),
+        ]
+        | None
+    ) = None
     attachments: Annotated[
         list[Literal["confirmation", "invoice"]],
         Field(
@@ -45,10 +56,11 @@ class NewTemplate(Words):
 
 
 class ChangedTemplate(Words):
-    """What a template says from now on; a name and a version, as they were read, may be there."""
+    """What a template says from now on; what else was read (name, version, warnings) may be there."""
 
     name: Annotated[str, Field(pattern=ids.TEMPLATE)] | None = None
     version: Annotated[int, Field(ge=1)] | None = None
+    warnings: list[Any] | None = None
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -62,12 +74,33 @@ class Template(msgspec.Struct, frozen=True):
     subject: str | None = None
     text: str | None = None
     html: str | None = None
+    layout: str | None = None
     attachments: tuple[str, ...] = ()
+
+
+class Caution(msgspec.Struct, frozen=True):
+    """What to think over before it goes to many; `code` is stable, `field` the part that it is about."""
+
+    field: str
+    code: str
+    sentence: str
+
+
+class TemplateInFull(Template, frozen=True):
+    """A template, with what its author should think over; none of it keeps it from being used."""
+
+    warnings: list[Caution] = []
 
 
 def shown(stored: Stored) -> Template:
     known = {key: stored.body[key] for key in Template.__struct_fields__ if key in stored.body}
     return Template(**{"kind": "any", "purpose": "marketing", **known, "name": stored.name, "version": stored.version})
+
+
+async def _in_full(call: Call[Any, Any], stored: Stored) -> TemplateInFull:
+    found = await templates.advised(call.parts.pool, call.studio, stored)
+    warnings = [Caution(one.field, one.code, one.sentence) for one in found]
+    return TemplateInFull(**msgspec.structs.asdict(shown(stored)), warnings=warnings)
 
 
 async def _list(call: Call[ListQuery, None]) -> Answer:
@@ -78,39 +111,41 @@ async def _list(call: Call[ListQuery, None]) -> Answer:
 
 
 async def _get(call: Call[StudioQuery, None]) -> Answer:
-    stored = await templates.get(call.parts.pool, call.studio, _name(call))
-    return versions.answer(shown(stored), stored.version)
+    stored = await templates.get(call.parts.pool, call.studio, name_of(call))
+    return versions.answer(await _in_full(call, stored), stored.version)
 
 
 async def _post(call: Call[StudioQuery, NewTemplate]) -> Answer:
     name = call.body.name
     with fields.of(f'template "{name}"', "template"):
-        stored = await templates.create(call.parts.pool, call.studio, name, _words(call.body), by=call.by)
-    return versions.answer(shown(stored), stored.version, made=f"/api/v1/templates/{quote(stored.name, safe='')}")
+        stored = await templates.create(call.parts.pool, call.studio, name, words_of(call.body), by=call.by)
+    in_full = await _in_full(call, stored)
+    return versions.answer(in_full, stored.version, made=f"/api/v1/templates/{quote(stored.name, safe='')}")
 
 
 async def _put(call: Call[StudioQuery, ChangedTemplate]) -> Answer:
-    name = _name(call)
+    name = name_of(call)
     if call.body.name not in (None, name):
         raise wrong("name", f"is not that of the address, {name!r}; a template keeps its name")
     wanted = versions.begun(call.versions, call.body.version)
     with fields.of(f'template "{name}"', "template"):
         stored = await templates.replace(
-            call.parts.pool, call.studio, name, _words(call.body), versions=wanted, by=call.by
+            call.parts.pool, call.studio, name, words_of(call.body), versions=wanted, by=call.by
         )
-    return versions.answer(shown(stored), stored.version)
+    return versions.answer(await _in_full(call, stored), stored.version)
 
 
 async def _delete(call: Call[StudioQuery, None]) -> Answer:
-    await templates.drop(call.parts.pool, call.studio, _name(call), by=call.by)
+    await templates.drop(call.parts.pool, call.studio, name_of(call), by=call.by)
     return Answer(None, HTTPStatus.NO_CONTENT)
 
 
-def _words(body: Words) -> dict[str, Any]:
-    return body.model_dump(exclude={"name", "version"}, exclude_none=True)
+def words_of(body: Words) -> dict[str, Any]:
+    """The words of a template as its file would have them."""
+    return body.model_dump(exclude={"name", "version", "warnings", "record"}, exclude_none=True)
 
 
-def _name(call: Call[Any, Any]) -> str:
+def name_of(call: Call[Any, Any]) -> str:
     name = call.path["name"]
     if "\x00" in name or not name.isprintable():
         raise ids.missing("template", name)
@@ -128,12 +163,12 @@ ROUTES = [
         "Save a new template",
         "author",
         _post,
-        Template,
+        TemplateInFull,
         status=201,
         reads={JSON: NewTemplate},
         versioned=True,
     ),
-    Route("GET", _ONE, "get_template", "One template", "viewer", _get, Template, versioned=True),
+    Route("GET", _ONE, "get_template", "One template", "viewer", _get, TemplateInFull, versioned=True),
     Route(
         "PUT",
         _ONE,
@@ -141,7 +176,7 @@ ROUTES = [
         "Say something else; messages not yet submitted are written with it",
         "author",
         _put,
-        Template,
+        TemplateInFull,
         reads={JSON: ChangedTemplate},
         versioned=True,
     ),

@@ -1,0 +1,77 @@
+"""What a bounce says of its recipient and of us, by its status code alone: never by its words where it has a code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import Enum
+from typing import Final
+
+
+class Verdict(Enum):
+    """Whom a bounce blames, and so what follows for the address."""
+
+    GONE = "no such mailbox or domain"  # nothing more is sent there
+    DISABLED = "disabled, or refused without saying why"  # nothing more once it has come twice
+    FULL = "full"  # nothing more once it has come several times over days
+    CONTENT = "too large, or otherwise refused for what is in it"
+    PASSING = "given up after a passing fault"
+    SLOW = "too much mail, or too little reputation"
+    POLICY = "refused by policy, or for who we say we are"
+    OURS = "refused for its form"
+
+
+_STATUS: Final = re.compile(r"(?<![0-9.])([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
+_REPLY: Final = re.compile(r"(?<![0-9.])([45][0-9]{2})(?![0-9.])")
+
+_EXACT: Final[Mapping[str, Verdict]] = {
+    **dict.fromkeys(("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"), Verdict.GONE),
+    "5.2.1": Verdict.DISABLED,
+    **dict.fromkeys(("4.2.2", "5.2.2", "552"), Verdict.FULL),
+    **dict.fromkeys(("5.2.3", "5.3.4"), Verdict.CONTENT),
+    **dict.fromkeys(("501", "503"), Verdict.OURS),
+}
+_KINDS: Final = (
+    ("4.7.", Verdict.SLOW),
+    ("5.7.", Verdict.POLICY),
+    ("5.5.", Verdict.OURS),
+    ("5.6.", Verdict.CONTENT),
+    ("4", Verdict.PASSING),
+)
+# What our domain lacks rather than this mail: until it is mended nothing gets through (RFC 7372, and Microsoft's own).
+_UNPROVEN: Final = frozenset({*(f"5.7.{detail}" for detail in range(20, 30)), "5.7.509", "5.7.515"})
+
+UNCLEAR: Final = "5.0.0"  # RFC 3463: permanent, and nothing else is known of it
+
+# Codes that count together, how often they must have come, over how long, and for how long each is remembered.
+SEVERAL: Final[Mapping[Verdict, tuple[tuple[str, ...], int, timedelta, timedelta]]] = {
+    Verdict.DISABLED: (("5.2.1", UNCLEAR, "550", "551", "553"), 2, timedelta(), timedelta(days=180)),
+    Verdict.FULL: (("4.2.2", "5.2.2", "552"), 3, timedelta(days=3), timedelta(days=60)),
+}
+ALARMING: Final = frozenset({Verdict.SLOW, Verdict.POLICY, Verdict.OURS})
+
+
+def verdict(code: str) -> Verdict:
+    """By an enhanced status code (`5.1.1`), or the reply code of SMTP where a server gave no other (`550`).
+
+    A bare 550 in a bounce does not say whether the address was refused or the mail: it has to come twice.
+    """
+    found = _EXACT.get(code)
+    if found is None:
+        found = next((kind for begins, kind in _KINDS if code.startswith(begins)), Verdict.DISABLED)
+    return found
+
+
+def blames_our_domain(code: str) -> bool:
+    """Whether every other mail of this sender would be refused alike."""
+    return code in _UNPROVEN
+
+
+def code_of(status: str, diagnostic: str) -> str | None:
+    """The code of a delivery report: its status, or where that says nothing what the other server said."""
+    given = _STATUS.search(status)
+    if given is not None and (given[2], given[3]) != ("0", "0"):
+        return given[0]
+    told = _STATUS.search(diagnostic) or _REPLY.search(diagnostic)
+    return told[0] if told is not None else given[0] if given is not None else None

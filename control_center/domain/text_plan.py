@@ -1,0 +1,109 @@
+"""A studio's plan: how many texts a month it has bought, and what becomes of those beyond."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from control_center.domain import zones
+from control_center.domain.message import BY_ITSELF, Origin
+from control_center.domain.table import Table, shown
+
+MARKS: Final = (80, 100)  # per cent of the plan at which the studio is warned
+HELD: Final = "plan:"  # how the reason of every text begins that waits for the month to turn or the plan to be raised
+DEAREST: Final = Decimal(1000)
+
+
+@dataclass(frozen=True, slots=True)
+class TextPlan:
+    """`texts_per_month` None is no limit. `overrun`: what is beyond it goes out, too."""
+
+    texts_per_month: int | None = None
+    overrun: bool = False
+    price_per_segment: Decimal | None = None
+    currency: str = ""
+
+    @property
+    def limit(self) -> int | None:
+        """From how many texts on what goes by itself is held; None: never."""
+        return None if self.overrun else self.texts_per_month
+
+    def mark(self, sent: int) -> int:
+        """The highest of MARKS that so many texts have come to; 0 below all, and without a plan."""
+        if self.texts_per_month is None:
+            return 0
+        return max((mark for mark in MARKS if sent * 100 >= mark * self.texts_per_month), default=0)
+
+    def holds(self, origin: Origin, sent: int) -> str | None:
+        """Why a text waits once so many were sent this month; None where it may go.
+
+        Only what goes by itself waits: a person's own text and the answers to STOP and HELP count, and leave.
+        """
+        if self.limit is None or sent < self.limit or origin not in BY_ITSELF:
+            return None
+        return f"{HELD} {self.limit} texts of this month's {self.limit} are used up"
+
+    def cost(self, segments: int) -> str | None:
+        """What so many segments cost, such as `12.35 USD`; None without a price."""
+        if self.price_per_segment is None:
+            return None
+        return f"{self.price_per_segment * segments:.2f} {self.currency}".strip()
+
+    def settings(self) -> dict[str, Any]:
+        """What is stored; `parse` reads it back."""
+        price = None if self.price_per_segment is None else format(self.price_per_segment, "f")
+        said: dict[str, Any] = {
+            "texts_per_month": self.texts_per_month,
+            "overrun": self.overrun or None,
+            "price_per_segment": price,
+            "currency": self.currency or None,
+        }
+        return {key: value for key, value in said.items() if value is not None}
+
+
+NO_PLAN: Final = TextPlan()
+
+
+def parse(table: Table) -> TextPlan:
+    """Read `plan` of a studio. Raises Malformed naming the field."""
+    texts = table.take("texts_per_month")
+    found = TextPlan(
+        texts_per_month=None if texts is None else table.whole("texts_per_month", 1, 100_000_000),
+        overrun=table.boolean("overrun", default=False),
+        price_per_segment=_price(table),
+        currency=_currency(table),
+    )
+    table.refuse_the_rest()
+    return found
+
+
+def _price(table: Table) -> Decimal | None:
+    typed = table.optional("price_per_segment", limit=12)
+    if typed is None:
+        return None
+    try:
+        price = Decimal(typed)
+    except InvalidOperation:
+        price = Decimal(-1)
+    if not price.is_finite() or not 0 <= price <= DEAREST:
+        raise table.wrong("price_per_segment", f'{shown(typed)}; a price such as "0.0079" is needed')
+    return price
+
+
+def _currency(table: Table) -> str:
+    currency = table.optional("currency", limit=3) or ""
+    if currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
+        raise table.wrong("currency", f"{shown(currency)}; allowed: three capital letters of ISO 4217, such as USD")
+    return currency
+
+
+def month_of(at: datetime, timezone: str) -> date:
+    """The month that it is on this zone's calendar, by its first day."""
+    return zones.local_date(zones.zone(timezone), at).replace(day=1)
+
+
+def month_before(month: date) -> date:
+    """The month before, by its first day."""
+    return month.replace(year=month.year - 1, month=12) if month.month == 1 else month.replace(month=month.month - 1)

@@ -1,0 +1,153 @@
+"""What is read out of a mail's bytes, whoever sent them: addresses, words, and what its writer added to ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message
+from email.parser import BytesParser
+from email.utils import getaddresses
+from html.parser import HTMLParser
+from typing import Any, Final
+
+from control_center.domain import number
+
+LONGEST: Final = 100_000  # characters of a mail's words that are kept
+_TO: Final = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
+_BLOCKS: Final = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3", "blockquote", "table"})
+_HIDDEN: Final = frozenset({"script", "style", "head", "title"})
+_QUOTE: Final = re.compile(
+    r"(?:on|am|le|el|op|il)\b.{4,300}\b(?:wrote|schrieb.*|a écrit|escribió|schreef.*|ha scritto)\s*:?"
+    r"|-{2,}\s*(?:original message|ursprüngliche nachricht|forwarded message|message d.origine|mensaje original)\s*-+"
+    r"|_{10,}|(?:from|von|de)\s*:\s.*@.*",
+    re.IGNORECASE,
+)
+_SENT_FROM: Final = re.compile(
+    r"(?:sent from my|get outlook for|von meinem|envoyé de mon|enviado desde)\b.*", re.IGNORECASE
+)
+_ANSWERS: Final = re.compile(r"\s*(?:re|aw|sv|rv|fw|fwd|wg|tr)\s*:", re.IGNORECASE)
+
+
+def parse(raw: bytes) -> Message | None:
+    """A mail taken apart; None where its parts are nested beyond reading."""
+    try:
+        return BytesParser().parsebytes(raw)
+    except (RecursionError, ValueError, LookupError):
+        return None
+
+
+def header(mail: Message, name: str) -> str:
+    """A header on one line, decoded as far as that goes; empty where there is none."""
+    value = mail.get(name)
+    if value is None:
+        return ""
+    try:
+        pieces = [_decoded(piece, charset) for piece, charset in decode_header(value)]
+    except (HeaderParseError, ValueError, LookupError):
+        pieces = [str(value)]
+    return " ".join("".join(char if char.isprintable() else " " for char in "".join(pieces)).split())
+
+
+def _decoded(piece: str | bytes, charset: str | None) -> str:
+    if isinstance(piece, str):
+        return piece
+    try:
+        return piece.decode(charset or "ascii", "replace")
+    except LookupError:
+        return piece.decode("latin-1")
+
+
+def sender(mail: Message) -> str | None:
+    """The address that it says it is from, as messages spell addresses; None for none, or several."""
+    found = list(_addresses(mail.get_all("From", [])))
+    return found[0] if len(set(found)) == 1 else None
+
+
+def receivers(mail: Message) -> tuple[str, ...]:
+    """The addresses that it went to, as far as it says so."""
+    return tuple(dict.fromkeys(_addresses([one for name in _TO for one in mail.get_all(name, [])])))
+
+
+def _addresses(values: Iterable[Any]) -> Iterator[str]:
+    for _, address in getaddresses([str(value) for value in values]):
+        spelled = number.email(address) if address else None
+        if isinstance(spelled, str):
+            yield spelled.lower()
+
+
+def parts(mail: Message, wanted: str) -> Iterator[Message]:
+    """Its parts of one type, itself among them."""
+    try:
+        yield from (part for part in mail.walk() if part.get_content_type() == wanted)
+    except RecursionError:
+        return
+
+
+def words(mail: Message) -> str:
+    """What a reader sees of it as text: its plain part, else its HTML without tags."""
+    plain = next((_content(part) for part in parts(mail, "text/plain") if not _is_file(part)), None)
+    if plain is None or not plain.strip():
+        html = next((_content(part) for part in parts(mail, "text/html") if not _is_file(part)), None)
+        plain = _without_tags(html) if html is not None else plain or ""
+    return plain.replace("\r\n", "\n").replace("\0", "\ufffd").strip()[:LONGEST]
+
+
+def _is_file(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment"
+
+
+def _content(part: Message) -> str:
+    raw = part.get_payload(decode=True)
+    if not isinstance(raw, bytes):
+        return ""
+    return _decoded(raw, part.get_content_charset("utf-8"))
+
+
+class _Seen(HTMLParser):
+    """Collects what of an HTML page is text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.texts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the library's
+        self._hidden += tag in _HIDDEN
+        if tag in _BLOCKS:
+            self.texts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = max(0, self._hidden - (tag in _HIDDEN))
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.texts.append(" ".join(data.split()) + " " if data.strip() else " ")
+
+
+def _without_tags(html: str) -> str:
+    seen = _Seen()
+    try:
+        seen.feed(html[: 4 * LONGEST])
+    except (AssertionError, ValueError):  # what html.parser raises at its worst
+        return ""
+    lines = (" ".join(line.split()) for line in "".join(seen.texts).split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+
+
+def own(text: str) -> str:
+    """What its writer wrote: without what is quoted, and without what a phone or a signature adds."""
+    kept: list[str] = []
+    for line in text.split("\n"):
+        bare = line.strip()
+        if line.rstrip() == "--" or _QUOTE.fullmatch(bare):
+            break
+        if not bare.startswith(">") and not _SENT_FROM.fullmatch(bare):
+            kept.append(line)
+    return "\n".join(kept).strip()
+
+
+def answers(subject: str) -> bool:
+    """Whether a subject is that of the mail which is answered, and not its writer's."""
+    return _ANSWERS.match(subject) is not None

@@ -1,0 +1,90 @@
+"""The messages that links, bounces and replies lead back to, by their number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from control_center.store.db import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A message of ours that somebody has come back from. `answered` is what its question was answered with so far."""
+
+    studio: str
+    message_id: int
+    channel: str
+    address: str
+    sender: str
+    account: str
+    kind: str | None
+    record_id: str | None
+    client_id: str | None
+    nonce: str
+    asked: int
+    sent_at: datetime
+    answered: Sequence[str]
+    answered_at: datetime | None
+
+
+# A link in it proves that it has left, whatever we know of it.
+OF_NUMBERS = """
+SELECT studio_id, message_id, channel, address, sender, account, kind, record_id, client_id,
+       replace(nonce::text, '-', ''), asked, coalesce(sent_at, created_at),
+       ARRAY(SELECT meaning FROM answers
+              WHERE answers.studio_id = messages.studio_id AND answers.message_id = messages.message_id
+              ORDER BY answer_id),
+       (SELECT max(at) FROM answers
+         WHERE answers.studio_id = messages.studio_id AND answers.message_id = messages.message_id)
+  FROM messages
+ WHERE message_id = ANY ($1::bigint[]) AND origin <> 'client'"""
+
+
+async def of_numbers(tx: Connection, numbers: Sequence[int]) -> dict[int, Followed]:
+    """The messages with these numbers that went out."""
+    rows = await tx.fetch(OF_NUMBERS, list(numbers))
+    return {row[1]: Followed(*row) for row in rows}
+
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(chr(31), 'answer', $1::text, $2::bigint), 0))"
+
+
+async def lock(tx: Connection, studio: str, message_id: int) -> None:
+    """Make whoever else answers the question of this message wait until the transaction ends."""
+    await tx.execute(LOCK, studio, message_id)
+
+
+# How often mail to an address came back with one of these codes, each message once.
+CAME_BACK = """
+SELECT count(DISTINCT messages.message_id), min(receipts.received_at), max(receipts.received_at)
+  FROM messages JOIN receipts USING (studio_id, message_id)
+ WHERE messages.studio_id = $1 AND lower(messages.address) = lower($2) AND messages.channel = 'email'
+   AND receipts.fate = 'undelivered' AND receipts.code = ANY ($3::text[]) AND receipts.received_at > $4"""
+
+
+@dataclass(frozen=True, slots=True)
+class CameBack:
+    times: int
+    first: datetime | None
+    last: datetime | None
+
+
+async def came_back(tx: Connection, studio: str, address: str, codes: Sequence[str], *, since: datetime) -> CameBack:
+    """How often mail to this address bounced with one of these codes since then."""
+    return CameBack(*await tx.fetchrow(CAME_BACK, studio, address, list(codes), since))
+
+
+# Few studios, and a mail that answers none of ours is rare: no index is worth its upkeep.
+STUDIOS_OF = """
+SELECT studio_id FROM studios
+ WHERE coalesce(settings::jsonb #>> '{email,account}', 'default') = $2
+   AND (lower(settings::jsonb #>> '{email,from}') = ANY ($1::text[])
+        OR lower(settings::jsonb #>> '{email,reply_to}') = ANY ($1::text[]))
+ ORDER BY studio_id"""
+
+
+async def studios_of(tx: Connection, addresses: Sequence[str], account: str) -> list[str]:
+    """The studios that mail from one of these addresses, or want replies there, over this account (without email/)."""
+    return [row[0] for row in await tx.fetch(STUDIOS_OF, [one.lower() for one in addresses], account)]

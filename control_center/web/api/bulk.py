@@ -1,0 +1,263 @@
+"""Bulk over HTTP: a list is frozen, reviewed, and let go; then it shows its progress and can be stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from control_center.domain.bulk import AUDIENCES, LASTS, State, Turn, parse
+from control_center.domain.table import Table
+from control_center.engine import bulks
+from control_center.engine.bulks import Wish
+from control_center.engine.review_list import Miscounted
+from control_center.store import db, views_bulks
+from control_center.store.bulks import Bulk as Stored
+from control_center.store.views_bulks import Bulk, Listed, ListedBulk
+from control_center.web.api import fields, ids
+from control_center.web.api.routes import JSON, Answer, Call, Instant, Items, ListQuery, Model, Route, StudioQuery
+from control_center.web.problems import Error, Problem
+
+_STATES = "|".join(state.value for state in State)
+_TURNS = "|".join(turn.value for turn in Turn)
+_Word = Annotated[str, Field(min_length=1, max_length=200, pattern=ids.TEXT)]
+_Words = Annotated[list[_Word], Field(min_length=1, max_length=50)]
+
+
+class Audience(Model):
+    """Records of a kind; their clients are written to. What is left out leaves nothing out."""
+
+    record: Literal[AUDIENCES] = "client"  # type: ignore[valid-type]  # the kinds of the catalogue
+    status: _Words | _Word | None = None
+    type: _Words | _Word | None = None
+    fields: Annotated[
+        dict[_Word, _Words | _Word], Field(default_factory=dict, description="of the record's own fields, such as tags")
+    ]
+
+
+class NewBulk(Model):
+    """A message to everybody whom the audience finds now. It waits for its review, unless `expect` is right."""
+
+    audience: Audience
+    template: Annotated[str, Field(pattern=ids.TEMPLATE)]
+    channel: Literal["sms", "email"] = "sms"
+    name: _Word | None = None
+    when: Annotated[Literal["now"] | Instant | None, Field(description="when it is to begin, once it is let go")] = None
+    use_by: Annotated[
+        str | None, Field(pattern="^[1-9][0-9]{0,3}[dhm]$", description="of use for so long after its begin: 14d, 6h")
+    ] = None
+    expect: Annotated[
+        int | None,
+        Field(ge=1, description="let it go at once, if the list has just so many; else it waits for its review"),
+    ] = None
+
+
+class BulkQuery(ListQuery):
+    state: Annotated[str, Field(pattern=f"^({_STATES})(,({_STATES}))*$", description="by commas")] | None = None
+
+
+class RecipientsQuery(ListQuery):
+    state: Annotated[str, Field(pattern=f"^({_TURNS})(,({_TURNS}))*$", description="by commas")] | None = None
+
+
+class Numbers(Model):
+    """People of a list, by the numbers that it gives them."""
+
+    recipients: Annotated[list[Annotated[int, Field(ge=1, le=10_000_000)]], Field(min_length=1, max_length=1000)]
+
+
+class Start(Model):
+    """That a reviewed list is let go."""
+
+    expect: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000_000,
+            description="how many were listed when it was looked at; where it has another number now, the answer is"
+            " 409 with its `count`, and nothing was done",
+        ),
+    ]
+    when: Literal["now"] | Instant | None = None
+
+
+async def _list(call: Call[BulkQuery, None]) -> Answer:
+    query = call.query
+    async with db.session(call.parts.pool) as tx:
+        page = await views_bulks.bulks(
+            tx, call.studio, states=_split(query.state), cursor=query.cursor, limit=query.limit
+        )
+    return Answer(Items(page.items, page.next_cursor))
+
+
+async def _post(call: Call[StudioQuery, NewBulk]) -> Answer:
+    body = call.body
+    with fields.of("bulk"):
+        period = Table({"use_by": body.use_by}, "bulk", "").period("use_by")
+        wish = Wish(
+            audience=parse(body.audience.model_dump(exclude_none=True)),
+            template=body.template,
+            channel=body.channel,
+            name=body.name or "",
+            start_at=_when(call, body.when),
+            lasts=period or LASTS,
+            expect=body.expect,
+        )
+        made = await bulks.create(call.parts.pool, call.parts.clock, call.studio, wish, by=call.by)
+    return await _shown(call, made.bulk_id, made=True)
+
+
+def _when(call: Call[Any, Any], when: Literal["now"] | datetime | None) -> datetime | None:
+    return call.parts.clock() if when == "now" else when
+
+
+async def _get(call: Call[StudioQuery, None]) -> Answer:
+    return await _shown(call, _number(call))
+
+
+async def _recipients(call: Call[RecipientsQuery, None]) -> Answer:
+    query, bulk_id = call.query, _number(call)
+    async with db.session(call.parts.pool) as tx:
+        if await views_bulks.bulk(tx, call.studio, bulk_id) is None:
+            raise ids.missing("bulk", call.path["id"])
+        page = await views_bulks.recipients(
+            tx, call.studio, bulk_id, states=_split(query.state), cursor=query.cursor, limit=query.limit
+        )
+    return Answer(Items(page.items, page.next_cursor))
+
+
+def _ticking(*, on: bool) -> Callable[[Call[StudioQuery, Numbers]], Awaitable[Answer]]:
+    async def handle(call: Call[StudioQuery, Numbers]) -> Answer:
+        await bulks.tick(call.parts.pool, call.studio, _number(call), call.body.recipients, on=on, by=call.by)
+        return await _shown(call, _number(call))
+
+    return handle
+
+
+async def _start(call: Call[StudioQuery, Start]) -> Answer:
+    parts, body = call.parts, call.body
+    try:
+        with fields.of("bulk"):
+            await bulks.start(
+                parts.pool,
+                parts.clock,
+                call.studio,
+                _number(call),
+                expect=body.expect,
+                at=_when(call, body.when),
+                by=call.by,
+            )
+    except Miscounted as error:
+        errors = [Error("expect", f"the list has {error.count}")]
+        raise Problem(HTTPStatus.CONFLICT, str(error), errors=errors, count=error.count) from None
+    return await _shown(call, _number(call))
+
+
+def _turning(deed: Callable[..., Awaitable[Stored]]) -> Callable[[Call[StudioQuery, Any]], Awaitable[Answer]]:
+    async def handle(call: Call[StudioQuery, Any]) -> Answer:
+        await deed(call.parts.pool, call.parts.clock, call.studio, _number(call), by=call.by)
+        return await _shown(call, _number(call))
+
+    return handle
+
+
+async def _shown(call: Call[Any, Any], bulk_id: int, *, made: bool = False) -> Answer:
+    async with db.session(call.parts.pool) as tx:
+        found = await views_bulks.bulk(tx, call.studio, bulk_id)
+    if found is None:
+        raise ids.missing("bulk", f"b-{bulk_id}")
+    if made:
+        return Answer(found, HTTPStatus.CREATED, {"Location": f"/api/v1/bulk/{found.id}"})
+    return Answer(found)
+
+
+def _split(states: str | None) -> list[str] | None:
+    return states.split(",") if states else None
+
+
+def _number(call: Call[Any, Any]) -> int:
+    return ids.number(call.path["id"], ids.BULK, "bulk")
+
+
+_ONE = "/bulk/{id}"
+
+ROUTES = [
+    Route(
+        "GET", "/bulk", "list_bulks", "Bulks, newest first", "viewer", _list, ListedBulk, listed=True, query=BulkQuery
+    ),
+    Route(
+        "POST",
+        "/bulk",
+        "create_bulk",
+        "Freeze a list, to be reviewed",
+        "author",
+        _post,
+        Bulk,
+        status=201,
+        reads={JSON: NewBulk},
+    ),
+    Route("GET", _ONE, "get_bulk", "One bulk with its progress", "viewer", _get, Bulk),
+    Route(
+        "GET",
+        f"{_ONE}/recipients",
+        "list_bulk_recipients",
+        "Who is on the list, and who is not and why",
+        "viewer",
+        _recipients,
+        Listed,
+        listed=True,
+        query=RecipientsQuery,
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/untick",
+        "untick_bulk_recipients",
+        "Take people off a list that is reviewed",
+        "front_desk",
+        _ticking(on=False),
+        Bulk,
+        reads={JSON: Numbers},
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/tick",
+        "tick_bulk_recipients",
+        "Put people back on it",
+        "front_desk",
+        _ticking(on=True),
+        Bulk,
+        reads={JSON: Numbers},
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/start",
+        "start_bulk",
+        "Let a reviewed list go, now or at a time",
+        "author",
+        _start,
+        Bulk,
+        reads={JSON: Start},
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/pause",
+        "pause_bulk",
+        "Stop it: what has not left yet waits",
+        "front_desk",
+        _turning(bulks.pause),
+        Bulk,
+    ),
+    Route("POST", f"{_ONE}/resume", "resume_bulk", "Let it go on", "front_desk", _turning(bulks.resume), Bulk),
+    Route(
+        "POST",
+        f"{_ONE}/cancel",
+        "cancel_bulk",
+        "End it: what has not left yet never does",
+        "front_desk",
+        _turning(bulks.cancel),
+        Bulk,
+    ),
+]

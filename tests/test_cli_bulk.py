@@ -1,0 +1,76 @@
+"""`bulk` on the command line: a list is made, reviewed, let go with its number, and stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from control_center.store import db
+from tests.support.installation import Installation
+from tests.support.rows import a_client
+
+
+@pytest.fixture
+async def here(tmp_path: Path, database_url: str) -> Installation:
+    found = Installation(tmp_path, database_url=database_url)
+    await found.sql("DROP SCHEMA public CASCADE")
+    await found.sql("CREATE SCHEMA public")
+    await found.done("migrate")
+    await found.done("studios", "put", str(found.write("main.toml", STUDIO)))
+    await found.done("templates", "apply", str(found.write("offer.toml", OFFER)))
+    pool = await db.open_pool(database_url, application="test")
+    for n in range(3):
+        phones = [{"number": f"+1312555{n:04}", "sms": True}]
+        await a_client(pool, f"c-{n}", phones=phones, allow_marketing={"sms": n != 2}, fields={"group": "Families"})
+    await pool.close()
+    return found
+
+
+STUDIO = """\
+id = "main"
+name = "Ada Park Photography"
+timezone = "America/Chicago"
+country = "US"
+
+[sms]
+numbers = ["+13125550100"]
+
+[sms.limits.number]
+per_second = 1
+per_day = 2000
+"""
+OFFER = 'purpose = "marketing"\nsms = "Hello {{ client.first_name }}, our spring offer is here."'
+
+
+async def test_a_bulk_is_made_reviewed_let_go_and_stopped(here: Installation) -> None:
+    made = await here.json("bulk", "make", "--template", "offer", "--status", "Active", "--field", "group=Families")
+    assert (made["id"], made["state"], made["progress"]["listed"]) == ("b-1", "review", 2)
+    told = (await here.done("bulk", "show", "b-1")).out
+    assert "control-center bulk start b-1 --expect 2" in told
+    assert "the box for sms is not ticked" in (await here.done("bulk", "recipients", "b-1", "--state", "barred")).out
+    await here.done("bulk", "untick", "b-1", "1")
+    assert (await here.json("bulk", "tick", "b-1", "1"))["progress"]["listed"] == 2
+
+    assert "2 (2 listed)" in (await here.cli("bulk", "start", "b-1", "--expect", "3")).complaint
+    begun = await here.json("bulk", "start", "b-1", "--expect", "2", "--when", "2027-03-01T10:00")
+    assert (begun["state"], begun["start_at"]) == ("scheduled", "2027-03-01T16:00:00Z")
+    assert (await here.json("bulk", "pause", "b-1"))["state"] == "paused"
+    assert (await here.json("bulk", "resume", "b-1"))["state"] == "scheduled"
+    assert (await here.json("bulk", "cancel", "b-1"))["state"] == "cancelled"
+    assert [one["id"] for one in (await here.json("bulk", "list", "--state", "cancelled"))["items"]] == ["b-1"]
+
+
+async def test_what_is_wrong_is_said_in_one_line(here: Installation) -> None:
+    for words, told in {
+        "bulk show b-9": "there is no bulk b-9",
+        "bulk pause b-9": "there is no bulk b-9",
+        "bulk show x": "write b- and a number",
+        "bulk make --template gone": "there is no template 'gone'",
+        "bulk make --template offer --field group": "write the name and the value",
+        "bulk make --template offer --record sms": "allowed: client",
+        "bulk make --template offer --status Nowhere": "nobody is meant",
+        "bulk list --state wating": "allowed: review",
+    }.items():
+        done = await here.cli(*words.split())
+        assert (done.code, told in done.complaint) == (1, True), f"{words}: {done.code} {done.err}"

@@ -1,0 +1,62 @@
+"""`control-center mail`: the end of a mail server's pipe."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from control_center.domain.links import Links
+from tests.support.installation import Installation
+from tests.support.rows import a_message
+
+KEY = "a key that nobody else has, really"
+LETTER = b"From: jo@mail.example\nTo: hello@lakeside.example\nSubject: May\n\nDo you have a date?\n"
+
+
+@pytest.fixture
+async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+    settings = f'broker_url = "none"\nlink_key = "{KEY}"\n'
+    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as here:
+        await here.sql("DROP SCHEMA public CASCADE")
+        await here.sql("CREATE SCHEMA public")
+        await here.done("migrate")
+        await here.furnish()
+        yield here
+
+
+async def test_a_letter_from_stdin_and_a_bounce_from_a_file(here: Installation) -> None:
+    told = await here.json("mail", "receive", "-", stdin=LETTER)
+    assert (told["what"], told["studio"], told["new"]) == ("letter", "main", True)
+    again = await here.json("mail", "receive", "-", stdin=LETTER)
+    assert not again["new"]
+
+    await here.sql("SELECT 1")
+    assert here._connection is not None
+    message = await a_message(here._connection, channel="email", state="accepted")
+    back = Links("", KEY.encode()).return_path(f"m-{message}.1", "bounces.lakeside.example") or ""
+    bounce = here.write(
+        "bounce.eml",
+        "From: MAILER-DAEMON@relay.example\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="e"\n\n'
+        "--e\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; relay.example\n\n"
+        "Final-Recipient: rfc822; jo@mail.example\nAction: failed\nStatus: 5.1.1\n\n--e--\n",
+    )
+    told = await here.json("mail", "receive", str(bounce), "--to", back)
+    assert (told["what"], told["message"]) == ("bounce", f"m-{message}")
+    assert await here.value("SELECT state FROM messages WHERE message_id = $1", message) == "undelivered"
+
+
+async def test_while_the_database_is_away_the_mail_server_is_told_to_bring_it_again(here: Installation) -> None:
+    away = "postgresql://cc@127.0.0.1:1/nothing"
+    done = await here.cli("mail", "receive", "-", stdin=LETTER, database_url=away)
+    assert done.code == 75
+    assert "bring it again" in done.err
+
+
+async def test_an_account_that_is_none_and_a_file_that_is_none_are_refused(here: Installation) -> None:
+    done = await here.cli("mail", "receive", "-", "--account", "spring", stdin=LETTER)
+    assert (done.code, "known: default" in done.err) == (1, True)
+    done = await here.cli("mail", "receive", "nothing.eml")
+    assert (done.code, "cannot be read" in done.err) == (1, True)

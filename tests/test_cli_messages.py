@@ -1,0 +1,80 @@
+"""Messages on the command line: somebody writes, somebody answers, and people see to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.installation import Installation
+
+OURS, KIM = "+13125550100", "+13125550177"
+
+
+@pytest.fixture
+async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+    settings = 'broker_url = "none"'
+    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as here:
+        await here.sql("DROP SCHEMA public CASCADE")
+        await here.sql("CREATE SCHEMA public")
+        await here.done("migrate")
+        await here.furnish()
+        yield here
+
+
+async def test_a_text_that_a_person_writes_is_delivered_and_found_by_its_words(here: Installation) -> None:
+    made = await here.json("messages", "send", "--to", "(312) 555-0177", "The key is under the mat.")
+    assert made["id"] == "m-1"
+    worker = await here.work()
+    (line,) = await here.sent(1)
+    assert (line["to"], line["text"]) == (KIM, "The key is under the mat.")
+    await here.holds("SELECT state IN ('accepted', 'delivered') FROM messages")
+    await worker.stop()
+
+    for words in ("mat key", "UND", KIM):
+        (found,) = (await here.json("messages", "sent", "--text", words))["items"]
+        assert found["id"] == "m-1", words
+    assert (await here.json("messages", "sent", "--text", "mattress"))["items"] == []
+    assert "m-1" in (await here.done("explain", "m-1")).out
+
+
+async def test_what_comes_in_is_read_linked_and_answered(here: Installation) -> None:
+    for text in ("hello?", "anybody?"):
+        await here.done("sandbox", "receive", "--from", KIM, "--to", OURS, text)
+    await here.sql(
+        "INSERT INTO records (studio_id, kind, record_id, version, first_version, body)"
+        """ VALUES ('main', 'client', 'c-7', 1, 1, '{"id": "c-7", "version": 1, "first_name": "Kim"}')"""
+    )
+
+    inbox = (await here.done("messages", "inbox", "--unread", "--unlinked")).out
+    assert "anybody?" in inbox
+    assert "new" in inbox
+    linked = (await here.done("messages", "link", "m-2", "--client", "c-7")).out
+    assert "1 more with that number are nobody's" in linked
+    await here.done("messages", "link", "m-2", "--client", "c-7", "--earlier")
+    assert (await here.json("messages", "inbox", "--unlinked"))["items"] == []
+    await here.done("messages", "read", "m-1", "m-2")
+    assert (await here.json("messages", "inbox", "--unread"))["items"] == []
+
+    made = await here.json("messages", "send", "--reply-to", "m-2", "Yes, come in.")
+    shown = await here.json("messages", "show", made["id"])
+    assert (shown["to"], shown["client"]) == (KIM, "c-7")
+
+
+async def test_what_is_refused_is_told_in_a_line(here: Installation) -> None:
+    await here.done("consents", "record", KIM, "--stop", "--evidence", "asked on the phone")
+    for words, told in (
+        (("send", "--to", KIM, "Please come back."), "said STOP"),
+        (("send", "--to", "911", "Help"), "to:"),
+        (("read", "m-1"), "there is no incoming message m-1"),
+        (("link", "m-1", "--client", "c-1"), "there is no message m-1"),
+        (("resolve", "m-1", "--sent", "--evidence", "a look"), "there is no message m-1"),
+        (("resolve", "m-1", "--reading", "nonsense"), "allowed: confirmation"),
+        (("task", "m-1", "--due", "tomorrow"), "is not a day"),
+    ):
+        done = await here.cli("messages", *words)
+        assert (done.code, done.err.count("\n")) == (1, 1), done.err
+        assert told in done.err
+    assert (await here.cli("messages", "resolve", "m-1", "--sent", "--not-sent")).code == 2
+    assert (await here.cli("messages", "link", "m-1")).code == 2

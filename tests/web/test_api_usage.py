@@ -1,0 +1,74 @@
+"""What a studio used of its plan, over HTTP."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tests.support.rows import a_message
+from tests.web.conftest import Caller
+
+PLAN = {"texts_per_month": 500, "price_per_segment": "0.0079", "currency": "USD"}
+
+
+async def a_plan(app: Caller, **plan: Any) -> None:
+    body = {"name": "Ada Park Photography", "timezone": "America/Chicago", "plan": {**PLAN, **plan}}
+    assert (await app.call("PUT", "/api/v1/studios/main", json=body)).status == 200
+
+
+async def sent(app: Caller, month: date, texts: int, segments: int, *, origin: str = "bulk") -> None:
+    await app.pool.execute(
+        "INSERT INTO usage_sources (studio_id, month, origin, trigger_id, texts, segments)"
+        " VALUES ('main', $1, $2, 0, $3, $4)",
+        month,
+        origin,
+        texts,
+        segments,
+    )
+
+
+async def test_texts_sent_and_received_are_told_for_this_month_and_last_with_what_they_cost(app: Caller) -> None:
+    await a_plan(app)
+    await sent(app, date(2027, 6, 1), 420, 600)
+    await sent(app, date(2027, 6, 1), 30, 31, origin="client")
+    await sent(app, date(2027, 5, 1), 100, 100)
+
+    found = (await app.get("/usage")).json
+
+    assert found["enabled"] is True
+    assert found["plan"] == PLAN
+    assert (found["used_percent"], found["warning"]) == (84, "420 of this month's 500 texts are used up")
+    this, last = found["this_month"], found["last_month"]
+    assert (this["month"], this["sent"], this["received"], this["cost"]) == ("2027-06", 420, 30, "4.74 USD")
+    assert (this["segments_sent"], this["segments_received"]) == (600, 31)
+    assert (last["month"], last["sent"], last["received"], last["cost"]) == ("2027-05", 100, 0, "0.79 USD")
+
+
+async def test_without_an_account_the_studio_is_told_that_it_has_not_enabled_texting(app: Caller) -> None:
+    body = {"name": "Ada", "timezone": "UTC", "sms": {"account": "nobody-has-it"}}
+    await app.call("PUT", "/api/v1/studios/main", json=body)
+
+    assert (await app.get("/usage")).json == {
+        "enabled": False,
+        "text": "You have not enabled SMS text messaging.",
+    }
+
+
+async def test_without_a_plan_nothing_is_warned_of(app: Caller) -> None:
+    found = (await app.get("/usage")).json
+
+    assert (found["plan"], found["used_percent"], found["warning"]) == (None, None, None)
+    assert found["this_month"]["cost"] is None
+
+
+async def test_the_plan_is_among_the_metrics_and_held_texts_among_the_warnings_of_readiness(app: Caller) -> None:
+    await a_plan(app, texts_per_month=2)
+    await app.pool.execute("INSERT INTO usage (studio_id, month, texts) VALUES ('main', '2027-06-01', 2)")
+    await a_message(app.pool, state="held", reason="plan: 2 texts of this month's 2 are used up")
+
+    metrics = (await app.call("GET", "/metrics")).body.decode()
+    ready = (await app.call("GET", "/readyz")).json
+
+    assert 'control_center_texts_this_month{studio="main"} 2.0' in metrics
+    assert 'control_center_texts_planned{studio="main"} 2.0' in metrics
+    assert (ready["ready"], ready["warnings"]) == (True, ["texts of 1 studio(s) wait because a plan is used up"])
