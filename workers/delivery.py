@@ -28,7 +28,7 @@ from control_center.store.submissions import Ready
 from workers.channel import Channel
 from workers.pacing import pace
 from workers.rationing import limited, ration
-from workers.settling import Answered, hand_on, settled, settlement_of, tell
+from workers.settling import Answered, hand_on, settlement_of, tell, written
 from workers.writing import prepare, sheet
 
 log = structlog.get_logger(__name__)
@@ -238,7 +238,7 @@ class Delivery:
         self, connection: db.Connection, answered: Sequence[tuple[Answered, Settlement]], ready: Sequence[Ready]
     ) -> set[int]:
         """Write outcomes and marks; free the slots of what is settled; let the account's breaker know."""
-        settled = [settled(one, settlement) for one, settlement in answered]
+        settled = [written(one, settlement) for one, settlement in answered]
         passed = await submissions.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
         self._answered = self._answered[len(answered) :]
         for one, settlement in answered:

@@ -36,7 +36,7 @@ def settlement_of(one: Answered, *, failover: bool) -> Settlement:
     return settle(one.outcome, key=key, tries=case.tries, use_by=case.use_by, now=one.at, failover=failover)
 
 
-def settled(one: Answered, settlement: Settlement) -> Settled:
+def written(one: Answered, settlement: Settlement) -> Settled:
     """What is written of it, with what the CRM is told."""
     case = one.ready.case
     return Settled(
