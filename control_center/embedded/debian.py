@@ -6,13 +6,14 @@ into the cache folder, where it works without being installed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -53,12 +54,13 @@ def fetch(package: str, progress: Progress) -> bool:
         progress(f"{package} is not here, and this is no Debian to fetch it from")
         return False
     try:
-        if os.geteuid() == 0:
-            progress(f"installing {package} with apt-get")
-            _install(package)
-        else:
-            progress(f"fetching {package} with apt-get download into {_cache()}")
-            _unpack(package)
+        with _one_at_a_time():
+            if os.geteuid() == 0:
+                progress(f"installing {package} with apt-get")
+                _install(package)
+            else:
+                progress(f"fetching {package} with apt-get download into {_cache()}")
+                _unpack(package)
     except subprocess.CalledProcessError as failure:
         last = (failure.output or "").strip().splitlines()[-1:] or [str(failure)]
         progress(
@@ -78,6 +80,15 @@ def library_path(tree: Path) -> str:
     """The folders of shared libraries in an unpacked tree, as LD_LIBRARY_PATH wants them."""
     folders = {path.parent for pattern in ("lib", "usr/lib") for path in tree.glob(f"{pattern}/*-linux-gnu*/**/*.so*")}
     return ":".join(sorted(map(str, folders)))
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of all the processes of this account, such as those of one run of the tests."""
+    _cache().mkdir(parents=True, exist_ok=True)
+    with (_cache().parent / "fetching.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _install(package: str) -> None:
@@ -106,7 +117,8 @@ def _no_service_starts() -> Iterator[None]:
 
 def _unpack(package: str) -> None:
     """Download what the machine lacks for this package and lay it out in one folder, whole or not at all."""
-    _cache().mkdir(parents=True, exist_ok=True)
+    if unpacked(package):  # somebody else was quicker
+        return
     draft = Path(tempfile.mkdtemp(dir=_cache(), prefix="new-"))
     try:
         archives, tree = draft / "archives", draft / "tree"
@@ -116,8 +128,7 @@ def _unpack(package: str) -> None:
             _run(["dpkg", "-x", str(archive), str(tree)])
         destination = _cache() / package
         _settle_erlang(tree, destination)
-        with suppress(OSError):  # someone else was quicker
-            tree.rename(destination)
+        tree.rename(destination)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
