@@ -21,7 +21,7 @@ create table studios (
     timezone  text    not null,                       -- an IANA name; every calendar rule is evaluated in it
     country   text    not null,                       -- ISO 3166 alpha-2; decides how numbers and dates are read and written
     settings  text    not null default '{}',          -- JSON: sms, email, address and the rest of the studio resource
-    numbers   text[]  not null default '{}',          -- those of the settings that texts go out from, as messages spell them
+    numbers   text[]  not null default '{}',          -- the settings' numbers, then its failover_numbers, as messages spell them
     enabled   boolean not null default true,          -- false: nothing is released and nothing is sent
     -- Rises with every change that a decision depends on: zone, settings, blackout days, triggers, templates, users
     -- who have left. What was decided under one revision may be acted on only while it is still the revision. It
@@ -333,7 +333,7 @@ create table messages (
     trigger_version integer,
     state       text        not null check (state in (
         'queued',       -- waits for due_at, then for a worker
-        'held',         -- stopped by a breaker, a plan limit or a fence; costs no attempt
+        'held',         -- stopped by a breaker, a plan limit or a fence, or said by another message; costs no attempt
         'claimed',      -- one worker prepares it; nothing has left
         'submitting',   -- the point of no return, committed before the first byte leaves; never queued again by anyone else
         'accepted',     -- the provider took it
@@ -363,6 +363,7 @@ create table messages (
     subject     text,
     body        text,                                 -- the exact words of the last attempt; of a trigger's null before
     html        text,                                 -- of an email that was written before it was claimed
+    calendar    boolean     not null default false,   -- … and whether its record goes along for the recipient's calendar
     provider_id text,
     nonce       uuid        not null default gen_random_uuid(), -- keeps an email's Message-ID from being guessed
     question    text check (question in (
@@ -374,6 +375,7 @@ create table messages (
     resolved_by text,                                 -- the person who settled an unknown one
     made_by     text,                                 -- the person who wrote it
     bulk_id     bigint,                               -- of a bulk's: which one
+    rides_with  bigint,                               -- on a calm day: the message whose text says its words, too
     parent_id   bigint,                               -- the message, proven not sent, that a person sent this one instead of
     assigned_to text,                                 -- the person of the studio who is to see to it
     task        text,                                 -- the command that asked the CRM for a task about it
@@ -381,6 +383,8 @@ create table messages (
     meaning     text,                                 -- of an incoming one: what the interpreter of replies took it for
     attention   text,                                 -- … and why somebody of the studio should look at it
     read_at     timestamptz,                          -- … and when somebody did
+    media       text[],                               -- … and the addresses of its pictures, which nobody fetches
+    moved_from  text[],                               -- the accounts that certainly did not send it, before a failover
     created_at  timestamptz not null default clock_timestamp(),
     sent_at     timestamptz,                          -- accepted
     ended_at    timestamptz,
@@ -402,15 +406,21 @@ create index messages_due on messages (account, priority, due_at, message_id) wh
 -- serves store.bulk_release.WAITING and store.bulks.HOLD: what of bulk has not left yet
 create index messages_of_bulk on messages (studio_id, bulk_id)
     where origin = 'bulk' and state in ('queued', 'claimed', 'held');
+-- serves store.riders.FOLLOW: what another message says, too, until that one has come to something
+create index messages_riding on messages (studio_id, message_id) where state = 'held' and rides_with is not null;
 -- serves store.message_leases.RESCUE_EXPIRED_LEASES. On lease_until, not on the state: the guarded updates would
 -- otherwise choose it and walk its dead entries.
 create index messages_leased on messages (lease_until) where lease_until is not null;
 -- serves store.receipts.FIND: receipts that do not carry our reference
 create index messages_by_provider_id on messages (account, provider_id) where provider_id is not null;
--- serves store.breakers.RETURN_HELD: what waits for an account''s breaker
-create index messages_held on messages (account, message_id) where state = 'held';
--- serves store.usage.HOLDING, store.usage.LET_GO: what waits for a studio's plan, oldest first
-create index messages_over_plan on messages (studio_id, message_id) where state = 'held' and starts_with(reason, 'plan:');
+-- serves store.breakers.RETURN_HELD, store.failovers.MOVE: what is held because of its account, apart from the many
+-- that wait for a plan or a person
+create index messages_held on messages
+    (account, (starts_with(reason, 'breaker:') or starts_with(reason, 'failover:')), message_id) where state = 'held';
+-- serves store.usage.HOLDING, store.usage.LET_GO: what waits for a studio's plan, reminders first, the oldest first
+create index messages_over_plan on messages (studio_id, priority, message_id) where state = 'held' and starts_with(reason, 'plan:');
+-- serves store.usage.SPENT, and what store.submissions.STEP asks of a plan: what is with a provider, or may be
+create index messages_out on messages (studio_id) where channel = 'sms' and state in ('submitting', 'unknown');
 -- serves store.expiry.EXPIRE_MESSAGES: what waits and is of no use any more
 create index messages_expiring on messages (use_by) where state in ('queued', 'held');
 -- serves store.receipts.FIND: our reference at a provider names a message, not its studio. A studio's list, newest
@@ -418,8 +428,8 @@ create index messages_expiring on messages (use_by) where state in ('queued', 'h
 create index messages_by_number on messages (message_id);
 -- serves store.doubts.UNDECIDED: what may have been taken
 create index messages_unknown on messages (account, message_id) where state = 'unknown';
--- serves store.conversations.ASKED, store.conversations.LAST_WRITTEN, store.consents.SUPPRESS: what passed between us
--- and an address, however its letters are written
+-- serves store.conversations.ASKED, store.conversations.LAST_WRITTEN, store.conversations.SAID_BEFORE,
+-- store.consents.SUPPRESS, store.firsts.HAD: what passed between us and an address, however its letters are written
 create index messages_by_address on messages (studio_id, lower(address), message_id);
 -- serves store.views_messages.MESSAGES: what was written about a record
 create index messages_by_record on messages (studio_id, kind, record_id, message_id);
@@ -438,6 +448,12 @@ create index messages_unread on messages (studio_id, message_id) where state = '
 create index messages_attention on messages (studio_id, message_id) where attention is not null and read_at is null;
 -- serves store.views_messages.MESSAGES: what is whose to see to
 create index messages_assigned on messages (studio_id, assigned_to, message_id) where assigned_to is not null;
+-- serves store.views_messages.MESSAGES, store.views_bulks.PROGRESS: what is of a bulk
+create index messages_by_bulk on messages (studio_id, bulk_id, message_id) where bulk_id is not null;
+-- serves store.views_messages.MESSAGES: what somebody wrote, or their bulks
+create index messages_by_author on messages (studio_id, made_by, message_id) where made_by is not null;
+-- serves store.views_messages.MESSAGES: emails, of which many a studio has few beside its texts
+create index messages_by_mail on messages (studio_id, message_id) where channel = 'email';
 -- serves store.desk.REPLACED_BY: was it written again already?
 create index messages_by_parent on messages (studio_id, parent_id) where parent_id is not null;
 -- serves store.message_search.SEARCH: the words of what came in, and of what a person wrote or a trigger in shadow would
@@ -477,6 +493,7 @@ create table attempts (
     code        text,
     reason      text,
     provider_id text,
+    carries     bigint[],                             -- the messages whose words stand in it, too
     primary key (studio_id, message_id, number),
     check ((outcome is null) = (ended_at is null))
 );
@@ -510,7 +527,7 @@ comment on table receipts is 'What providers said afterwards. Stored first, then
 
 -- serves store.receipts.TAKE_OUT: receipts that came before we knew the provider''s id
 create index receipts_unmatched on receipts (account, provider_id) where message_id is null;
--- serves store.views_messages.RECEIPTS_OF_MESSAGE
+-- serves store.views_attempts.RECEIPTS_OF_MESSAGE
 create index receipts_by_message on receipts (studio_id, message_id) where message_id is not null;
 
 create table consents (
@@ -530,11 +547,20 @@ create table consents (
     )),
     source     text        not null,                  -- reply, provider, person: …, link, bounce, …
     evidence   text        not null,                  -- what was said, in their words
+    said_at    timestamptz,                           -- when it was said, as the provider tells; null: it does not
     at         timestamptz not null default clock_timestamp(),
-    primary key (studio_id, channel, address, purpose, consent_id)
+    primary key (studio_id, channel, address, purpose, consent_id),
+    check (purpose = 'all' or says in ('stop', 'start'))
 );
 comment on table consents is
     'Append-only: what each address said. The newest row of a purpose counts; ticking a box in the CRM never undoes it.';
+
+create function refuse_to_forget() returns trigger language plpgsql as
+$$ begin raise exception '% only grows: a line in it is proof, and stays as it was written', tg_table_name; end $$;
+comment on function refuse_to_forget is 'Keeps a ledger append-only, whatever the code that writes it may do one day.';
+
+create trigger consents_only_grow before update or delete or truncate on consents
+    for each statement execute function refuse_to_forget();
 
 
 -- Conversations: what comes in -------------------------------------------------------------------------------
@@ -546,14 +572,14 @@ create table arrivals (
     sender      text        not null,                 -- theirs …
     receiver    text        not null,                 -- … and ours, as the provider wrote them
     body        text        not null,                 -- the call as it came
-    message_id  bigint,                               -- null: no studio could be told to have it
+    message_id  bigint,                               -- null: no studio could be told to have it, or it was a part
     waiting     boolean     not null default false,   -- a worker heard it: the engine has yet to read it
     received_at timestamptz not null default clock_timestamp(),
     primary key (studio_id, account, known_by)
 );
 comment on table arrivals is 'Every text and email that a provider brought, once: stored before it is answered, absorbing repeats.';
 
--- serves store.heard.WAITING: what is to be read next?
+-- serves store.heard.WAITING, store.heard.BEGUN: what is to be read next?
 create index arrivals_waiting on arrivals (received_at) where waiting;
 
 create table conversations (
@@ -586,6 +612,9 @@ create table answers (
 );
 comment on table answers is
     'The ledger of questions: one is open when its message may have been read and nothing here has closed it.';
+
+-- serves store.views_scores.GIVEN: what clients answered between two days
+create index answers_scored on answers (studio_id, at) where meaning = 'scored';
 
 
 -- Bulk: one message to a list of people ------------------------------------------------------------------------
@@ -665,13 +694,17 @@ alter table bulk_recipients set (fillfactor = 80);
 
 create table senders (
     studio_id text        not null,
-    number    text        not null,                   -- of ours; '*': all numbers of the studio, which are one campaign
+    number    text        not null,                   -- of ours; '*': all numbers of the studio, which are one campaign;
+                                                      -- '@' and a domain: that its mails are from
     free_at   timestamptz not null default 'epoch',   -- until when its pace by the second is taken
     day       date        not null default 'epoch',   -- as days are counted where the limits say
     used      integer     not null default 0,         -- segments of that day
+    slowed    smallint    not null default 0,         -- of a domain: how much slower its mails leave than they might …
+    slowed_at timestamptz not null default 'epoch',   -- … since a mail server last said that it sends too much
     primary key (studio_id, number)
 );
-comment on table senders is 'What is taken of the limits of each number that has any. Its row is locked while some is taken.';
+comment on table senders is
+    'What is taken of the limits of each number and domain that has any. Its row is locked while some is taken.';
 
 alter table senders set (fillfactor = 50);
 
@@ -687,34 +720,85 @@ comment on table breakers is 'One per provider account. Open: its messages are h
 
 -- What a studio has used of its plan ---------------------------------------------------------------------------
 
+-- Counted in eight rows each, of which a connection keeps to one: workers that send for one studio at the same time do
+-- not wait for each other's commits. What is read is their sum.
 create table usage (
     studio_id text     not null,
     month     date     not null,                      -- its first day, on the calendar of the studio's zone
+    shard     smallint not null default 0,
     texts     integer  not null default 0,            -- handed over to a provider; a text to two numbers is two
     segments  integer  not null default 0,            -- what they are billed as
-    warned    smallint not null default 0,            -- the per cent of its plan that the studio was told of last
-    primary key (studio_id, month)
+    primary key (studio_id, month, shard)
 );
-comment on table usage is 'One row for each month, written with the outcome that counts: whether the plan is used up is one row to read.';
+comment on table usage is 'The texts of each month, written with the outcome that counts: whether a plan is used up is a few rows to read.';
 
--- serves store.usage.TO_WARN: who may have come to a mark of their plan?
-create index usage_by_month on usage (month) where warned < 100;
+-- serves store.usage.AT_A_MARK, store.usage.THIS_MONTH: how far everybody is this month
+create index usage_by_month on usage (month);
 
 alter table usage set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 -- Apart from the above, so that a text that comes in never waits for those that leave.
 create table usage_sources (
-    studio_id  text    not null,
-    month      date    not null,
-    origin     text    not null,                      -- as of messages; client: received
-    trigger_id bigint  not null,                      -- 0: none
-    texts      integer not null default 0,
-    segments   integer not null default 0,
-    primary key (studio_id, month, origin, trigger_id)
+    studio_id  text     not null,
+    month      date     not null,
+    origin     text     not null,                     -- as of messages; client: received
+    trigger_id bigint   not null,                     -- 0: none
+    shard      smallint not null default 0,
+    texts      integer  not null default 0,
+    segments   integer  not null default 0,
+    primary key (studio_id, month, origin, trigger_id, shard)
 );
 comment on table usage_sources is 'Where the texts of a month came from.';
 
 alter table usage_sources set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+create table plan_warnings (
+    studio_id       text        not null,
+    month           date        not null,
+    texts_per_month integer     not null,             -- the plan that it was told of: another one is told of anew
+    percent         smallint    not null,             -- of it
+    told_at         timestamptz not null default clock_timestamp(),
+    primary key (studio_id, month, texts_per_month, percent)
+);
+comment on table plan_warnings is 'Each mark of each plan that a studio has come to: told once a month, which the key sees to.';
+
+-- What was handed over, and what may have been: a text that is with a provider right now, or of which nobody can know,
+-- counts until the opposite is proven.
+create function texts_spent(of_studio text, of_month date) returns bigint language plpgsql volatile as
+$$
+begin
+    return coalesce((select sum(texts) from usage where studio_id = of_studio and month = of_month), 0)
+         + (select count(*) from messages
+             where studio_id = of_studio and channel = 'sms' and state in ('submitting', 'unknown')
+               and (state = 'submitting' or due_at >= of_month));
+end
+$$;
+comment on function texts_spent is 'How many texts of a month are used up, as it is committed now.';
+
+-- Near its end of a plan one transaction at a time passes texts of that studio; far from it they do not wait for each
+-- other. Volatile, and the lock before the look that counts: so it sees what whoever held the lock before has committed,
+-- whenever the statement around it began. Far is farther than all that are not committed yet can have passed together:
+-- each passes as many as its worker has slots. Who finds itself near after all is told that nothing is left, and asks again.
+create function texts_spent_for_certain(of_studio text, of_month date, of_texts bigint) returns bigint
+language plpgsql volatile as
+$$
+declare
+    far constant bigint := 2000;
+    is_far constant boolean := texts_spent(of_studio, of_month) + far <= of_texts;
+    lock constant bigint := hashtextextended('plan' || chr(31) || of_studio, 0);
+    spent bigint;
+begin
+    if is_far then
+        perform pg_advisory_xact_lock_shared(lock);
+    else
+        perform pg_advisory_xact_lock(lock);
+    end if;
+    spent := texts_spent(of_studio, of_month);
+    return case when is_far and spent + far > of_texts then of_texts else spent end;
+end
+$$;
+comment on function texts_spent_for_certain is
+    'The same, of so many that there are: nobody who asks this way passes any of the last without having seen the others.';
 
 
 -- Commands and reports to the CRM --------------------------------------------------------------------------
@@ -764,6 +848,26 @@ comment on table leases is 'Duties that one process at a time may have. On the d
 insert into leases (name) select 'relay/' || n from generate_series(0, 7) n;
 insert into leases (name) values ('upkeep');
 
+create table fence (
+    name      text        not null primary key default 'sending' check (name = 'sending'), -- one for the whole database
+    cluster   bigint      not null,                   -- the database that sending was armed on …
+    timeline  text        not null,                   -- … and the timeline that it was on: a promotion begins another
+    arming    integer     not null default 1,         -- rises with each time that a person armed it
+    beats     bigint      not null default 0,         -- rises while all is well: a host that has seen more knows better
+    beat_at   timestamptz not null default clock_timestamp(), -- when it rose last
+    closed_at timestamptz,                            -- since then nothing passes the point of no return
+    reason    text        not null default '',        -- why it is closed
+    lost_from timestamptz,                            -- the last time that the database may have forgotten …
+    lost_until timestamptz,                           -- … and its end: what was due by then may have gone out
+    armed_at  timestamptz,
+    armed_by  text                                    -- the person who said that this is the database to send from
+);
+comment on table fence is
+    'Whether anything may be sent: not from a copy, nor after a failover or a restore, until a person has looked.';
+
+insert into fence (cluster, timeline)
+select system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8) from pg_control_system();
+
 create table idempotency_keys (
     studio_id  text        not null,
     key        text        not null,
@@ -789,7 +893,8 @@ create table users (
         'owner'         -- everything, users and studios included
     )),
     studios text[]  not null,                         -- '*': every studio; others do not exist for this user
-    active  boolean not null default true
+    active  boolean not null default true,
+    signature text                                    -- as templates write it; null: the name
 );
 comment on table users is 'People and programs that may call the API. The one named `first` holds the token of the settings.';
 

@@ -61,7 +61,9 @@ async def _studios(connection: asyncpg.Connection, bulk: int) -> None:
     """The studio with reminders, and the other one with so many texts of a bulk that runs."""
     await seeds.a_studio(connection, [AT_ONCE])
     sms = {"account": "bench", "numbers": [NUMBER], "limits": {"number": {"per_second": 1}}}
-    await studios.put(connection, studio.parse(events.STUDIO | {"id": OTHER, "name": "Other", "sms": sms}))
+    hours = {"transactional": "00:00-24:00"}  # bulk keeps to them, and this is measured at any
+    other = {"id": OTHER, "name": "Other", "sms": sms, "quiet_hours": hours}
+    await studios.put(connection, studio.parse(events.STUDIO | other))
     client = {
         "id": f"c-{seeds.PLACE}",
         "version": 1,

@@ -16,6 +16,7 @@ from bench.table import Goal, Row, Run, Series, in_turn
 from control_center.domain.message import State
 from control_center.engine import hub
 from control_center.store import db
+from control_center.store.message_search import PATIENCE
 from control_center.store.views_messages import Box, Filter
 
 LONGEST: Final = 500.0  # milliseconds, of the slowest
@@ -62,6 +63,9 @@ ASKED: Final[Mapping[str, tuple[Filter, str | None]]] = {
     "two words that never meet": (Filter(), "dog wedding"),
     "the beginning of a word": (Filter(), "wed"),
     "a number": (Filter(), "+13124711"),
+    "emails, of which there are none": (Filter(channel="email"), None),
+    "a word of every message, of a quiet trigger": (Filter(trigger="Trigger 20"), "wedding"),
+    "a word that only came in, of what was sent": (Filter(box=Box.SENT), "dog"),
 }
 
 
@@ -91,6 +95,7 @@ def _row(series: Series, count: int) -> Row:
     row = Row("P12", f"slowest of the hub's lists, {count:,}", "ms", series, Goal(LONGEST, at_least=False))
     each = ", ".join(f"{name} {series.note(name):.1f}" for name in ASKED)
     row.remarks.append(f"milliseconds, the slowest of {TIMES} each: {each}")
+    row.remarks.append(f"a search gives what it has after {PATIENCE * 1000:.0f} milliseconds, and goes on from there")
     return row
 
 

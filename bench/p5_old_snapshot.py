@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 
@@ -20,6 +21,7 @@ from control_center.domain.outcome import Accepted, Lookup, NotFoundThere, Outco
 from control_center.service import now
 from control_center.store import db
 from control_center.store.messages import Claimed
+from workers.claims import Claims
 from workers.delivery import Delivery
 
 
@@ -73,24 +75,24 @@ class _Taken:
             self._reached.set()
         return Accepted("SM0")
 
-    async def lookup(self, _message: Any, /) -> Lookup:
+    async def lookup(self, _message: Any, _known: Any = (), /) -> Lookup:
         return NotFoundThere()
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
-class _Timed(Delivery):
-    """Delivery that notes when each claim began and how long it took."""
+class _Timed(Claims):
+    """Claims that note when each began and how many milliseconds it took."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.claims: list[tuple[float, float]] = []
+    def __init__(self, account: str, owner: UUID) -> None:
+        super().__init__(account, owner)
+        self.took: list[tuple[float, float]] = []
 
-    async def _claim(self, connection: db.Connection, limit: int) -> list[Claimed]:
+    async def claim(self, connection: db.Connection, priorities: Sequence[int], limit: int) -> list[Claimed]:
         begun = time.monotonic()
-        claimed = await super()._claim(connection, limit)
-        self.claims.append((begun, (time.monotonic() - begun) * 1000))
+        claimed = await super().claim(connection, priorities, limit)
+        self.took.append((begun, (time.monotonic() - begun) * 1000))
         return claimed
 
 
@@ -99,7 +101,9 @@ async def contend(options: dict[str, Any]) -> dict[str, Any]:
     jobs = options["jobs"]
     pool = await db.open_hot_pool(options["dsn"], application="bench")
     provider = _Taken()
-    delivery = _Timed(pool, provider, account=seeds.ACCOUNT, owner=uuid4(), clock=now, slots=64)
+    owner = uuid4()
+    delivery = Delivery(pool, provider, account=seeds.ACCOUNT, owner=owner, clock=now, slots=64)
+    claims = delivery._claims = _Timed(seeds.ACCOUNT, owner)  # noqa: SLF001 - what is measured is inside
     stop = asyncio.Event()
     await child.ready()
     marks = [time.monotonic()]
@@ -110,10 +114,10 @@ async def contend(options: dict[str, Any]) -> dict[str, Any]:
     stop.set()
     await running
     await pool.close()
-    took = [took for _, took in delivery.claims]
+    took = [took for _, took in claims.took]
     minute = max(marks[1], min(marks[0] + 60, marks[4]))
-    early = [took for at, took in delivery.claims if at < minute]
-    late = [took for at, took in delivery.claims if at >= marks[4]]
+    early = [took for at, took in claims.took if at < minute]
+    late = [took for at, took in claims.took if at >= marks[4]]
     return {
         "seconds": marks[5] - marks[0],
         "early": _p99(early),

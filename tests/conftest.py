@@ -26,6 +26,8 @@ from _pytest.outcomes import Skipped  # `pytest.skip.Exception`, under the name 
 
 from control_center.embedded import Postgres, Rabbitmq, debian, ensure_rabbitmq, find_rabbitmq
 
+pytest_plugins = ["tests.support.fixtures", "tests.support.matrix"]
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 ON_CI: Final = os.environ.get("CI") == "true"
 MAY_FETCH: Final = not os.environ.get("CONTROL_CENTER_BROKER_URL")
@@ -57,6 +59,7 @@ RUNS_NOT_HERE: Final = (
 
 Needs = Callable[[str], Path]
 NOT_RUN: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
+NOT_HERE: Final = "not here"  # under which a report names the tool that its test wants
 
 # Of each law, in a run of seconds; hypothesis' own number, or that which a test names, in a long one.
 EXAMPLES: Final = 25
@@ -81,8 +84,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes of a whole run, each with servers of its own: one more than cores, as most tests wait for others."""
+    return min(len(os.sched_getaffinity(0)) + 1, 6)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_RUN] = {}
+    config.pluginmanager.register(Absences(config.stash[NOT_RUN]))
     if not config.getoption("--long"):
         # The same examples each time, so that a change is judged by what it changes; the long run looks for others.
         hypothesis.settings.register_profile(
@@ -114,9 +123,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    report = yield
     if call.excinfo and isinstance(call.excinfo.value, NotHere):
-        item.config.stash[NOT_RUN].setdefault(call.excinfo.value.tool, []).append(item.nodeid)
-    return (yield)
+        report.user_properties.append((NOT_HERE, call.excinfo.value.tool))
+    return report
+
+
+class Absences:
+    """Hears of every test's report, also of those that another process of the run carried out."""
+
+    def __init__(self, not_run: dict[str, list[str]]) -> None:
+        self.not_run = not_run
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, tool in report.user_properties:
+            if name == NOT_HERE:
+                self.not_run.setdefault(str(tool), []).append(report.nodeid)
 
 
 def _say(request: pytest.FixtureRequest) -> Callable[[str], None]:

@@ -55,6 +55,7 @@ async def test_what_comes_in_is_read_linked_and_answered(here: Installation) -> 
     await here.done("messages", "link", "m-2", "--client", "c-7", "--earlier")
     assert (await here.json("messages", "inbox", "--unlinked"))["items"] == []
     await here.done("messages", "read", "m-1", "m-2")
+    assert "nothing came in" in (await here.done("messages", "unrouted")).out
     assert (await here.json("messages", "inbox", "--unread"))["items"] == []
 
     made = await here.json("messages", "send", "--reply-to", "m-2", "Yes, come in.")

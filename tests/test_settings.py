@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from control_center.domain.errors import ConfigurationError
+from control_center.domain.quiet_hours import adopt, presets
 from control_center.settings import Settings, read
 from control_center.settings.account import Account
 from control_center.settings.model import SECRETS
@@ -335,3 +336,27 @@ def test_an_account_that_is_shown_is_accepted(page: Path, tmp_path: Path, monkey
 
 def test_there_are_few_settings() -> None:
     assert len(Settings.model_fields) + len(Account.model_fields) <= 37
+
+
+# --- hours -----------------------------------------------------------------------------------------------------
+
+OWN_HOURS = """
+[default]
+marketing = { days = "11:00-12:00" }
+transactional = { days = "09:00-20:00" }
+"""
+
+
+def test_the_rules_for_texting_hours_beside_the_file_count_in_place_of_those_that_come_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_file(tmp_path, "", monkeypatch)
+    (tmp_path / "quiet_hours.toml").write_text(OWN_HOURS)
+    read()
+    assert (str(presets().marketing.windows[0]), presets().laws) == ("11:00-12:00", ())
+
+    (tmp_path / "quiet_hours.toml").write_text(OWN_HOURS.replace("12:00", "late"))
+    assert "quiet_hours.toml" in mistake()
+
+    adopt(None)
+    assert presets().laws

@@ -18,6 +18,7 @@ from control_center import logs, settings
 from control_center.domain.errors import ConfigurationError, ControlCenterError
 from control_center.domain.links import Links
 from control_center.domain.wire import kannel_hooks, smtp, telnyx, twilio
+from control_center.fence import Fence, recognise
 from control_center.loop import Loop, first_of
 from control_center.service import Service, now
 from control_center.settings import PREFIX, Account, Settings, link_key
@@ -105,9 +106,14 @@ async def serve(chosen: Settings, channel: str) -> None:
     carriers = chosen.carriers(channel)
     links = _links(chosen, channel)
     slots = sum(account.slots for account in carriers.values())
-    pool = await db.open_hot_pool(dsn, application=f"control-center {channel} worker", size=max(2, min(10, slots)))
+    size = max(2, min(10, slots))
+    pool = await db.open_hot_pool(dsn, application=f"control-center {channel} worker", size=size, greet=recognise)
     life.on_close(pool.close)
-    deliveries = [_start(life, chosen, pool, f"{channel}/{name}", one, links=links) for name, one in carriers.items()]
+    fence = Fence(pool, chosen.data_dir)
+    life.start("fence", Loop("fence", fence.tend, life.stop, away=db.AWAY).run())
+    deliveries = [
+        _start(life, chosen, pool, f"{channel}/{name}", one, links=links, fence=fence) for name, one in carriers.items()
+    ]
 
     work = asyncio.Event()
     listener = db.Listener(dsn, {messages.WORK_CHANNEL: work}, application=f"control-center {channel} worker wakes")
@@ -138,7 +144,7 @@ def _links(chosen: Settings, channel: str) -> Links | None:
 
 
 def _start(
-    life: Service, chosen: Settings, pool: db.Pool, name: str, account: Account, *, links: Links | None
+    life: Service, chosen: Settings, pool: db.Pool, name: str, account: Account, *, links: Links | None, fence: Fence
 ) -> Delivery:
     provider = _channel(chosen, pool, name, account, links)
     life.on_close(provider.close)
@@ -153,6 +159,7 @@ def _start(
         failover=f"sms/{account.failover}" if account.failover else None,
         failover_sender=chosen.carriers("sms")[account.failover].sender if account.failover else "",
         links=links,
+        fence=fence,
     )
     life.start(name, delivery.run(life.stop))
     if name.startswith("sms/"):  # no relay can be asked what became of a mail

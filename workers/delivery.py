@@ -11,38 +11,37 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
 from control_center.domain.links import Links
-from control_center.domain.message import PRIORITIES, Origin, Settlement, State
+from control_center.domain.message import PRIORITIES, Settlement, State
 from control_center.domain.outcome import Outcome, Stage, Unknown
+from control_center.fence import Fence
 from control_center.loop import first_of
-from control_center.store import breakers, cases, db, message_leases, messages, scores, submissions
+from control_center.store import breakers, cases, db, fences, message_leases, messages, scores, submissions
 from control_center.store.cases import Case
 from control_center.store.messages import Claimed, Return
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready
+from workers import turns
 from workers.channel import Channel
+from workers.claims import LEASE, Claims
 from workers.pacing import pace
 from workers.rationing import limited, ration
-from workers.settling import Answered, hand_on, settlement_of, tell, written
+from workers.settling import Answered, hand_on, note, settlement_of, tell, written
 from workers.writing import prepare, sheet
 
 log = structlog.get_logger(__name__)
 
 CLAIM_LIMIT = 100
-LEASE = timedelta(seconds=90)
 MARGIN = timedelta(seconds=45)  # of its lease that a message must have left to pass the point of no return
 RENEW = 20.0  # seconds between renewals of what is being prepared
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us
-SWEEP = 30.0  # seconds between claims that start at the beginning of the queue
-LAG = timedelta(seconds=10)  # how far behind the newest claim the next one starts: clocks and slow commits
 DRAIN = 25.0  # seconds that sends under way have, when we are to stop
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between tries while the database is away
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Delivery:
@@ -61,6 +60,7 @@ class Delivery:
         failover: str | None = None,
         failover_sender: str = "",
         links: Links | None = None,
+        fence: Fence | None = None,
     ) -> None:
         self.wake = asyncio.Event()
         self._pool = pool
@@ -72,6 +72,8 @@ class Delivery:
         self._failover = failover  # the account that takes over what this one certainly did not send …
         self._failover_sender = failover_sender or None  # … and the number that it goes out from there
         self._links = links
+        self._fence = fence
+        self._was_away = True  # the database may be another one than it was
         # While submitting, the lease outlasts the longest call, so that a slow answer is not taken for a dead worker.
         self._submit_lease = longest + LEASE
         self._rulebooks = Rulebooks()
@@ -80,8 +82,9 @@ class Delivery:
         self._flying: dict[int, asyncio.Task[None]] = {}
         self._begun: dict[int, Case] = {}  # what each of those is
         self._came = asyncio.Event()  # an answer came
-        self._since = dict.fromkeys(PRIORITIES, BEGINNING)
-        self._look_at = self._swept = self._renewed = float("-inf")  # on the monotonic clock
+        self._claims = Claims(account, owner)
+        self._look_at = self._renewed = float("-inf")  # on the monotonic clock
+        self._more = False  # the last claim may have left something, bulk at least
         self._refilling: asyncio.Task[None] | None = None
         self._strained = False  # the account's breaker has something against us
         self._strayed = False  # a claim's answer was lost: what it claimed is not at hand, and would wait for its lease
@@ -97,6 +100,7 @@ class Delivery:
                     log.info("delivery.resumed", account=self._account)
                 pause = FIRST_PAUSE
             except (*db.AWAY, *db.MET) as error:
+                self._was_away = True
                 if pause == FIRST_PAUSE:  # once, and not for as long as it lasts
                     reason = f"{type(error).__name__}: {error}"
                     log.warning("delivery.paused", account=self._account, reason=reason)
@@ -110,6 +114,9 @@ class Delivery:
     async def _round(self) -> bool:
         """One round: refill, settle what was answered, start what may go. Whether there is more to do at once."""
         self._came.clear()
+        if self._was_away and self._fence is not None:
+            await self._fence.look()
+        self._was_away = False
         if self._doubtful:
             await self._unmark()
         if self._strayed and self._refilling is None:
@@ -128,10 +135,12 @@ class Delivery:
             refilled, self._refilling = self._refilling, None
             self._strayed = self._strayed or refilled.exception() is not None
             refilled.result()  # raises what it raised
-        if len(self._ready) < 2 * self._slots and (self.wake.is_set() or time.monotonic() >= self._look_at):
+        priorities = turns.wanted(self._ready, self._slots)
+        due = self.wake.is_set() or time.monotonic() >= self._look_at
+        if priorities and (due or (self._more and priorities == PRIORITIES)):
             self.wake.clear()
             self._look_at = time.monotonic() + POLL
-            self._refilling = asyncio.create_task(self._refill())
+            self._refilling = asyncio.create_task(self._refill(priorities))
             self._refilling.add_done_callback(lambda _: self._came.set())
 
     async def _give_back_strays(self) -> None:
@@ -142,31 +151,20 @@ class Delivery:
         self._strayed = False
         self._look_at = float("-inf")
 
-    async def _refill(self) -> None:
+    async def _refill(self, priorities: Sequence[int] = PRIORITIES) -> None:
         """Claim what is due and prepare it; put back what may not go now."""
         async with db.session(self._pool) as connection:
             limit = await breakers.allowance(connection, self._account, CLAIM_LIMIT)
-            claimed = await self._claim(connection, limit) if limit else []
+            claimed = await self._claims.claim(connection, priorities, limit) if limit else []
             # A full claim says that there is more: the next look is due as soon as there is room.
-            self._look_at = time.monotonic() + (0 if len(claimed) == CLAIM_LIMIT else POLL)
+            full = len(claimed) == CLAIM_LIMIT
+            self._look_at = time.monotonic() + (0 if full else POLL)
+            self._more = full or priorities != PRIORITIES
             self._strained = self._strained or limit < CLAIM_LIMIT
             if claimed:
                 await self._prepare(connection, claimed)
             if self._failover is not None:
                 await hand_on(connection, self._account, self._failover, sender=self._failover_sender)
-
-    async def _claim(self, connection: db.Connection, limit: int) -> list[Claimed]:
-        sweep = time.monotonic() - self._swept > SWEEP
-        since = dict.fromkeys(PRIORITIES, BEGINNING) if sweep else self._since
-        claimed = await messages.claim_due(
-            connection, self._account, self._owner, since=since, lease=LEASE, limit=limit
-        )
-        if sweep:
-            self._swept = time.monotonic()
-        # Each priority has its own place in the queue: reminders may be taken for minutes while bulk waits.
-        for priority in {one.priority for one in claimed}:
-            self._since[priority] = max(one.due_at for one in claimed if one.priority == priority) - LAG
-        return claimed
 
     async def _prepare(self, connection: db.Connection, claimed: Sequence[Claimed | Case]) -> None:
         ids = [
@@ -178,8 +176,7 @@ class Delivery:
         wanted = [(case.trigger_id, case.about.trigger_version, case.record) for case in found]
         sessions = await scores.sessions(connection, wanted, books)
         now = self._clock()
-        begun = [*self._begun.values(), *(one.case for one in self._ready)]
-        rations = await ration(connection, found, begun, now)
+        rations = await ration(connection, found, (one.case for one in self._ready), now)
         ready: list[Ready] = []
         returns: list[tuple[Case, Return]] = []
         for case in found:
@@ -194,13 +191,7 @@ class Delivery:
         for case, back in returns:
             tell(case, back.state, back.reason, due_at=back.due_at)
         placed = {one.message_id for one in claimed if isinstance(one, Case)}  # decided again, and paced before
-        self._queue_up(await pace(connection, ready, now, placed=placed))
-
-    def _queue_up(self, ready: Sequence[Ready]) -> None:
-        """Put what may go behind what is at hand, and bulk behind everything."""
-        self._ready.extend(ready)
-        if any(one.case.origin is Origin.BULK for one in self._ready):
-            self._ready = deque(sorted(self._ready, key=lambda one: one.case.origin is Origin.BULK))
+        self._ready = turns.in_turn([*self._ready, *await pace(connection, ready, now, placed=placed)])
 
     async def _renew(self) -> None:
         if self._ready and time.monotonic() - self._renewed > RENEW:
@@ -213,9 +204,10 @@ class Delivery:
     async def _step(self) -> bool:
         """Settle what was answered and let as many pass as there are free slots. Whether anything was done."""
         answered = self._settlements()
-        free = self._slots - len(self._flying) + len(answered)
-        ready = [self._ready.popleft() for _ in range(min(free, len(self._ready)))]
-        ready = limited(ready, self._begun.values(), self._clock())
+        over = {one.ready.case.message_id for one, _ in answered}
+        under_way = [case for message_id, case in self._begun.items() if message_id not in over]
+        ready = turns.draw(self._ready, under_way, self._slots)
+        ready = limited(ready, self._clock())
         if not answered and not ready:
             return False
         try:
@@ -223,7 +215,7 @@ class Delivery:
                 passed = await self._commit(connection, answered, ready)
                 stale = [one.case for one in ready if one.case.message_id not in passed]
                 if stale:
-                    await self._prepare(connection, stale)
+                    await self._decide_again(connection, stale)
         except (*db.AWAY, *db.MET):
             # Outcomes stay with us and are written again: doing so twice changes nothing. Marks are another matter.
             self._doubtful += ready
@@ -234,10 +226,19 @@ class Delivery:
                 self._flying[one.case.message_id] = asyncio.create_task(self._send(one))
         return True
 
+    async def _decide_again(self, connection: db.Connection, stale: Sequence[Case]) -> None:
+        """What did not pass was changed meanwhile; or nothing passes, and all that is at hand is anybody's again."""
+        if await fences.is_open(connection):
+            await self._prepare(connection, stale)
+        else:
+            self._ready.clear()
+            await message_leases.drop_claims(connection, self._owner)
+
     async def _commit(
         self, connection: db.Connection, answered: Sequence[tuple[Answered, Settlement]], ready: Sequence[Ready]
     ) -> set[int]:
         """Write outcomes and marks; free the slots of what is settled; let the account's breaker know."""
+        await note(connection, self._account, answered)
         settled = [written(one, settlement) for one, settlement in answered]
         passed = await submissions.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
         self._answered = self._answered[len(answered) :]
@@ -270,7 +271,8 @@ class Delivery:
         self._came.set()
 
     def _settlements(self) -> list[tuple[Answered, Settlement]]:
-        return [(one, settlement_of(one, failover=self._failover is not None)) for one in self._answered]
+        failover = self._failover is not None
+        return [(one, settlement_of(one, failover=failover, sender=self._failover_sender)) for one in self._answered]
 
     async def _unmark(self) -> None:
         """After a lost answer: what was marked is ours alone, and we know that we never sent it."""
@@ -297,9 +299,5 @@ class Delivery:
             if self._doubtful:
                 await submissions.unmark(connection, self._owner, started=list(self._flying))
             if self._answered:
-                await self._commit(
-                    connection,
-                    [(one, settlement_of(one, failover=self._failover is not None)) for one in self._answered],
-                    [],
-                )
+                await self._commit(connection, self._settlements(), [])
             await message_leases.drop_claims(connection, self._owner)

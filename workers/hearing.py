@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from hashlib import sha256
 
 import structlog
 
@@ -53,5 +54,9 @@ class Hearing:
             return
         common, number, total = part
         assert text.at is not None, "what comes on a session comes now"
-        whole = f"smpp {common} {int(text.at.astimezone(UTC).timestamp()) // SAME_TEXT}"
-        await heard.keep(connection, self._account, f"{whole} {number}", Words(text, raw, whole, number, total))
+        stretch = int(text.at.astimezone(UTC).timestamp()) // SAME_TEXT
+        before, whole = f"smpp {common} {stretch - 1}", f"smpp {common} {stretch}"
+        said = f"{number} {sha256(text.text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+        if await heard.begun(connection, self._account, f"{before} {said}", before):
+            whole = before  # its text began in the stretch of time before this one
+        await heard.keep(connection, self._account, f"{whole} {said}", Words(text, raw, whole, number, total))

@@ -1,4 +1,7 @@
-"""Texts that are ready pass the budgets of their numbers: what there is no room for waits, and costs no attempt."""
+"""What is ready passes the budgets of its number, or of a domain that was told to send less.
+
+What there is no room for waits, and costs no attempt.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from datetime import datetime
 import structlog
 
 from control_center.domain.message import Origin
-from control_center.domain.pacing import CAMPAIGN, KEPT, Budget, Meter, meter
+from control_center.domain.pacing import CAMPAIGN, KEPT, Budget, Limits, Meter, Pace, meter
+from control_center.domain.slowing import domain_of
 from control_center.domain.sms import segments
 from control_center.store import budgets as store
-from control_center.store import db
+from control_center.store import db, slowdowns
 from control_center.store.budgets import Key, Postponed
 from control_center.store.cases import Case
 from control_center.store.submissions import Ready
@@ -24,21 +28,20 @@ _URGENT = frozenset({Origin.PERSON, Origin.ANSWER})  # few, and somebody waits f
 async def pace(
     connection: db.Connection, ready: Sequence[Ready], now: datetime, *, placed: Collection[int] = ()
 ) -> list[Ready]:
-    """What may go now; what its number takes later is given back with the reason.
+    """What may go now; what its number or sending domain takes later is given back with the reason.
 
     One transaction for all, and none where no studio has limits. Reminders are asked before bulk. `placed` are the ids
     of messages that have passed here already.
     """
-    limited = [one for one in ready if one.case.message_id not in placed and _is_limited(one.case, now)]
+    asking = [one for one in ready if one.case.message_id not in placed and not _has_place(one.case, now)]
+    meters = await _meters(connection, asking, now)
+    limited = [one for one in asking if _key(one.case) in meters]
     if not limited:
         return list(ready)
-    meters: dict[str, Meter] = {}
-    for one in limited:
-        studio = one.case.studio
-        meters[studio.studio] = meter(studio.sms_limits, studio.timezone)
-    keys: set[Key] = {(one.case.studio.studio, one.case.sender) for one in limited}
+    keys = {_key(one.case) for one in limited}
+    campaigns = {(one.case.studio.studio, CAMPAIGN) for one in limited if one.case.channel == "sms"}
     async with connection.transaction():
-        budgets = await store.lock(connection, keys | {(studio, CAMPAIGN) for studio, _ in keys})
+        budgets = await store.lock(connection, keys | campaigns)
         late = _take(limited, meters, budgets, now)
         await store.spend(connection, budgets)
         if late:
@@ -49,22 +52,39 @@ async def pace(
     return [one for one in ready if one.case.message_id not in delayed]
 
 
+async def _meters(connection: db.Connection, asking: Sequence[Ready], now: datetime) -> dict[Key, Meter]:
+    """The numbers that have limits, and the domains that were told to send less."""
+    cases = [one.case for one in asking]
+    texts = [case for case in cases if case.channel == "sms" and not case.studio.sms_limits.none]
+    meters = {_key(case): meter(case.studio.sms_limits, case.studio.timezone) for case in texts}
+    mails = {_key(case): case.studio.timezone for case in cases if case.channel == "email"}
+    for key, slowed in (await slowdowns.read(connection, mails) if mails else {}).items():
+        if apart := slowed.interval(now):
+            meters[key] = meter(Limits(number=Pace(per_second=1 / apart.total_seconds())), mails[key])
+    return meters
+
+
+def _key(case: Case) -> Key:
+    """What a message's place is kept on: the number that it is from, or the domain."""
+    return case.studio.studio, case.sender if case.channel == "sms" else domain_of(case.sender)
+
+
 def _take(
-    limited: Sequence[Ready], meters: dict[str, Meter], budgets: dict[Key, Budget], now: datetime
+    limited: Sequence[Ready], meters: dict[Key, Meter], budgets: dict[Key, Budget], now: datetime
 ) -> list[tuple[Ready, Postponed]]:
-    """Take from `budgets` for each text in its turn; those whose turn is later."""
+    """Take from `budgets` for each message in its turn; those whose turn is later."""
     late = []
     for one in sorted(limited, key=lambda one: one.case.origin is Origin.BULK):
         case = one.case
-        studio, number = case.studio.studio, case.sender
-        own = {name: budgets[studio, name] for name in (number, CAMPAIGN)}
+        studio, number = key = _key(case)
+        own = {name: budgets[studio, name] for name in (number, CAMPAIGN) if (studio, name) in budgets}
         bulk, urgent = case.origin is Origin.BULK, case.origin in _URGENT
-        count = max(1, segments(one.body).count)
-        after, place = meters[studio].take(own, number, count, now, bulk=bulk, urgent=urgent)
+        count = max(1, segments(one.body).count) if case.channel == "sms" else 1
+        after, place = meters[key].take(own, number, count, now, bulk=bulk, urgent=urgent)
         budgets |= {(studio, name): budget for name, budget in after.items()}
         if place.at > now:
-            back = Postponed(studio, case.message_id, case.token, place.at, place.kept, place.reason)
-            late.append((one, back))
+            reason = place.reason if case.channel == "sms" else f"slowed: {number[1:]} was told to send less"
+            late.append((one, Postponed(studio, case.message_id, case.token, place.at, place.kept, reason)))
     return late
 
 
@@ -80,8 +100,6 @@ def _tell(case: Case, back: Postponed) -> None:
     )
 
 
-def _is_limited(case: Case, now: datetime) -> bool:
-    """Whether a text needs a place on its number. One that was tried since needs another one than it had."""
-    if case.channel != "sms" or case.studio.sms_limits.none:
-        return False
-    return case.slot_at is None or not (case.slot_at <= now < case.slot_at + KEPT)
+def _has_place(case: Case, now: datetime) -> bool:
+    """Whether a place was kept for it that is good now. What was tried since needs another one than it had."""
+    return case.slot_at is not None and case.slot_at <= now < case.slot_at + KEPT

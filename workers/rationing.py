@@ -17,7 +17,7 @@ from control_center.store.submissions import Ready
 
 @dataclass(slots=True)
 class Ration:
-    """How many texts each studio's month has seen, those counted in that are about to be handed over."""
+    """How many texts of each studio's month are used up, those counted in that are about to be handed over."""
 
     now: datetime
     spent: Counter[tuple[str, date]] = field(default_factory=Counter)
@@ -35,23 +35,22 @@ class Ration:
         return ready
 
 
-async def ration(connection: db.Connection, cases: Iterable[Case], begun: Iterable[Case], now: datetime) -> Ration:
-    """What these may draw on. `begun` are texts past this decision whose outcome is not written yet."""
+async def ration(connection: db.Connection, cases: Iterable[Case], at_hand: Iterable[Case], now: datetime) -> Ration:
+    """What these may draw on, after those `at_hand`, which are decided and have not left yet."""
     months = {key for case in cases if (key := _month(case, now)) is not None}
     if not months:
         return Ration(now)
     spent = Counter(await usage.spent(connection, months))
-    spent.update(key for case in begun if (key := _month(case, now)) in months)
+    spent.update(key for case in at_hand if (key := _month(case, now)) in months)
     return Ration(now, spent)
 
 
-def limited(ready: Iterable[Ready], begun: Iterable[Case], now: datetime) -> list[Ready]:
-    """These as they pass the point of no return: each with how few texts its month must have seen by then.
+def limited(ready: Iterable[Ready], now: datetime) -> list[Ready]:
+    """These as they pass the point of no return: each with how few texts of its month may be used up by then.
 
-    `begun` are those of this worker that are on their way, which may still count, and so do the others before it. Of
-    several workers each may have as many on their way as it has slots: by so much a plan may be passed.
+    What is counted there are texts of whatever worker that have left; so each leaves room for those before it here.
     """
-    ahead = Counter(key for case in begun if (key := _month(case, now)) is not None)
+    before: Counter[tuple[str, date]] = Counter()
     found = []
     for one in ready:
         key, limit = _month(one.case, now), one.case.studio.plan.limit
@@ -59,8 +58,8 @@ def limited(ready: Iterable[Ready], begun: Iterable[Case], now: datetime) -> lis
             found.append(one)
             continue
         free = one.case.studio.plan.holds(one.case.origin, limit) is None
-        found.append(one if free else replace(one, month=key[1], room=limit - ahead[key]))
-        ahead[key] += 1
+        found.append(one if free else replace(one, month=key[1], room=limit - before[key]))
+        before[key] += 1
     return found
 
 

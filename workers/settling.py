@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
+from control_center.domain import bounce
+from control_center.domain.bounce import Verdict
 from control_center.domain.message import Settlement, State, settle
 from control_center.domain.outcome import Outcome
+from control_center.domain.retry import MAIL_ATTEMPTS, MAX_ATTEMPTS
+from control_center.domain.slowing import domain_of
 from control_center.domain.telling import told
 from control_center.domain.text_plan import month_of
-from control_center.store import db, failovers, messages
+from control_center.store import db, failovers, heard, messages, slowdowns
 from control_center.store.cases import Case
+from control_center.store.heard import Refusal
 from control_center.store.submissions import Ready, Settled
 
 log = structlog.get_logger(__name__)
@@ -29,11 +35,16 @@ class Answered:
     at: datetime
 
 
-def settlement_of(one: Answered, *, failover: bool) -> Settlement:
-    """What the answer makes of it; with `failover` another account takes over what this one is out of tries for."""
+def settlement_of(one: Answered, *, failover: bool, sender: str | None = None) -> Settlement:
+    """What the answer makes of it; with `failover` another account takes over what this one is out of tries for.
+
+    `sender` is the number that it leaves from there: one that is not of this studio takes nothing over for it.
+    """
     case = one.ready.case
+    failover = failover and (sender is None or sender in case.studio.every_number)
     key = f"m-{case.message_id}"
-    return settle(one.outcome, key=key, tries=case.tries, use_by=case.use_by, now=one.at, failover=failover)
+    most = MAIL_ATTEMPTS if case.channel == "email" and not failover else MAX_ATTEMPTS
+    return settle(one.outcome, key=key, tries=case.tries, use_by=case.use_by, now=one.at, failover=failover, most=most)
 
 
 def written(one: Answered, settlement: Settlement) -> Settled:
@@ -51,6 +62,34 @@ def written(one: Answered, settlement: Settlement) -> Settled:
         month=month_of(one.at, case.studio.timezone),
         shares=one.ready.shares,
     )
+
+
+async def note(connection: db.Connection, account: str, answered: Sequence[tuple[Answered, Settlement]]) -> None:
+    """What relays and providers said of addresses and of us, beside the message itself.
+
+    An address that did not take a mail in the end is judged by the engine, as by a bounce; so is what follows for
+    others from a STOP that a provider knew of. A domain that is told to send less does.
+    """
+    said = [(one, settlement) for one, settlement in answered if one.ready.case.channel == "email" and settlement.code]
+    refused = [
+        (one.ready.case.address, Refusal(one.ready.key, settlement.code or "", settlement.reason))
+        for one, settlement in said
+        if settlement.state is State.FAILED
+    ]
+    refused += [
+        (one.ready.case.address, Refusal(one.ready.key, settlement.code or "", settlement.reason))
+        for one, settlement in answered
+        if one.ready.case.channel == "sms" and settlement.opted_out
+    ]
+    if refused:
+        await heard.keep_refusals(connection, account, refused)
+    for one, settlement in said:
+        code = bounce.code_of("", settlement.code or "") or ""
+        if bounce.verdict(code) is Verdict.SLOW:
+            case = one.ready.case
+            if await slowdowns.tell(connection, case.studio.studio, case.sender, one.at):
+                domain = domain_of(case.sender)[1:]
+                log.warning("sender.slowed", studio=case.studio.studio, domain=domain, reason=settlement.reason)
 
 
 def tell(case: Case, state: State, reason: str, *, due_at: datetime | None = None, key: str | None = None) -> None:

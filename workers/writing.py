@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
 
-from control_center.domain import imprint, number, words
+from control_center.domain import imprint, number, sms, words, zones
 from control_center.domain.activations import as_released
-from control_center.domain.arrival import Rival, addressee
+from control_center.domain.arrival import CALM, Rival, addressee, is_today
 from control_center.domain.bulk import PAUSED
 from control_center.domain.bulk import State as Bulk
 from control_center.domain.catalogue_actions import Leg
-from control_center.domain.confirmation import attached, calendar_file, with_invoice_link
+from control_center.domain.confirmation import attached, calendar_file, enclosed
 from control_center.domain.consent import DOUBTFUL
 from control_center.domain.courtesy import Posted, courtesy
 from control_center.domain.links import Links, message_header
@@ -21,14 +22,12 @@ from control_center.domain.outcome import Mail, Text
 from control_center.domain.patience import patience
 from control_center.domain.people import GONE, OF_CLIENT
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
-from control_center.domain.rating import NpsBar
 from control_center.domain.recipients import allowed
 from control_center.domain.record import Picture
 from control_center.domain.recurrence import tells
 from control_center.domain.rules import Rule
 from control_center.domain.telling import told
 from control_center.domain.template import Unrenderable
-from control_center.domain.template_fields import offered
 from control_center.domain.trigger import USUAL_PRIORITY
 from control_center.domain.words import Words
 from control_center.store.cases import Case
@@ -69,7 +68,7 @@ def prepare(
         written, calendar = _words(case, rule, book, now, links)
     except Unrenderable as error:
         return _ended(case, State.FAILED, error.reason)
-    return Ready(
+    ready = Ready(
         case=case,
         until=min(kept.decision.until, case.use_by),
         key=key_of(case.message_id, case.asked + 1),
@@ -79,6 +78,37 @@ def prepare(
         calendar=calendar,
         shares=kept.shares,
     )
+    return _with_riders(ready, rule, book, now, links) if case.riders else ready
+
+
+def _with_riders(ready: Ready, rule: Rule, book: Rulebook, now: datetime, links: Links | None) -> Ready:
+    """With the words of what gives way to it that day, each decided on like itself, as long as they make one text."""
+    for rider in _riders(ready.case, rule, book, now):
+        unnamed = replace(rider, studio=replace(rider.studio, sms_identify=False))
+        decided = prepare(unnamed, book, now, links=links)
+        if not isinstance(decided, Ready):
+            continue
+        body = f"{ready.body}\n\n{decided.body}"
+        if sms.refusal(body) is None:
+            until = min(ready.until, decided.until)
+            ready = replace(ready, body=body, until=until, riders=(*ready.riders, rider))
+    return ready
+
+
+def _riders(case: Case, rule: Rule, book: Rulebook, now: datetime) -> list[Case]:
+    """What may go in the text of a message, the most important first."""
+    found, house = [], zones.zone(case.studio.timezone)
+    about = {one.message_id: one for one in case.rivals}
+    for rider in case.riders:
+        theirs, seen = book.rules.of(rider.trigger_id or 0, rider.about.trigger_version or 0), about[rider.message_id]
+        waits = seen.rides or seen.reason.startswith(CALM) or is_today(house, seen.at, now)
+        if theirs is None or not waits or theirs.trigger.ladder.rungs or rider.record is None:
+            continue
+        # What an invoice is for has a score, which is not looked up for it here.
+        if rider.record.kind != "invoice":
+            found.append((theirs.trigger.priority, rider.message_id, rider))
+    first = (rule.trigger.priority, case.message_id)
+    return [rider for *rank, rider in sorted(found, key=lambda one: one[:2]) if tuple(rank) > first]
 
 
 def _posted(case: Case, book: Rulebook, rule: Rule | None) -> Posted:
@@ -94,7 +124,7 @@ def _posted(case: Case, book: Rulebook, rule: Rule | None) -> Posted:
         priority=rule.trigger.priority if rule is not None else USUAL_PRIORITY,
         whose=tuple(case.whose_days.items()),
         taken=tuple((one.whom, one.day, one.holder) for one in case.shares),
-        rivals=tuple(_rival(one, book) for one in case.rivals),
+        rivals=tuple(_rival(one, book) for one in case.rivals if not one.rides),
     )
 
 
@@ -136,6 +166,8 @@ def _as_written(case: Case, written: Words, book: Rulebook, now: datetime, links
         return _not_now(case, kept.decision)
     try:
         written = _with_imprint(case, written, links)
+        if case.calendar and case.record is not None:
+            calendar_file(case.record, case.studio, now)
     except Unrenderable as error:
         return _ended(case, State.FAILED, error.reason)
     return Ready(
@@ -145,6 +177,7 @@ def _as_written(case: Case, written: Words, book: Rulebook, now: datetime, links
         subject=written.subject,
         body=written.text,
         html=written.html,
+        calendar=case.calendar,
         shares=kept.shares,
     )
 
@@ -186,28 +219,13 @@ def _words(case: Case, rule: Rule, book: Rulebook, now: datetime, links: Links |
     assert case.record is not None, "what may be sent has a record"
     parts = words.source(rule.trigger, book.templates, Leg(case.channel), moved=tells(case.occurrence))
     recipient = msgspec.json.decode(case.recipient)
-    seen = words.fields(book.studio, case.record, case.client, recipient, now, links=_links(case, case.record, links))
+    made = links.of_message(case.message_id, case.record, case.channel) if links is not None else {}
+    seen = words.fields(book.studio, case.record, case.client, recipient, now, links=made)
     if case.channel == "sms":
-        return words.text_message(parts, seen, case.studio), False
-    written, along = words.mail(parts, seen), attached(rule.trigger, parts)
-    if "confirmation" in along:
-        calendar_file(case.record, case.studio, now)  # what cannot be made must show before the point of no return
-    if "invoice" in along:
-        written = with_invoice_link(written, case.record)
-    return _with_imprint(case, written, links), "confirmation" in along
-
-
-def _links(case: Case, record: Picture, links: Links | None) -> dict[str, str]:
-    """The links that have a meaning for this message."""
-    if links is None:
-        return {}
-    made = {
-        "confirm_link": links.confirm(case.message_id, record),
-        "nps_bar": NpsBar(links.score(case.message_id)),
-        "unsubscribe_link": links.unsubscribe(case.message_id),
-    }
-    offers = offered(record.kind, case.channel)
-    return {name: link for name, link in made.items() if name in offers}
+        return words.text_message(parts, seen, case.studio, first=case.first), False
+    wanted = attached(rule.trigger, parts)
+    written, calendar = enclosed(wanted, words.mail(parts, seen), case.record, case.studio, now)
+    return _with_imprint(case, written, links), calendar
 
 
 def _with_imprint(case: Case, written: Words, links: Links | None) -> Words:

@@ -15,10 +15,12 @@ from control_center.cli import (
     consents,
     emitting,
     events,
+    fencing,
     logs,
     mail,
     messages,
     running,
+    scores,
     studios,
     templates,
     triggers,
@@ -52,6 +54,8 @@ for part in (
     users,
     audit,
     usage,
+    scores,
+    fencing,
 ):
     part.add_to(app)
 

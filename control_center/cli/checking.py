@@ -40,7 +40,10 @@ async def everything(aim: Aim) -> list[Finding]:
     try:
         async with aim.database() as here:
             findings.append(await _asked("database", lambda: _database(here), ""))
+            findings.append(await _asked("fence", lambda: _fence(here), "look, then: control-center fence arm"))
             findings.append(await _asked("clock", lambda: _clock(here), "let both machines keep time by NTP"))
+            findings.append(await _texts(here, settings))
+            findings.append(await _mail(here, settings))
             findings.append(await _asked("templates", lambda: _templates(here), "mend it, and save it again"))
             findings.append(await _asked("triggers", lambda: _triggers(here), "mend it, and save it again"))
             findings.append(await _catalog(here))
@@ -80,6 +83,8 @@ def _links(settings: Settings) -> Finding:
     hint = ""
     if not settings.public_url:
         hint = f"set {PREFIX}PUBLIC_URL: this address leads nowhere from a client's phone"
+    elif not settings.links_base.startswith("https://"):
+        hint = f"let {PREFIX}PUBLIC_URL begin with https://: mail programs show no button to unsubscribe otherwise"
     elif len(settings.links_base) > longest:
         hint = f"{PREFIX}PUBLIC_URL has more than {longest} characters: some mail programs lose the link to unsubscribe"
     return Finding("links", ok=True, says=f"begin with {settings.links_base}, made {made}", hint=hint)
@@ -108,6 +113,16 @@ async def _database(here: Database) -> str:
     return f"schema version {version}; studios: {', '.join(known)}"
 
 
+async def _fence(here: Database) -> str:
+    from control_center.store import db, fences
+
+    async with db.session(here.pool) as connection:
+        fence = await fences.look(connection)
+        if not await fences.is_open(connection):
+            raise ConfigurationError(f"closed, nothing is sent: {fence.reason or 'this is another database'}")
+    return "open: messages go out"
+
+
 async def _clock(here: Database) -> str:
     from control_center.service import now
     from control_center.store import clock, db
@@ -120,6 +135,44 @@ async def _clock(here: Database) -> str:
     if apart > SKEW:
         raise ConfigurationError(f"this machine's clock and the database's are {apart:.0f} s apart")
     return f"at most {apart:.1f} s from the database's"
+
+
+async def _texts(here: Database, settings: Settings) -> Finding:
+    """By which account the studio texts, and whether the one that is to take over may: it has to have the number."""
+    from control_center.engine.trigger_changes import house_of
+    from control_center.store import db
+
+    async with db.session(here.pool) as connection:
+        house = await house_of(connection, here.studio)
+    accounts = settings.carriers("sms")
+    account = accounts.get(house.sms_account)
+    if account is None:
+        known = f"name one that is there: {', '.join(accounts)}"
+        return Finding("texts", ok=False, says=f"account {house.sms_account!r} is in no settings", hint=known)
+    second = accounts.get(account.failover)
+    if second is None:
+        return Finding("texts", ok=True, says=f"leave by sms/{house.sms_account}")
+    foreign = second.sender and second.sender not in house.failover_numbers
+    hint = f"{account.failover} takes nothing over before {second.sender} stands in {house.studio}'s failover_numbers"
+    says = f"leave by sms/{house.sms_account}, failing that by sms/{account.failover}"
+    return Finding("texts", ok=True, says=says, hint=hint if foreign else "")
+
+
+async def _mail(here: Database, settings: Settings) -> Finding:
+    """Who the studio's mail is from: other servers take it for forged where its domain is somebody else's."""
+    from control_center.domain.mail_sender import borrowed
+    from control_center.domain.wire import smtp
+    from control_center.engine.trigger_changes import house_of
+    from control_center.store import db
+
+    async with db.session(here.pool) as connection:
+        house = await house_of(connection, here.studio)
+    account = settings.carriers("email").get(house.email_account)
+    if not house.email_sender or account is None or account.provider != "smtp":
+        return Finding("mail", ok=True, says="none leaves this machine")
+    taken = borrowed(house.email_sender, smtp.relay(account.url.get_secret_value()).host)
+    hint = f"mail from {taken} that {taken} did not send is refused: use an address of your own, and this as reply_to"
+    return Finding("mail", ok=True, says=f"is from {house.email_sender}", hint=hint if taken else "")
 
 
 async def _templates(here: Database) -> str:

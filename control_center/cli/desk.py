@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,9 +14,6 @@ from control_center.cli.narrowing import number_of, record_of
 from control_center.cli.tables import as_json
 from control_center.cli.verbs import verb
 from control_center.domain.errors import Malformed
-
-if TYPE_CHECKING:
-    from control_center.engine.addressee import Letter
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Such as m-12.")]
 Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Such as m-12; may be repeated.")]
@@ -46,11 +43,14 @@ async def send(
     template: Annotated[str, typer.Option(help="The template to fill in.")] = "",
     channel: Annotated[str, typer.Option(help="sms or email.")] = "",
     subject: Annotated[str, typer.Option(help="Of an email.")] = "",
+    user: Annotated[str, typer.Option(help="In whose name it is written; left out, in yours.")] = "",
 ) -> None:
     """Write one text or email to one address. Who said STOP is not written to."""
+    from control_center.domain.links import Links
     from control_center.engine import individual
     from control_center.engine.addressee import Letter
     from control_center.service import now
+    from control_center.settings import link_key
 
     if channel not in ("", "sms", "email"):
         raise Malformed("channel", f"{channel!r}; allowed: sms, email")
@@ -64,13 +64,13 @@ async def send(
         template=template or None,
         text=text or None,
         subject=subject or None,
+        user=user or None,
     )
-    await _send(aim, letter, individual.send, now)
-
-
-async def _send(aim: Aim, letter: Letter, work: Any, clock: Any) -> None:
+    settings = aim.settings()
+    key = link_key.find(settings)
+    links = Links(settings.links_base, key) if key is not None else None
     async with aim.database() as here:
-        sent = await work(here.pool, clock, here.studio, letter, by=person())
+        sent = await individual.send(here.pool, now, here.studio, letter, by=person(), links=links)
     for warning in sent.warnings:
         note(warning)
     if aim.json:

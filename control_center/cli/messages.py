@@ -30,6 +30,7 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "inbox", example="messages inbox --unread")(inbox)
     verb(noun, "sent", example="messages sent --client c-12")(sent)
     verb(noun, "show", example="messages show m-12")(show_one)
+    verb(noun, "unrouted", example="messages unrouted", but=("studio",))(unrouted)
     desk.add_to(noun)
     sandbox = group(app, "sandbox", "The provider that sends nothing.")
     verb(sandbox, "outbox", example="sandbox outbox --demo", but=("studio",))(outbox)
@@ -57,6 +58,8 @@ def _listing(name: str, purpose: str) -> Work:
         trigger: Annotated[str, typer.Option(help="Only of this trigger.")] = "",
         record: Annotated[str, typer.Option(help="Only about this record, such as session/4711.")] = "",
         client: Annotated[str, typer.Option(help="Only of this client.", metavar="ID")] = "",
+        bulk: Annotated[str, typer.Option(help="Only of this bulk, such as b-12.", metavar="ID")] = "",
+        made_by: Annotated[str, typer.Option(help="Only what this person wrote, or their bulks.", metavar="NAME")] = "",
         assigned_to: Annotated[str, typer.Option(help="Only what this person is to see to.", metavar="NAME")] = "",
         since: Annotated[str, typer.Option(help="Only from this time on.", metavar="TIME")] = "",
         until: Annotated[str, typer.Option(help="Only before this time.", metavar="TIME")] = "",
@@ -79,11 +82,21 @@ def _listing(name: str, purpose: str) -> Work:
                 trigger=trigger or None,
                 record=record_of(record) if record else None,
                 client=client or None,
+                bulk=number_of(bulk, "b") if bulk else None,
+                made_by=made_by or None,
                 assigned_to=assigned_to or None,
                 since=instant_of("since", since or None, zone),
                 until=instant_of("until", until or None, zone),
             )
-            page = await hub.messages(here.pool, here.studio, wanted, text or None, cursor=cursor or None, limit=limit)
+            page = await hub.messages(
+                here.pool,
+                here.studio,
+                wanted,
+                text or None,
+                cursor=cursor or None,
+                limit=limit,
+                patience=float("inf"),
+            )
         if aim.json:
             as_json({"items": page.items, "next_cursor": page.next_cursor})
         else:
@@ -112,7 +125,7 @@ def _line(one: Message, name: str, zone: Zone) -> dict[str, Any]:
             "client": one.client,
             "came": local(zone, one.created_at),
             "": "" if one.read_at is not None else "new",
-            "text": (one.text or "")[:60],
+            "text": (one.text or ", ".join(one.media))[:60],
             "attention": one.attention,
         }
     return {
@@ -121,7 +134,7 @@ def _line(one: Message, name: str, zone: Zone) -> dict[str, Any]:
         "state": one.state,
         "to": one.to,
         "record": one.record,
-        "trigger": one.trigger or one.made_by,
+        "trigger": one.trigger or one.bulk or one.made_by,
         "sent": local(zone, one.sent_at),
         "reason": one.reason,
     }
@@ -131,13 +144,13 @@ async def show_one(aim: Aim, *, message: Annotated[str, typer.Argument(metavar="
     """Show one message with every attempt to send it and every receipt."""
     import msgspec
 
-    from control_center.store import db, views_messages
+    from control_center.store import db, views_attempts, views_messages
 
     number = number_of(message, "m")
     async with aim.database() as here, db.session(here.pool) as connection:
         found = await views_messages.message(connection, here.studio, number)
-        attempts = await views_messages.attempts(connection, here.studio, number)
-        receipts = await views_messages.receipts(connection, here.studio, number)
+        attempts = await views_attempts.attempts(connection, here.studio, number)
+        receipts = await views_attempts.receipts(connection, here.studio, number)
     if found is None:
         raise NotFound(f"there is no message {message!r} in studio {here.studio!r}")
     if aim.json:
@@ -149,6 +162,39 @@ async def show_one(aim: Aim, *, message: Annotated[str, typer.Argument(metavar="
         show(f"attempt {attempt.key}  {attempt.started_at:%Y-%m-%d %H:%M:%S}Z  {said}  {attempt.reason or ''}".rstrip())
     for receipt in receipts:
         show(f"receipt  {receipt.received_at:%Y-%m-%d %H:%M:%S}Z  {receipt.fate}  {receipt.reason or ''}".rstrip())
+
+
+async def unrouted(aim: Aim, *, limit: Annotated[int, typer.Option(min=1, max=1000)] = 50) -> None:
+    """List what came in for an address that is no studio's, or that several might mean, as it came."""
+    from dataclasses import asdict
+
+    from control_center.store import conversations, db
+
+    async with aim.database() as here, db.session(here.pool) as connection:
+        found = await conversations.unrouted(connection, limit=limit)
+    if aim.json:
+        as_json(
+            {
+                "items": [
+                    {"from" if name == "sender" else name: value for name, value in asdict(one).items()}
+                    for one in found
+                ]
+            }
+        )
+        return
+    columns(
+        [
+            {
+                "came": f"{one.at:%Y-%m-%d %H:%M:%S}Z",
+                "account": one.account,
+                "from": one.sender,
+                "to": one.to,
+                "text": " ".join(one.body.split())[:100],
+            }
+            for one in found
+        ],
+        none="nothing came in that is nobody's",
+    )
 
 
 async def outbox(aim: Aim, *, limit: Annotated[int, typer.Option(min=1)] = 50) -> None:

@@ -21,6 +21,7 @@ For = Annotated[
     list[str] | None, typer.Option("--for", metavar="STUDIO", help="For this studio; may be repeated. * is every one.")
 ]
 Email = Annotated[str, typer.Option(help="Where the user is reached.")]
+Signature = Annotated[str, typer.Option(help="What {{ sender.signature }} in a template writes; else the name.")]
 EVERYWHERE = ("studio",)  # a user is of the installation, and not of one studio
 
 
@@ -73,13 +74,15 @@ async def add(
     role: Role,
     studios: For = None,
     email: Email = "",
+    signature: Signature = "",
 ) -> None:
     """Make a user. They may call once there is a token for them."""
     from control_center.engine import users
     from control_center.store.users import User
 
     async with aim.database() as here:
-        wanted = User("0", name, email or None, role, studios or [here.studio], active=True)
+        known = studios or [here.studio]
+        wanted = User("0", name, email or None, role, known, active=True, signature=signature or None)
         made = await users.add(here.pool, wanted, by=person())
     _tell(aim, made, "added")
 
@@ -91,11 +94,12 @@ async def change(
     role: Role = "",
     studios: For = None,
     email: Email = "",
+    signature: Signature = "",
     to: Annotated[str, typer.Option("--name", metavar="NEW", help="Another name.")] = "",
     activate: Annotated[bool, typer.Option("--activate", help="Let them in again.")] = False,
 ) -> None:
     """Change what is given of a user, at once for every token they hold."""
-    given = {"role": role, "studios": studios, "email": email, "name": to, "active": activate}
+    given = {"role": role, "studios": studios, "email": email, "signature": signature, "name": to, "active": activate}
     changes = {field: value for field, value in given.items() if value}
     if not changes:
         raise typer.BadParameter("say what to change, such as --role author")

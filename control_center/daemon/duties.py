@@ -25,7 +25,7 @@ from control_center.engine.release import Release
 from control_center.engine.upkeep import Ages, Upkeep
 from control_center.loop import Loop
 from control_center.service import Service, now
-from control_center.store import db, heard
+from control_center.store import db, fences, heard
 
 POLL: Final = 5.0  # seconds between looks for what is due, when nobody says that there is something
 TEND: Final = 15.0
@@ -144,6 +144,13 @@ class Duties:
     def carrier(self, folder: Path) -> None:
         """Receipts for what the sandbox of this data folder took."""
         self._start(Loop("carrier", Carrier(self.pool, folder, now).run_once, self.life.stop, away=db.AWAY))
+
+    async def fenced(self) -> str | None:
+        """What keeps messages from being sent, for readiness."""
+        async with db.session(self.pool) as connection:
+            if await fences.is_open(connection):
+                return None
+            return f"nothing is sent: {(await fences.look(connection)).reason or 'this is another database'}"
 
     async def consuming(self) -> str | None:
         """What keeps events from coming in, for readiness; None where nothing does."""

@@ -19,6 +19,8 @@ from control_center.daemon.studio import first_studio
 from control_center.domain.errors import ConfigurationError
 from control_center.domain.links import Links
 from control_center.engine.upkeep import Ages
+from control_center.fence import Fence, recognise
+from control_center.loop import Loop
 from control_center.service import Service
 from control_center.settings import PREFIX, Settings, link_key
 from control_center.store import db
@@ -56,6 +58,10 @@ async def run(
         if prepare is not None:
             await prepare(pool)
         await first_studio(pool, settings)
+        fence = Fence(pool, settings.data_dir)
+        if not await fence.look():
+            say("nothing is sent: the fence is closed; see why with: control-center fence show")
+        life.start("fence", Loop("fence", fence.tend, life.stop, away=db.AWAY).run())
         ages = Ages(events=timedelta(days=settings.keep_events_days))
         duties = Duties(life, pool, hot, dsn, broker_url, ages)
         _key(settings, roles)
@@ -118,8 +124,8 @@ async def _ground(settings: Settings, say: Say) -> AsyncIterator[tuple[str, str]
 async def _pools(dsn: str) -> AsyncIterator[tuple[db.Pool, db.Pool]]:
     """The pool of everything, and that of the spine."""
     async with AsyncExitStack() as stack:
-        pool = await db.open_pool(dsn, application="control-center run", size=12)
+        pool = await db.open_pool(dsn, application="control-center run", size=12, greet=recognise)
         stack.push_async_callback(pool.close)
-        hot = await db.open_hot_pool(dsn, application="control-center spine", size=6)
+        hot = await db.open_hot_pool(dsn, application="control-center spine", size=6, greet=recognise)
         stack.push_async_callback(hot.close)
         yield pool, hot

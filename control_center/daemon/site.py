@@ -15,6 +15,7 @@ from control_center.engine.following import Following
 from control_center.engine.mailroom import Mailroom
 from control_center.service import now
 from control_center.settings import Settings, link_key
+from control_center.settings.account import plain
 from control_center.store import db
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is listened on, and where we find it ourselves
@@ -37,6 +38,7 @@ async def served(settings: Settings, duties: Duties) -> str:
         intake=duties.intake,
         conversations=Conversations(duties.pool, now),
         public_url=settings.public_url or f"http://{settings.listen}",
+        links=links,
         following=Following(duties.pool, now, links),
         mailroom=Mailroom(duties.pool, now, links),
         accounts=_accounts(settings),
@@ -44,7 +46,7 @@ async def served(settings: Settings, duties: Duties) -> str:
         sandboxes=frozenset(
             f"sms/{name}" for name, one in settings.carriers("sms").items() if one.provider == "sandbox"
         ),
-        readiness={"broker": duties.consuming} if duties.broker_url else {},
+        readiness={"fence": duties.fenced, **({"broker": duties.consuming} if duties.broker_url else {})},
     )
 
     async def duty() -> None:
@@ -69,8 +71,8 @@ async def _admit(settings: Settings, pool: db.Pool) -> None:
 def _accounts(settings: Settings) -> tuple[web.Account, ...]:
     """The provider accounts whose calls we take: those with a secret by which a call is known to be theirs."""
     return tuple(
-        web.Account(f"{channel}/{name}", one.provider, one.account, (key,))
+        web.Account(f"{channel}/{name}", one.provider, one.account, keys)
         for channel in ("sms", "email")
         for name, one in settings.carriers(channel).items()
-        if (key := one.public_key if one.provider == "telnyx" else one.secret.get_secret_value())
+        if (keys := one.public_keys if one.provider == "telnyx" else tuple(filter(None, [plain(one.secret)])))
     )

@@ -43,6 +43,20 @@ def standing(
     return Standing.OVER if over else Standing.OPEN
 
 
+def rated(picture: Picture | None, asked_at: datetime, zone: str) -> bool:
+    """Whether a record has had its score since a question was asked, in whatever way it came: the first one counts."""
+    nps = picture.record.nps if picture is not None else None
+    if nps is None or nps.score is None:
+        return False
+    try:
+        when = moment(nps.received_at, zone) if nps.received_at else None
+    except ValueError:
+        return True
+    if when is None:
+        return True  # nobody says when: asked and answered as far as we know
+    return when.instant >= asked_at if when.instant else when.day >= zones.local_date(zones.zone(zone), asked_at)
+
+
 def confirmed(picture: Picture) -> Picture:
     """The record, confirmed."""
     body = as_mapping(picture.body)

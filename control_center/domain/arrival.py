@@ -11,9 +11,10 @@ from control_center.domain.quiet_hours import Hours
 from control_center.domain.recipient_zone import Place, place
 from control_center.domain.record import Picture
 from control_center.domain.studio import Studio
-from control_center.domain.windows import Calendar, Never, next_open_all
+from control_center.domain.windows import Calendar, Never, Window, is_open, next_open_all
 
 CAPPED: Final = "marketing cap:"  # how the reason of a text begins that waits because others went that day
+WAKING: Final = Window.parse("08:00-21:00")  # outside of it a person is warned, whatever they write
 CALM: Final = "calm day:"  # how the reason of a message begins that gave way to another
 
 
@@ -45,22 +46,36 @@ def where(studio: Studio, to: Addressee) -> Place:
     return place(to.number, studio.timezone, studio.country, body)
 
 
-def hours(studio: Studio, to: Addressee, purpose: str, now: datetime) -> Hours | None:
-    """The hours that a text for this purpose keeps to; None where it may arrive at any time."""
-    if not studio.hours.keeps(purpose):
+def hours(studio: Studio, to: Addressee, purpose: str, now: datetime, *, bulk: bool = False) -> Hours | None:
+    """The hours that a text for this purpose keeps to; None where it may arrive at any time.
+
+    Nobody has asked for what is sent to a whole list: of a `bulk` that is no marketing, too, the usual hours are kept.
+    """
+    own = studio.hours
+    if not own.keeps(purpose) and not bulk:
         return None
-    return quiet_hours.hours(where(studio, to), purpose, studio.hours.marketing, studio.hours.transactional, now)
+    reminders = own.transactional or (quiet_hours.presets().transactional if bulk else None)
+    return quiet_hours.hours(where(studio, to), purpose, own.marketing, reminders, now)
 
 
 def warning(studio: Studio, to: Addressee, purpose: str, now: datetime) -> str | None:
     """Why a person may want to wait with a text that they write themselves; it goes all the same."""
     found = hours(studio, to, purpose, now)
-    return None if found is None else found.closed(now)
+    if found is not None:
+        return found.closed(now)
+    place = where(studio, to)
+    asleep = (zone for zone in map(zones.zone, place.zones) if not is_open(Calendar(zone, WAKING), now))
+    zone = next(asleep, None)
+    if zone is None:
+        return None
+    return f"it is {zones.at_local(zone, now):%H:%M} there, outside {WAKING} ({place})"
 
 
-def later(studio: Studio, to: Addressee, purpose: str, now: datetime, *others: Calendar) -> Later | None:
+def later(
+    studio: Studio, to: Addressee, purpose: str, now: datetime, *others: Calendar, bulk: bool = False
+) -> Later | None:
     """When a text may arrive that would go now, with what else must be open then; None where it may."""
-    found = hours(studio, to, purpose, now)
+    found = hours(studio, to, purpose, now, bulk=bulk)
     return None if found is None else out_of_hours(found, now, *others)
 
 
@@ -91,6 +106,11 @@ class Share:
     most: int
     holder: str
 
+    @property
+    def action_id(self) -> int | None:
+        """The action whose messages hold it together; None where it is one message's."""
+        return int(self.holder[2:]) if self.holder.startswith("a-") else None
+
 
 def of_number(number: str) -> str:
     """Whose day marketing texts to a number share."""
@@ -110,6 +130,11 @@ class Rival:
     priority: int
     at: datetime  # when it went, or when it is looked at next
     gone: bool
+
+
+def is_today(zone: zones.Zone, at: datetime, now: datetime) -> bool:
+    """Whether what is looked at next at this instant is for today, or overdue."""
+    return zones.local_date(zone, max(at, now)) == zones.local_date(zone, now)
 
 
 def gives_way(priority: int, message_id: int, now: datetime, zone: zones.Zone, rivals: list[Rival]) -> Rival | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -26,41 +26,78 @@ _STATUS: Final = re.compile(r"(?<![0-9.])([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![
 _REPLY: Final = re.compile(r"(?<![0-9.])([45][0-9]{2})(?![0-9.])")
 
 _EXACT: Final[Mapping[str, Verdict]] = {
-    **dict.fromkeys(("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"), Verdict.GONE),
-    "5.2.1": Verdict.DISABLED,
+    **dict.fromkeys(("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4", "556"), Verdict.GONE),
     **dict.fromkeys(("4.2.2", "5.2.2", "552"), Verdict.FULL),
     **dict.fromkeys(("5.2.3", "5.3.4"), Verdict.CONTENT),
+    **dict.fromkeys(("5.1.7", "5.1.8", "554"), Verdict.POLICY),
     **dict.fromkeys(("501", "503"), Verdict.OURS),
+    "5.4.1": Verdict.DISABLED,  # by its letter a host that is away; a large provider says so of mailboxes
 }
 _KINDS: Final = (
     ("4.7.", Verdict.SLOW),
+    ("5.3.", Verdict.PASSING),
+    ("5.4.", Verdict.PASSING),
     ("5.7.", Verdict.POLICY),
     ("5.5.", Verdict.OURS),
     ("5.6.", Verdict.CONTENT),
     ("4", Verdict.PASSING),
-)
+)  # whatever else is permanent (5.2.1, 5.0.0, 550) says at most that of the mailbox, and is DISABLED
 # What our domain lacks rather than this mail: until it is mended nothing gets through (RFC 7372, and Microsoft's own).
 _UNPROVEN: Final = frozenset({*(f"5.7.{detail}" for detail in range(20, 30)), "5.7.509", "5.7.515"})
 
 UNCLEAR: Final = "5.0.0"  # RFC 3463: permanent, and nothing else is known of it
 
-# Codes that count together, how often they must have come, over how long, and for how long each is remembered.
-SEVERAL: Final[Mapping[Verdict, tuple[tuple[str, ...], int, timedelta, timedelta]]] = {
-    Verdict.DISABLED: (("5.2.1", UNCLEAR, "550", "551", "553"), 2, timedelta(), timedelta(days=180)),
-    Verdict.FULL: (("4.2.2", "5.2.2", "552"), 3, timedelta(days=3), timedelta(days=60)),
+# Of the verdicts that one mail is too few for: how many, over how long, and for how long each is remembered.
+SEVERAL: Final[Mapping[Verdict, tuple[int, timedelta, timedelta]]] = {
+    Verdict.DISABLED: (2, timedelta(), timedelta(days=180)),
+    Verdict.FULL: (3, timedelta(days=3), timedelta(days=60)),
 }
 ALARMING: Final = frozenset({Verdict.SLOW, Verdict.POLICY, Verdict.OURS})
 
+# A reply code alone means something else in reply to the address than in reply to the words. Which of the two it was,
+# mail servers note of their conversations, Postfix, Exim and sendmail each in their own way.
+_BARE: Final = frozenset({"550", "551", "553"})
+_TO_ADDRESS: Final = re.compile(
+    r"in reply to RCPT TO|after (?:pipelined )?RCPT TO|^>>> RCPT TO", re.IGNORECASE | re.MULTILINE
+)
+_TO_WORDS: Final = re.compile(
+    r"in reply to (?:end of )?DATA|after (?:pipelined )?(?:end of data|sending data block)|^>>> DATA",
+    re.IGNORECASE | re.MULTILINE,
+)
+_AT: Final = re.compile(r"\bsmtp (rcpt|dot): ")
 
-def verdict(code: str) -> Verdict:
+
+def verdict(code: str, reason: str = "") -> Verdict:
     """By an enhanced status code (`5.1.1`), or the reply code of SMTP where a server gave no other (`550`).
 
-    A bare 550 in a bounce does not say whether the address was refused or the mail: it has to come twice.
+    A bare 550 is no such mailbox in reply to the address, and policy in reply to the words; where `reason` does not
+    say which (`smtp rcpt: …`), it has to come twice.
     """
+    if code in _BARE and (at := _AT.search(reason)) is not None:
+        return Verdict.GONE if at[1] == "rcpt" else Verdict.POLICY
     found = _EXACT.get(code)
     if found is None:
         found = next((kind for begins, kind in _KINDS if code.startswith(begins)), Verdict.DISABLED)
     return found
+
+
+def placed(code: str, told: str) -> str:
+    """What a reason begins with that says what a bare code was the reply to, by what a mail server `told` of it."""
+    address, words = (pattern.search(told) is not None for pattern in (_TO_ADDRESS, _TO_WORDS))
+    if code not in _BARE or address is words:
+        return ""
+    return "smtp rcpt: " if address else "smtp dot: "
+
+
+def enough(of: Verdict, before: Collection[tuple[Verdict, datetime]], now: datetime) -> bool:
+    """Whether nothing more goes to an address of which this was said; `before`: what was, with when, this included."""
+    if of is Verdict.GONE:
+        return True
+    if of not in SEVERAL:
+        return False
+    times, over, within = SEVERAL[of]
+    counted = [at for one, at in before if one is of and at > now - within]
+    return len(counted) >= times and max(counted) - min(counted) >= over
 
 
 def blames_our_domain(code: str) -> bool:

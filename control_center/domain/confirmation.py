@@ -35,6 +35,17 @@ def attached(trigger: Trigger, parts: Source) -> frozenset[str]:
     return frozenset(trigger.attach).union(parts.get("attachments", ()))
 
 
+def enclosed(
+    wanted: frozenset[str], written: Words, picture: Picture, studio: Studio, now: datetime
+) -> tuple[Words, bool]:
+    """A mail with what is to go along with it, and whether its record does, for calendars. Raises Unrenderable."""
+    if "confirmation" in wanted:
+        calendar_file(picture, studio, now)  # what cannot be made must show before the point of no return
+    if "invoice" in wanted:
+        written = with_invoice_link(written, picture)
+    return written, "confirmation" in wanted
+
+
 def calendar_file(picture: Picture, studio: Studio, at: datetime) -> Attachment:
     """The record's date as a file that calendars take in, written `at` this instant: the same values, the same bytes.
 

@@ -78,5 +78,5 @@ def refuse_pointless(now: Standing, says: Said, purpose: Purpose) -> None:
         raise Refused("nothing that this address said is in doubt; only an explicit opt-in (start) lifts a stop")
     if says is Said.DOUBT and now.stopped:
         raise Refused("this address has said stop; a doubt would weaken it")
-    if says is Said.DOUBT and purpose is not Purpose.ALL:
-        raise Refused("a doubt is about everything")
+    if says in (Said.DOUBT, Said.NO_STOP) and purpose is not Purpose.ALL:
+        raise Refused("a doubt is about everything; only an explicit opt-in (start) lets marketing go there again")

@@ -64,7 +64,7 @@ def courtesy(posted: Posted, decision: Send | Wait, now: datetime, *others: Cale
 def _hours(posted: Posted, now: datetime) -> Hours | None:
     if not quiet_hours.keeps(posted.origin, posted.channel):
         return None
-    return arrival.hours(posted.studio, posted.to, posted.purpose, now)
+    return arrival.hours(posted.studio, posted.to, posted.purpose, now, bulk=posted.origin is Origin.BULK)
 
 
 def _waiting(
@@ -104,7 +104,7 @@ def _shared(posted: Posted, decision: Send, kept: Hours | None, now: datetime, o
             return Verdict(_wait(posted, _tomorrow(kept, house, now, others, _full(most, gone))))
         found = None if capped else _more_important(posted, gone, now, house)
         if found is not None:
-            return Verdict(_give_way(posted, found, _tomorrow(kept, house, now, others, found)))
+            return Verdict(_give_way(posted, _tomorrow(kept, house, now, others, found.reason), joins=found.waits))
         shares.append(Share(whom, day, most, holder))
         clock = by.calendars[0].zone if by is not None else house
         decision = replace(decision, until=min(decision.until, zones.end_of_day(clock, day)))
@@ -116,15 +116,24 @@ def _full(most: int, gone: set[str]) -> str:
     return f"{arrival.CAPPED} {texts} a day to one number, and {', '.join(sorted(gone))} went today"
 
 
-def _more_important(posted: Posted, gone: set[str], now: datetime, house: zones.Zone) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Instead:
+    """What has the day instead, and whether it has yet to go."""
+
+    reason: str
+    waits: bool
+
+
+def _more_important(posted: Posted, gone: set[str], now: datetime, house: zones.Zone) -> _Instead | None:
     """Why its client is to hear of something else that day."""
     if gone:
-        return f"{arrival.CALM} the client was written to today already ({', '.join(sorted(gone))})"
+        holders = ", ".join(sorted(gone))
+        return _Instead(f"{arrival.CALM} the client was written to today already ({holders})", waits=False)
     rival = arrival.gives_way(posted.priority, posted.message_id, now, house, list(posted.rivals))
     if rival is None:
         return None
     what = "was written to" if rival.gone else "is to hear of something more important"
-    return f"{arrival.CALM} the client {what} today (m-{rival.message_id})"
+    return _Instead(f"{arrival.CALM} the client {what} today (m-{rival.message_id})", waits=not rival.gone)
 
 
 def _tomorrow(kept: Hours | None, house: zones.Zone, now: datetime, others: Sequence[Calendar], reason: str) -> Later:
@@ -132,8 +141,15 @@ def _tomorrow(kept: Hours | None, house: zones.Zone, now: datetime, others: Sequ
     return Later(None if until is None else max(until, now + timedelta(seconds=1)), reason)
 
 
-def _give_way(posted: Posted, reason: str, later: Later) -> Wait | Expire:
-    """The loser of a calm day is moved, or dropped; moved past its use, it is dropped as well."""
-    if posted.studio.hours.calm_day == "drop":
+def _give_way(posted: Posted, later: Later, *, joins: bool) -> Wait | Expire:
+    """The loser of a calm day is moved, or dropped; moved past its use, it is dropped as well.
+
+    Where days are merged it waits as well: what has the day takes its words along as it goes, if they can be one text.
+    """
+    kept, reason = posted.studio.hours.calm_day, later.reason
+    if kept == "drop":
         return Expire(f"{reason}; dropped")
-    return _wait(posted, Later(later.until, f"{reason}; moved to another day"))
+    if kept == "move" or not joins:
+        return _wait(posted, Later(later.until, f"{reason}; moved to another day"))
+    until = min(later.until or posted.use_by, posted.use_by)
+    return Wait(until, f"{reason}; it goes in the same text, or on another day")

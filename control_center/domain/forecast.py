@@ -15,7 +15,7 @@ import msgspec
 from control_center.domain import arrival, template_samples, words
 from control_center.domain.action import PAUSED
 from control_center.domain.catalogue_actions import Leg
-from control_center.domain.confirmation import attached, calendar_file, with_invoice_link
+from control_center.domain.confirmation import attached, enclosed
 from control_center.domain.people import Recipient
 from control_center.domain.planner import Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import Letterbox, Routing
@@ -259,10 +259,8 @@ def written(scene: Scene, leg: Leg, recipient: Recipient | None, now: datetime) 
             return words.text_message(scene.source(leg), seen, scene.studio)
         case Leg.EMAIL:
             parts = scene.source(leg)
-            mail, along = words.mail(parts, seen), attached(trigger, parts)
-            if "confirmation" in along:
-                calendar_file(scene.picture, scene.studio, now)  # an email without it does not go
-            return with_invoice_link(mail, scene.picture) if "invoice" in along else mail
+            wanted, mail = attached(trigger, parts), words.mail(parts, seen)
+            return enclosed(wanted, mail, scene.picture, scene.studio, now)[0]
         case Leg.LETTER:
             return words.letter(scene.source(leg), seen)
         case Leg.CALL:

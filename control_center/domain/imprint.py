@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html import escape
+from html import escape, unescape
 from typing import Final
 
 from control_center.domain.studio import Studio
@@ -31,7 +31,7 @@ def signed_off(written: Words, studio: Studio, link: str) -> Words:
     if link not in text:
         text = f"{text.rstrip()}\n\nUnsubscribe: {link}"
     if html is not None:
-        own = [] if _says(html, [escape(line) for line in lines]) else [studio.name, *lines]
+        own = [] if _says(unescape(html), lines) else [studio.name, *lines]
         foot = [escape(line) for line in own]
         if link not in html:
             foot.append(f'<a href="{escape(link)}" style="color:#666">Unsubscribe</a>')

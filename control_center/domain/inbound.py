@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
+
+LONGEST_NAME = 400  # of an address or an id; longer ones are no telephone's
+MOST_SEGMENTS = 999
 
 
 class Answered(Enum):
@@ -34,6 +37,25 @@ class Inbound:
     media: tuple[str, ...] = ()
     segments: int | None = None
     answered: Answered | None = None
+
+    @property
+    def readable(self) -> Inbound:
+        """As it can be stored: a letter or a count that cannot be is made one that can, instead of losing the text."""
+        return replace(
+            self,
+            known_by=readable(self.known_by)[:LONGEST_NAME],
+            provider_id=None if self.provider_id is None else readable(self.provider_id),
+            sender=readable(self.sender)[:LONGEST_NAME],
+            to=readable(self.to)[:LONGEST_NAME],
+            text=readable(self.text),
+            media=tuple(map(readable, self.media)),
+            segments=min(self.segments, MOST_SEGMENTS) if self.segments is not None else None,
+        )
+
+
+def readable(text: str) -> str:
+    """A text without NUL and without halves of letters, in whose place the sign of an unreadable letter stands."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
 def brought_by_hand(sender: str, to: str, text: str, *, at: datetime) -> Inbound:

@@ -15,8 +15,13 @@ from enum import Enum
 from typing import Final
 
 from control_center.domain.answered import date_asked
+from control_center.domain.catalogue_actions import Leg
 from control_center.domain.message import key_of, message_of
+from control_center.domain.rating import NpsBar
 from control_center.domain.record import Picture
+from control_center.domain.template import needed
+from control_center.domain.template_fields import offered
+from control_center.domain.words import Source, sources
 
 _ID, _DATE, _ATTEMPT, _MARK = 6, 3, 2, 12  # bytes of each part
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{24,28}")
@@ -52,6 +57,18 @@ class Links:
     def score(self, message_id: int) -> str:
         """Asks how likely a client is to recommend us; `/0` to `/10` behind it says the answer."""
         return f"{self.base}/n/{self._token(For.SCORE, _number(message_id))}"
+
+    def of_message(self, message_id: int, record: Picture | None, channel: str) -> dict[str, str]:
+        """The links that have a meaning in a message about this record, by the names that templates have for them."""
+        offers = offered(record.kind if record is not None else "client", channel)
+        made: dict[str, str] = {}
+        if record is not None and "confirm_link" in offers:
+            made["confirm_link"] = self.confirm(message_id, record)
+        if "nps_bar" in offers:
+            made["nps_bar"] = NpsBar(self.score(message_id))
+        if "unsubscribe_link" in offers:
+            made["unsubscribe_link"] = self.unsubscribe(message_id)
+        return made
 
     def message(self, what: For, token: str) -> int | None:
         """The message of a link that this installation made for this; None where it did not."""
@@ -104,6 +121,27 @@ class Links:
         """The date of a record in three bytes, which tell one date of it from another."""
         date = f"date {record.kind}/{record.record_id} {date_asked(record)}"
         return hmac.digest(self.key, date.encode("utf-8", "surrogatepass"), "sha256")[:_DATE]
+
+
+_MEANT_FOR: Final = {
+    "confirm_link": "a message about a session or an appointment",
+    "nps_bar": "a message about a session",
+    "unsubscribe_link": "an email",
+}
+
+
+def out_of_place(parts: Source, leg: Leg, kind: str, *, made: bool = True) -> str | None:
+    """Why words cannot do without a link that a message about this kind of record has not; None where they can.
+
+    `made`: whether links can be made here at all. Raises Unrenderable where there are no words for the leg.
+    """
+    offers = offered(kind, leg.value) if made else frozenset()
+    for fields in sorted(fields for source in sources(parts, leg) for fields in needed(source)):
+        names = [field.rpartition(".")[2] for field in fields]
+        if all(name in _MEANT_FOR and name not in offers for name in names):
+            lacking = "there is no key to make it with here" if not made else f"it is for {_MEANT_FOR[names[0]]}"
+            return f"{fields[0]}: {lacking}"
+    return None
 
 
 def _number(message_id: int) -> bytes:

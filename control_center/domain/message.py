@@ -21,7 +21,7 @@ from datetime import datetime
 from enum import Enum
 
 from control_center.domain.outcome import Accepted, Blocked, Cause, Fate, NotSent, Outcome, Refused, Unknown
-from control_center.domain.retry import next_attempt
+from control_center.domain.retry import MAX_ATTEMPTS, next_attempt
 
 
 class State(str, Enum):
@@ -106,18 +106,25 @@ class Settlement:
 
 
 def settle(
-    outcome: Outcome, *, key: str, tries: int, use_by: datetime, now: datetime, failover: bool = False
+    outcome: Outcome,
+    *,
+    key: str,
+    tries: int,
+    use_by: datetime,
+    now: datetime,
+    failover: bool = False,
+    most: int = MAX_ATTEMPTS,
 ) -> Settlement:
     """Turn what the provider answered into what becomes of the message; the only place where that happens.
 
-    `tries` counts the tries before this one. Only what is proven not taken goes back to the queue. With `failover`
-    another account takes over what has no tries left.
+    `tries` counts the tries before this one, `most` how many there may be. Only what is proven not taken goes back to
+    the queue. With `failover` another account takes over what has no tries left.
     """
     match outcome:
         case Accepted(provider_id=provider_id, segments=segments):
             return Settlement(State.ACCEPTED, "accepted", "", provider_id=provider_id, segments=segments)
         case NotSent(reason=reason, code=code, wait=wait):
-            again = next_attempt(tries + 1, now, key=key, wait=wait, use_by=use_by)
+            again = next_attempt(tries + 1, now, key=key, wait=wait, use_by=use_by, most=most)
             if again is None and failover and now < use_by:
                 return Settlement(State.HELD, "not_sent", f"failover: {reason}", code)
             if again is None:

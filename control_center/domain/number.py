@@ -115,6 +115,11 @@ def region_of(e164: str) -> str | None:
     return found.region if isinstance(found, Phone) else None
 
 
+def is_country(code: str) -> bool:
+    """Whether these are the two capital letters of a country that has phone numbers."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
 def foreign(e164: str, country: str, others: Collection[str] = ()) -> str | None:
     """Why a studio in `country` that texts to the `others` besides does not text to this number; None where it does.
 

@@ -116,14 +116,29 @@ _LEFT_ALONE: Final = re.compile(
     r"|(?:do not|dont|never|no longer|shouldnt) (?:ever |be )?(?:text|txt|message|messag|msg|contact)(?:ing)?"
     r"|(?:do not|dont|never) send (?:me|us|any|anything|more|these|texts?|messages?)|^no mas$"
     rf"|(?:dont|do not|no longer) (?:want|wish|care)\b.{{0,30}}\b{_TEXTS}|^no more$|(?:have|got) the wrong$|^wrong$"
+    r"|(?:take|get) (?:my|this) number out"
+    r"|(?:never|didnt|did not) (?:sign(?:ed)? up|subscribed?|opt(?:ed)? in|ask(?:ed)? for|agreed? to)"
+    rf"(?: for| to)?(?: this| these| it| your| any)?(?: {_TEXTS})?$"
     r"|opt(?:ed|ing)? (?:me )?out|go away|piss off|fuck off|fuck you|buzz off"
     r"|get lost|(?:too many|sick of|tired of) (?:(?:these|your|all) )*(?:te?xts?|messages|sms)|spam(?:ming)?|harass\w*"
     r"|withdraw my consent|do not call list|wrong (?:number|person|phone|guy|lady)|not (?:my|the right) number"
+    r"|^(?:(?:hi|hello|sorry|no|thanks|thank you) )*(?:(?:im|i am|we are|were) )?(?:not|no longer) interested"
+    r"(?: (?:any ?more|at this time|in this|sorry|thanks|thank you|please))*$"
+    r"|^(?:hola )?(?:no|ya no) (?:me|nos) interesan?(?: (?:mas|gracias))*$"
+    r"|^(?:bonjour )?(?:(?:je ne suis|nous ne sommes) (?:plus|pas) interesse?e?s?|(?:ca|cela) ne minteresse"
+    r" (?:plus|pas))(?: merci)*$"
+    r"|(?:quit|sac|borr|elimin)(?:ar|en|e)(?:me|nos)? (?:de|mi numero de) (?:la|su|esta) lista"
+    r"|ne plus (?:me |m ?|nous )?(?:contacter|ecrire|texter|envoyer|recevoir|deranger)"
+    r"|^para(?: (?:ya|por favor))*$"
     r"|dejen?me en paz|quitenme|saquenme|borren mi numero|borrenme|no me (?:escrib|mand|envi|contact)\w*"
     r"|no (?:me |nos )?molest\w*"
     r"|dejen? de (?:escribir|mandar|enviar|molestar)\w*|numero equivocado|darme de baja|laiss(?:ez|e) ?moi tranquille"
     r"|(?:retirez|enlevez) ?moi|supprimez (?:moi|mon numero)|ne (?:m ?|me )\w+ plus|mauvais numero|faux numero"
     r"|trompez? de numero)\b"
+)
+_RESUMES: Final = frozenset({"start", "unstop", "subscribe", "resubscribe", "resume"})
+_AGAIN: Final = re.compile(
+    r"\b(?:te?xts?|te?xting|messages?|messaging|reminders) (?:(?:me|us|from you) )?(?:again|back on)\b"
 )
 _REPEATED: Final = re.compile(r"(.)\1+")
 _NOT_DRAWN: Final = frozenset({"stoop"})  # a word of its own
@@ -157,6 +172,11 @@ def may_opt_out(words: Words, text: str = "") -> tuple[str, ...]:
 def opts_in(words: Words) -> bool:
     """Whether a text is START or UNSTOP and nothing else."""
     return _known("".join(words), START) is not None or (bool(words) and all(_known(word, START) for word in words))
+
+
+def may_opt_in(words: Words) -> bool:
+    """Whether a number that said STOP may want texts again. Only START and UNSTOP say so."""
+    return not _RESUMES.isdisjoint(words) or _AGAIN.search(" ".join(words)) is not None
 
 
 def asks_for_help(words: Words) -> bool:

@@ -14,14 +14,15 @@ from control_center.domain import opt_out
 from control_center.domain.reply_words import words
 
 _VERBS: Final = (
-    r"reply(?:ing)?|respond(?:ing)?|te?xt(?:ing)?|send(?:ing)?|answer(?:ing)?|type|typing|write"
+    r"reply(?:ing)?|respond(?:ing)?|te?xt(?:ing)?|send(?:ing)?|answer(?:ing)?|type|typing|write|say(?:ing)?"
+    r"|message us|messaging us|enter(?:ing)?|key in"
     r"|respond[ae]r?|responda[ns]|contest[ae]r?|env[ií]a(?:r|nos)?|env[ií]e(?:nos)?|escrib[ae]|escribir|mand[ae]r?|text[ee]e"
     r"|r[ée]pond(?:ez|s|re|ant)|envoy(?:ez|er)|envoie|tapez|taper|[ée]cri(?:vez|re|s)|textez|texter"
 )
 _BETWEEN: Final = (
     r"(?:\s+(?:back|us|to\s+(?:this|us|the)(?:\s+(?:text|message|number))?|with|the|word|keyword|just|simply|by|of"
     r"|con|la|palabra|a\s+este\s+(?:mensaje|texto|n[uú]mero)|solo"
-    r"|par|avec|le|mot|[àa]\s+ce\s+(?:message|texto|sms|num[ée]ro)|simplement))*\s*[:\-]?\s*"
+    r"|par|avec|le|mot|[àa]\s+ce\s+(?:message|texto|sms|num[ée]ro)|simplement)\b)*\s*[:\-]?\s*"
 )
 _INVITES: Final = re.compile(rf"\b(?:{_VERBS})\b{_BETWEEN}", re.IGNORECASE)
 _NOT: Final = re.compile(
@@ -39,7 +40,7 @@ _FIRST: Final = re.compile(_WORD)
 _FURTHER: Final = re.compile(
     rf"(?:\b{_OR}|[,/;|]\s*(?:{_OR})?)(?:(?:with|con|par|the word|le mot|la palabra)\s+)?{_WORD}", re.IGNORECASE
 )
-_ALONE: Final = re.compile(rf"(?:^|[,;:(/]\s*|\b{_OR}){_WORD}")
+_ALONE: Final = re.compile(rf"(?:^\s*|[,;:(/]\s*|\b{_OR}){_WORD}")
 
 # What follows a word that somebody is to answer, and not a word of a sentence that goes on.
 _ENDS: Final = re.compile(

@@ -7,10 +7,12 @@ nothing, and is therefore never sent again by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
+
+from control_center.domain.inbound import readable
 
 
 class Cause(Enum):
@@ -90,7 +92,8 @@ class Receipt:
     """What a provider later says about one message.
 
     `reference` is ours (the attempt's key) where the provider echoes it; else `provider_id` must name it.
-    `code` is the provider's own, `opted_out` says that the code means an opt-out at the provider.
+    `code` is the provider's own, `opted_out` says that the code means an opt-out at the provider, and `blocked` that it
+    blames the account or the sender: nothing else will get through either.
     """
 
     fate: Fate
@@ -99,6 +102,15 @@ class Receipt:
     code: str | None = None
     reason: str | None = None
     opted_out: bool = False
+    blocked: bool = False
+
+    @property
+    def readable(self) -> Receipt:
+        """As it can be stored, whatever letters the provider wrote."""
+        reference, provider_id, code, reason = (
+            None if one is None else readable(one) for one in (self.reference, self.provider_id, self.code, self.reason)
+        )
+        return replace(self, reference=reference, provider_id=provider_id, code=code, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,10 +157,23 @@ def _said(shut: Closed) -> str:
 # The data that comes with the program -----------------------------------------------------------------------------
 
 
-@cache
+_ADOPTED: Final[list[Presets]] = []  # an administrator's, in place of those that come along
+
+
 def presets() -> Presets:
-    """The presets of `config/quiet_hours.toml`."""
+    """The presets of the administrator's own `quiet_hours.toml`, else of the one that comes along."""
+    return _ADOPTED[-1] if _ADOPTED else _shipped()
+
+
+@cache
+def _shipped() -> Presets:
     return read(tomllib.loads(text_of("quiet_hours.toml")), "quiet_hours.toml")
+
+
+def adopt(own: Presets | None) -> None:
+    """Go by these from now on, or by those that come along: said by an entry point, before anything is decided."""
+    _ADOPTED[:] = [] if own is None else [own]
+    _hours.cache_clear()
 
 
 def read(values: Mapping[str, Any], where: str) -> Presets:

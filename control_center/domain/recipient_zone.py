@@ -18,6 +18,7 @@ from phonenumbers import timezone as number_zones
 from control_center.domain import number, regions, zones
 
 MOST_ZONES: Final = 4  # that a country may have for an address in it to say what the clock shows
+MOST_APART: Final = 8 * 3_600  # seconds; clocks so far apart have no hour of the usual day in common
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,22 @@ def _called(e164: str, studio_country: str) -> Place:
         parsed = phonenumbers.parse(e164)
     except phonenumbers.NumberParseException:
         return Place((), "number", (studio_country,))
-    known = tuple(sorted(set(number_zones.time_zones_for_number(parsed)) & zones.names()))
     country = number.region_of(e164) or studio_country
+    known = _narrowed(set(number_zones.time_zones_for_number(parsed)) & zones.names(), country)
     states = [one for one in regions.shipped().of_number(e164) if one.country == country]
     return Place(known, "number", (country, *(one.code for one in states)))
+
+
+def _narrowed(found: set[str], country: str) -> tuple[str, ...]:
+    """The zones of a number. Of a mobile one all of its country code may be named: half the world, for Jamaica's.
+
+    Then they are those of its country; and where even those have no hour in common, the number says nothing.
+    """
+    if len(found) > MOST_ZONES:
+        found = found & set(_of_countries().get(country, ())) or found
+    offsets = [zones.zone(name).offsets[-1] for name in found]
+    too_far = offsets and max(offsets) - min(offsets) >= MOST_APART
+    return () if too_far else tuple(sorted(found))
 
 
 @lru_cache(maxsize=1)

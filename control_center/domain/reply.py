@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from control_center.domain import opt_out
 from control_center.domain.inbound import Answered
@@ -167,9 +167,6 @@ Reply: TypeAlias = (
     OptOut | MayBeOptOut | OptIn | Help | Confirms | ConfirmsNothing | Scores | Comments | Keywords | Doubtful | Plain
 )
 
-# What a number that said STOP may mean to take it back with. Only START and UNSTOP do.
-_RESUMES: Final = frozenset({"start", "unstop", "subscribe", "resubscribe", "resume"})
-
 
 # Reading --------------------------------------------------------------------------------------------------
 
@@ -178,6 +175,11 @@ def interpret(text: str, met: Circumstances) -> Reply:
     """What a text is. Never raises, whatever the text."""
     said = heard(text)
     return _consent(said, text, met) or _answers(said, text, met)
+
+
+def otherwise(text: str, met: Circumstances) -> Reply:
+    """What a text is, now that a person has found it to be no opt-out: "yes, we will stop by at 3"."""
+    return _answers(heard(text), text, met)
 
 
 def _consent(said: Said, text: str, met: Circumstances) -> Reply | None:
@@ -283,7 +285,7 @@ def _scores(found: Score | Perhaps | None, rated: Question | None) -> Iterator[R
 
 def _wishes(said: Said, agreed: Answer, met: Circumstances) -> Iterator[Reading]:
     """A stopped number that seems to want texts again. Its YES, with nothing asked, may say so: a person asks."""
-    if met.opted_out and ((agreed is Answer.YES) or not _RESUMES.isdisjoint(said.words)):
+    if met.opted_out and (agreed is Answer.YES or opt_out.may_opt_in(said.words)):
         yield OptIn()
 
 

@@ -43,7 +43,7 @@ _ALONG: Final = """
 
     ahi alla alli asistire asistiremos bien cita claro con confirmada confirmado confirmamos confirmo de dia
     dios encantada encantado estare estaremos favor gracias gusto hasta iremos la listos lo mil muchas
-    muchisimas nos perfecto por senor senora supuesto todo vamos vemos voy
+    muchisimas nos perfecto por que senor senora supuesto todo vamos vemos voy
 
     ai avec beaucoup bon cest confirme confirmons daccord est merci nous parfait plaisir pour rendez serai
     serons seront sur svp vient vous

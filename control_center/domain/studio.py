@@ -24,8 +24,9 @@ class Studio:
     country: str
     sms_account: str = "default"
     numbers: tuple[str, ...] = ()
+    failover_numbers: tuple[str, ...] = ()  # at the account that takes over: nothing else leaves from them
     sms_limits: Limits = UNLIMITED
-    sms_identify: bool = False  # puts the name in front of texts that do not begin with it
+    sms_identify: bool = False  # begins texts with the name, ends the first to a number with how to stop
     countries: tuple[str, ...] = ()  # besides its own, those that it texts to
     email_account: str = "default"
     email_sender: str = ""
@@ -47,6 +48,11 @@ class Studio:
         """The number that texts go out from."""
         return self.numbers[0] if self.numbers else ""
 
+    @property
+    def every_number(self) -> tuple[str, ...]:
+        """Those that texts to it come in on: the ones it texts from first."""
+        return (*self.numbers, *self.failover_numbers)
+
     def fields(self) -> dict[str, Any]:
         """What templates see as `studio`: the resource itself, so that what it does not say is absent there, too."""
         head = {"id": self.studio, "name": self.name, "timezone": self.timezone, "country": self.country}
@@ -57,6 +63,7 @@ class Studio:
         sms: dict[str, Any] = {
             "account": self.sms_account,
             "numbers": list(self.numbers),
+            "failover_numbers": list(self.failover_numbers),
             "limits": self.sms_limits.said(),
         }
         sms["identify"] = self.sms_identify
@@ -80,7 +87,6 @@ def _said(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
-_COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 def _is_number(number: Any) -> bool:
@@ -96,8 +102,8 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
     timezone = top.text("timezone")
     zones.zone(timezone, f"{where}, timezone")
     country = top.text("country", default="US")
-    if not _COUNTRY.fullmatch(country):
-        raise top.wrong("country", f"{country!r}; allowed: two capital letters of ISO 3166, such as US")
+    if not number.is_country(country):
+        raise top.wrong("country", f"{country!r}; allowed: two capital letters of ISO 3166, such as US, or GB, not UK")
     sms, email = top.table("sms"), top.table("email")
     found = Studio(
         studio=studio,
@@ -105,7 +111,8 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
         timezone=timezone,
         country=country,
         sms_account=sms.text("account", default="default"),
-        numbers=_numbers(sms, country),
+        numbers=_numbers(sms, country, "numbers"),
+        failover_numbers=_numbers(sms, country, "failover_numbers"),
         sms_limits=pacing.parse(sms.table("limits")),
         sms_identify=sms.boolean("identify", default=False),
         countries=text_hours.countries(sms),
@@ -123,19 +130,24 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
         enabled=top.boolean("enabled", default=True),
         revision=revision,
     )
+    both = sorted(set(found.numbers) & set(found.failover_numbers))
+    if both:
+        raise sms.wrong(
+            "failover_numbers", f"{both[0]!r} stands among the numbers, too; texts would leave from it anyway"
+        )
     email.refuse_the_rest()
     sms.refuse_the_rest()
     top.refuse_the_rest(later={"work_week"})
     return found
 
 
-def _numbers(sms: Table, country: str) -> tuple[str, ...]:
-    """The numbers that texts go out from, each once; short codes and names are taken as they are."""
-    typed = sms.take("numbers")
+def _numbers(sms: Table, country: str, name: str) -> tuple[str, ...]:
+    """Numbers that texts go out from, each once; short codes and names are taken as they are."""
+    typed = sms.take(name)
     if typed is None:
         return ()
     if not isinstance(typed, list) or not all(map(_is_number, typed)):
-        raise sms.wrong("numbers", f'{shown(typed)}; a list such as ["+13125550100"] is needed')
+        raise sms.wrong(name, f'{shown(typed)}; a list such as ["+13125550100"] is needed')
     return spelled(typed, country)
 
 

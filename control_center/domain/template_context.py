@@ -18,6 +18,7 @@ from control_center.domain.template_fields import (
     KINDS,
     LINKS,
     RECIPIENT,
+    SENDER,
     STUDIO,
     At,
     Body,
@@ -117,11 +118,13 @@ def context(
     today: date,
     zone: zones.Zone,
     links: Mapping[str, str] = MappingProxyType({}),
+    sender: Body = MappingProxyType({}),
 ) -> dict[str, Any]:
     """What a template sees of one message, from the event's own JSON objects: plain dictionaries.
 
     Cheap: a field is read when it is used. `recipient` is a person of the event, or the fields of one. `links`
-    may hold `confirm_link`, `unsubscribe_link` and `nps_bar`, which have no value otherwise.
+    may hold `confirm_link`, `unsubscribe_link` and `nps_bar`, which have no value otherwise; `sender` the `name` and
+    the `signature` of the person who writes, where one does.
     """
     style = _style(studio.get("country"), zone)
     own = _Fields(KINDS[kind], record, style)
@@ -133,6 +136,7 @@ def context(
         kind: own,  # of a client it is also the client
         "studio": _Fields(STUDIO, studio, style),
         "recipient": _Fields(RECIPIENT, recipient, style),
+        "sender": _Fields(SENDER, sender, style),
         "today": _today(today, style),
         **{name: links[name] for name in LINKS if name in links},
     }

@@ -94,6 +94,14 @@ def _next_payment(name: str) -> Callable[[Body], Any]:
     return find
 
 
+def _photographer(body: Body) -> str | None:
+    """The primary one, else the first; of an appointment without one, whoever it is with."""
+    staff = body.get("staff") or ()
+    known = [one for one in staff if one.get("role") == "photographer"] or staff
+    found = next((one for one in known if one.get("primary")), known[0] if known else None)
+    return found.get("name") if found else None
+
+
 def _sender(body: Body) -> str | None:
     numbers = (body.get("sms") or {}).get("numbers") or ()
     return body.get("phone") or (numbers[0] if numbers else None)
@@ -117,6 +125,7 @@ CLIENT: Group = {
     "fields": Leaf.FIELDS,
 }
 RECIPIENT: Group = {**_PERSON, **_texts("role", "user", "department")}
+SENDER: Group = _texts("name", "signature")  # who wrote it, or their bulk; nobody of what a trigger sends
 STUDIO: Group = {
     **_texts("id", "name", "timezone", "country", "address", "web"),
     "phone": Made(_sender),
@@ -156,8 +165,15 @@ _INSTALMENT: Group = {**_texts("id", "paid"), **_amounts("amount"), "due": _DATE
 KINDS: Mapping[str, Group] = MappingProxyType(
     {
         "client": {**CLIENT, "kind": _TEXT},
-        "appointment": _kind("appointment", "booked"),
-        "session": _kind("session", "booked", nps=_NPS, nps_bar=_TEXT, participants=Many(_PERSON)),
+        "appointment": _kind("appointment", "booked", photographer=Made(_photographer)),
+        "session": _kind(
+            "session",
+            "booked",
+            photographer=Made(_photographer),
+            nps=_NPS,
+            nps_bar=_TEXT,
+            participants=Many(_PERSON),
+        ),
         "invoice": _kind(
             "invoice",
             "paid",
@@ -221,6 +237,7 @@ def roots(kind: str) -> Group:
         "client": CLIENT,
         "studio": STUDIO,
         "recipient": RECIPIENT,
+        "sender": SENDER,
         "today": _DATE,
         **_texts(*(name for name in LINKS if name != "confirm_link" or kind in ("any", *CONFIRMED))),
     }

@@ -40,6 +40,7 @@ CLIENT: Final[Mapping[str, Any]] = {
     "fields": {"camera": "A7", "location": "Lakeside"},
 }
 RECIPIENT: Final[Mapping[str, Any]] = {"role": "client", "first_name": "Jo", "last_name": "Park"}
+SENDER: Final[Mapping[str, str]] = {"name": "Ada Stone", "signature": "Ada"}
 _RECORD: Final[dict[str, Any]] = {
     "id": "4711",
     "version": 17,
@@ -140,4 +141,6 @@ def seen(kind: str, studio: Studio, *, complete: bool = False) -> dict[str, Any]
     if complete:
         own = {**_STUDIO, **own, "email": {**_STUDIO_EMAIL, **own.get("email", {})}}
     zone = zones.zone(studio.timezone)
-    return context(record(kind), CLIENT, own, RECIPIENT, kind=kind, today=TODAY, zone=zone, links=links())
+    return context(
+        record(kind), CLIENT, own, RECIPIENT, kind=kind, today=TODAY, zone=zone, links=links(), sender=SENDER
+    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from control_center.domain import quiet_hours, week
+from control_center.domain import number, quiet_hours, week
 from control_center.domain.table import Table, shown
 from control_center.domain.week import Week
 
-CALM: Final = ("off", "move", "drop")
+CALM: Final = ("off", "move", "drop", "merge")
 MOST_A_DAY: Final = 100
 
 
@@ -19,7 +19,7 @@ class TextHours:
 
     `marketing_per_day`: so many marketing texts reach one number on one of its days. `calm_day`: what becomes of
     marketing of a trigger on a day on which its client hears of something more important: it goes (`off`), on a
-    later day (`move`), or not at all (`drop`).
+    later day (`move`), not at all (`drop`), or in the same text where that is marketing, too (`merge`), else later.
     """
 
     marketing: Week | None = None
@@ -28,7 +28,7 @@ class TextHours:
     calm_day: str = "off"
 
     def keeps(self, purpose: str) -> bool:
-        """Whether texts for this purpose keep to hours at all."""
+        """Whether texts of triggers for this purpose keep to hours at all."""
         return purpose == "marketing" or self.transactional is not None
 
     def settings(self) -> dict[str, Any]:
@@ -65,10 +65,9 @@ def countries(sms: Table) -> tuple[str, ...]:
     said = sms.take("countries")
     if said is None:
         return ()
-    if not isinstance(said, list) or not all(_is_country(one) for one in said):
+    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
         raise sms.wrong("countries", f'{shown(said)}; a list of ISO 3166 codes such as ["CA", "GB"] is needed')
+    for one in said:
+        if not number.is_country(one):
+            raise sms.wrong("countries", f"{one!r} is no country with phone numbers; ISO 3166 says GB, not UK")
     return tuple(dict.fromkeys(said))
-
-
-def _is_country(code: Any) -> bool:
-    return isinstance(code, str) and len(code) == len("US") and code.isascii() and code.isalpha() and code.isupper()

@@ -89,8 +89,8 @@ def _also_an_answer(word: str) -> str | None:
 def lacking(trigger: Trigger, known: Mapping[str, words.Source], studio: Studio) -> dict[str, str]:
     """Why nothing could ever be written by a trigger that `check_words` has passed, after the key that it is about.
 
-    A template without words for the way that it is to go, a field of the studio that this studio does not have, or
-    marketing mail of one that does not say where it is.
+    A template without words for the way that it is to go, a field of the studio that this studio does not have, a
+    field of who writes, or marketing mail of a studio that does not say where it is.
     Calls and tasks are left out: they are made without their words, too.
     """
     seen = of_studio(studio, trigger.kind.name)
@@ -102,7 +102,7 @@ def lacking(trigger: Trigger, known: Mapping[str, words.Source], studio: Studio)
             found.setdefault(key, f"{error.reason.removeprefix('template: ')}, and {trigger.action.name!r} needs it")
             continue
         for fields in sorted({fields for source in sources for fields in template.needed(source)}):
-            if all(field.startswith("studio.") and is_absent(field, seen) for field in fields):
+            if all(field.startswith(("studio.", "sender.")) and is_absent(field, seen) for field in fields):
                 found.setdefault(key, _without(fields, studio))
     mails = trigger.action.has(Leg.EMAIL) or trigger.ladder.has(Leg.EMAIL)
     unsigned = imprint.lacking(studio) if mails and trigger.purpose == "marketing" else None
@@ -113,6 +113,8 @@ def lacking(trigger: Trigger, known: Mapping[str, words.Source], studio: Studio)
 
 def _without(fields: tuple[str, ...], studio: Studio) -> str:
     tried, field = " or ".join(fields), fields[-1]
+    if field.startswith("sender."):
+        return f"writes {tried}, and nobody writes what a trigger sends; write {{{{ {field} | default: studio.name }}}}"
     return (
         f"writes {tried}, and the studio {studio.studio!r} has none, so that every message would fail; give it one "
         f'with `studios put`, or write {{{{ {field} | default: "…" }}}}'

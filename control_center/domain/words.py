@@ -13,7 +13,7 @@ import msgspec
 from control_center.domain import mail_html, sms, zones
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.errors import Malformed
-from control_center.domain.identity import with_sender
+from control_center.domain.identity import with_how_to_stop, with_sender
 from control_center.domain.record import Picture, as_mapping
 from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable, context, render, render_subject
@@ -55,15 +55,19 @@ def fields(
     now: datetime,
     *,
     links: Mapping[str, str] = MappingProxyType({}),
+    sender: Mapping[str, str] = MappingProxyType({}),
 ) -> Mapping[str, Any]:
-    """What a template sees: the record as it is now, its client, the studio, whom it is written to, and what links
-    there are for them (`confirm_link`, `unsubscribe_link`, `nps_bar`).
+    """What a template sees: the record as it is now, its client, the studio, whom it is written to and by whom, and
+    what links there are for them (`confirm_link`, `unsubscribe_link`, `nps_bar`).
     """
     zone = zones.zone(studio.timezone)
     body = _read(record)
     about = body if record.kind == "client" else _read(client) if client else None
     today = zones.local_date(zone, now)
-    return context(body, about, studio.fields(), recipient, kind=record.kind, today=today, zone=zone, links=links)
+    kind = record.kind
+    return context(
+        body, about, studio.fields(), recipient, kind=kind, today=today, zone=zone, links=links, sender=sender
+    )
 
 
 def _read(picture: Picture) -> Mapping[str, Any]:
@@ -81,22 +85,28 @@ def sources(parts: Source, leg: Leg) -> list[str]:
     return [_part(parts, "text"), *(str(parts[part]) for part in ("subject", "html") if parts.get(part))]
 
 
-def text_message(parts: Source, seen: Mapping[str, Any], studio: Studio | None = None) -> Words:
+def text_message(parts: Source, seen: Mapping[str, Any], studio: Studio | None = None, *, first: bool = False) -> Words:
     """The words of an SMS, in letters that phones have where that is possible. Raises Unrenderable.
 
-    With a `studio` that wishes so, its name is put in front of words that do not begin with it.
+    With a `studio` that wishes so, its name is put in front of words that do not begin with it; and behind the `first`
+    that goes to a number by itself, how to stop.
     """
-    text = sms.plain(text_as_filled_in(parts, seen, studio))
+    text = sms.plain(text_as_filled_in(parts, seen, studio, first=first))
     refused = sms.refusal(text)
     if refused is not None:
         raise Unrenderable("", refused)
     return Words(text)
 
 
-def text_as_filled_in(parts: Source, seen: Mapping[str, Any], studio: Studio | None = None) -> str:
+def text_as_filled_in(
+    parts: Source, seen: Mapping[str, Any], studio: Studio | None = None, *, first: bool = False
+) -> str:
     """The words of an SMS before its letters are looked at. Raises Unrenderable."""
     filled_in = render(_part(parts, "sms"), seen)
-    return with_sender(filled_in, studio.name) if studio is not None and studio.sms_identify else filled_in
+    if studio is None or not studio.sms_identify:
+        return filled_in
+    named = with_sender(filled_in, studio.name)
+    return with_how_to_stop(named) if first else named
 
 
 def mail(parts: Source, seen: Mapping[str, Any]) -> Words:

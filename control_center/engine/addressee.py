@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -42,6 +43,7 @@ class Letter:
     text: str | None = None
     subject: str | None = None
     html: str | None = None
+    user: str | None = None  # in whose name, where that is somebody else than who sends it
 
 
 @dataclass(slots=True)
@@ -57,7 +59,10 @@ class Draft:
     address: str = ""
     usual: str = ""  # what of ours this address knows
     purpose: str = "transactional"
+    message_id: int = 0
+    calendar: bool = False  # whether its record goes along for the recipient's calendar
     warnings: list[str] = field(default_factory=list)
+    sender: Mapping[str, str] = field(default_factory=dict)  # name and signature of the person who writes
 
     @property
     def client_id(self) -> str | None:

@@ -13,7 +13,7 @@ from control_center.domain.record import Picture
 from control_center.engine import lines
 from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.engine.seen import Seen
-from control_center.store import commands, conversations, db, records, studios
+from control_center.store import answers, commands, db, records, studios
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
 
@@ -36,7 +36,7 @@ class Answer:
 async def confirm(tx: db.Connection, books: Rulebooks, answer: Answer) -> None:
     """They will come: the record is confirmed from now on."""
     await _change(tx, books, answer, answered.confirmed)
-    await conversations.answer(tx, answer.record[0], answer.question, reply=answer.reply, meaning="confirmed")
+    await answers.give(tx, answer.record[0], answer.question, reply=answer.reply, meaning="confirmed")
     await _tell(tx, answer, "confirm_record", {"by": answer.by, "at": answer.at})
 
 
@@ -45,7 +45,7 @@ async def score(tx: db.Connection, books: Rulebooks, answer: Answer, number: int
     await _change(
         tx, books, answer, lambda picture: answered.scored(picture, answer.question, number, comment, answer.at)
     )
-    await conversations.answer(
+    await answers.give(
         tx, answer.record[0], answer.question, reply=answer.reply, meaning="scored", words=f"{number} {comment}".strip()
     )
     await _tell(tx, answer, "record_nps", {"score": number, "comment": comment, "at": answer.at})
@@ -54,9 +54,7 @@ async def score(tx: db.Connection, books: Rulebooks, answer: Answer, number: int
 async def comment(tx: db.Connection, books: Rulebooks, answer: Answer, words: str) -> None:
     """What they add to a score that they gave before."""
     changed = await _change(tx, books, answer, lambda picture: answered.commented(picture, words))
-    await conversations.answer(
-        tx, answer.record[0], answer.question, reply=answer.reply, meaning="commented", words=words
-    )
+    await answers.give(tx, answer.record[0], answer.question, reply=answer.reply, meaning="commented", words=words)
     nps = changed.record.nps if changed is not None else None
     if nps is not None:
         await _tell(tx, answer, "record_nps", {"score": nps.score, "comment": nps.comment, "at": answer.at})
@@ -64,7 +62,7 @@ async def comment(tx: db.Connection, books: Rulebooks, answer: Answer, words: st
 
 async def void(tx: db.Connection, answer: Answer, why: str) -> None:
     """They said yes to what is not so any more: people are told, and nothing is confirmed."""
-    await conversations.answer(tx, answer.record[0], answer.question, reply=answer.reply, meaning="void", words=why)
+    await answers.give(tx, answer.record[0], answer.question, reply=answer.reply, meaning="void", words=why)
 
 
 async def _change(

@@ -14,6 +14,7 @@ from control_center.domain import imprint
 from control_center.domain.bulk import LASTS, Audience, State, Turn, Way
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.errors import Malformed, NotFound, Refused
+from control_center.domain.links import out_of_place
 from control_center.domain.studio import Studio
 from control_center.engine import bulk_list
 from control_center.engine.review_list import Miscounted
@@ -78,6 +79,9 @@ def _new(house: Studio, wish: Wish, words: dict[str, Any] | None, now: datetime,
     text = wish.channel == "sms"
     if not (words.get("sms") or words.get("text")):
         raise Malformed("template", f"{wish.template!r} has no words for this channel")
+    lacking = out_of_place(words, Leg(wish.channel), wish.audience.kind)
+    if lacking is not None:
+        raise Malformed("template", f"{wish.template!r}: {lacking}; this list has {wish.audience.kind}s")
     sender = house.sms_sender if text else house.email_sender
     if not sender:
         raise Refused(f"the studio has no {'number to text' if text else 'address to mail'} from")

@@ -69,6 +69,16 @@ async def say(tx: db.Connection, said: Saying, now: datetime, *, client_id: str 
     return effect
 
 
+async def follow(tx: db.Connection, said: Saying, now: datetime, *, client_id: str | None = None) -> Effect:
+    """Let a stop that a worker has written down take effect on all that waits, and tell the CRM of it."""
+    await consents.lock(tx, said.key)
+    effect = Effect(said, (await consents.standings(tx, [said.key])).get(said.key, Standing()))
+    if effect.before.stopped:
+        await _stop(tx, effect, now)
+        await commands.enqueue(tx, [_report(said, now, client_id)])
+    return effect
+
+
 async def _stop(tx: db.Connection, effect: Effect, now: datetime) -> None:
     said = effect.said
     ended = await consents.suppress(tx, said)

@@ -7,7 +7,7 @@ number are read one after the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,16 +15,18 @@ import msgspec
 import structlog
 
 from control_center.domain import answered, number
+from control_center.domain.caller import caller
 from control_center.domain.command import Cause, command
+from control_center.domain.consent import Said
 from control_center.domain.inbound import Inbound
 from control_center.domain.people import Recipient
 from control_center.domain.reply import Asked as Kind
-from control_center.domain.reply import Circumstances, Question, Reply, Standing, interpret
+from control_center.domain.reply import Circumstances, OptOut, Question, Reply, Standing, interpret
 from control_center.domain.sms import segments
 from control_center.domain.text_plan import month_of
 from control_center.engine import consenting
 from control_center.engine.consenting import Effect
-from control_center.engine.understanding import Heard, act, meaning
+from control_center.engine.understanding import Heard, act, meaning, say
 from control_center.store import commands, consents, conversations, db, heard, records, studios, usage
 from control_center.store.conversations import Arrival, Asked, Pair, Received
 from control_center.store.rulebooks import Rulebook, Rulebooks
@@ -36,6 +38,7 @@ OVER_FOR: Final = timedelta(
     days=7
 )  # after its date: how long ago a question may have been asked that a yes is late for
 ASKED_WITHIN: Final = max(answered.LASTS.values())
+REPEATED_WITHIN: Final = timedelta(minutes=15)  # how long a text without a name may be the repeat of the one before it
 
 
 @dataclass(slots=True)
@@ -77,66 +80,120 @@ class Conversations:
             taken.append(one)
         return taken
 
-    async def take_heard(self, account: str, known_by: Sequence[str], inbound: Inbound, body: str) -> Taken | None:
-        """Take in a text that a worker kept in these rows; None where another process has. Raises one of `db.AWAY`."""
+    async def take_heard(
+        self, account: str, known_by: Sequence[str], inbound: Inbound, body: str, *, parts: bool = False
+    ) -> Taken | None:
+        """Take in a text that a worker kept in these rows, which are its `parts` or the whole; None where another
+        process has. Raises one of `db.AWAY`.
+        """
 
         async def work(tx: db.Connection) -> Taken | None:
-            return await self._take(tx, account, inbound, body) if await heard.take(tx, account, known_by) else None
+            if not await heard.take(tx, account, known_by, parts=parts):
+                return None
+            return await self._take(tx, account, inbound, body, unnamed=True)
 
         taken = await db.retried(self._pool, work)
         if taken is not None:
             _tell(taken)
         return taken
 
-    async def _take(self, tx: db.Connection, account: str, inbound: Inbound, body: str) -> Taken:
-        theirs, ours = _spelled(inbound.sender), _spelled(inbound.to)
+    async def _take(
+        self, tx: db.Connection, account: str, inbound: Inbound, body: str, *, unnamed: bool = False
+    ) -> Taken:
+        inbound = inbound.readable
         now = self._clock()
-        studio = await self._studio(tx, ours, theirs, now)
-        came = Arrival(studio or "", account, inbound.known_by, inbound.sender, inbound.to, body)
+        ours, sharing = await _reached(tx, caller(inbound.to), account, caller(inbound.sender))
+        houses = await studios.get(tx, sharing) if sharing else {}
+        theirs = caller(inbound.sender, next((one.country for one in houses.values()), None))
+        came = Arrival("", account, inbound.known_by, inbound.sender, inbound.to, body)
+        pair = Pair("", "sms", ours, theirs)
+        studio = await _studio(tx, sharing, pair, came, inbound, now=now)
         if studio is None:
             return Taken(inbound, new=await conversations.arrive(tx, came))
-        pair = Pair(studio, "sms", ours, theirs)
-        await consents.lock(tx, (studio, "sms", theirs))
-        if not await conversations.arrive(tx, came):
+        came, pair = replace(came, studio=studio), replace(pair, studio=studio)
+        for one in sharing:  # in their order: two texts to a number that several share do not wait in a circle
+            await consents.lock(tx, (one, "sms", theirs))
+        if not await conversations.arrive(tx, came) or (unnamed and await _repeats(tx, pair, came, inbound, now)):
             return Taken(inbound, studio, new=False)
-        client_id = await conversations.converse(tx, pair, await client_of(tx, pair))
-        book = (await self._rulebooks.of(tx, await studios.get(tx, [studio])))[studio]
+        whose = await client_of(tx, pair)
+        client_id = await conversations.converse(tx, pair, whose)
+        book = (await self._rulebooks.of(tx, {studio: houses[studio]}))[studio]
         met, asked = await circumstances(tx, pair, inbound, book, now)
         reply = interpret(inbound.text, met)
+        about = _about(reply, asked)
+        if about is not None and about.client_id is not None and client_id == whose:
+            client_id = about.client_id  # of several on one number, the one who was asked; a person's word stands
         taken = Taken(inbound, studio, client_id=client_id, meaning=meaning(reply))
         heard = Heard(
             pair=pair,
             account=account,
             client_id=client_id,
             text=inbound.text,
-            message_id=await conversations.receive(tx, _received(came, pair, client_id, inbound, _about(reply, asked))),
+            message_id=await conversations.receive(tx, _received(came, pair, client_id, inbound, about)),
             at=now,
             opted_out=met.opted_out,
             silent=inbound.answered is not None,
+            said_at=inbound.at,
         )
         await conversations.attach(tx, came, heard.message_id)
         done = await act(tx, self._rulebooks, book, heard, reply)
         taken.message_id, taken.attention, taken.effects = heard.message_id, done.attention, done.effects
+        if isinstance(reply, OptOut):
+            taken.effects += await _stop_everywhere(tx, heard, [one for one in sharing if one != studio])
         await conversations.mark(tx, studio, heard.message_id, taken.meaning, done.attention)
         await report(tx, heard, taken)
         parts = inbound.segments or segments(inbound.text).count
         await usage.received(tx, studio, month_of(now, book.studio.timezone), parts)
         return taken
 
-    async def _studio(self, tx: db.Connection, ours: str, theirs: str, now: datetime) -> str | None:
-        """Whose number it was sent to; of several studios on it, the one that wrote to its sender last."""
-        found = await conversations.studios_at(tx, ours)
-        if len(found) == 1:
-            return found[0]
-        return await conversations.last_studio(tx, found, ours, theirs, now - SHARED_FOR) if found else None
+
+async def _reached(tx: db.Connection, ours: str, account: str, theirs: str) -> tuple[str, list[str]]:
+    """Which number of ours was texted by way of this account, and the studios that text from it.
+
+    A centre may leave out its country code.
+    """
+    sharing = await conversations.studios_at(tx, ours, account, theirs)
+    if not sharing and (whole := await conversations.number_ending(tx, ours.lstrip("+0"))) is not None:
+        return whole, await conversations.studios_at(tx, whole, account, theirs)
+    return ours, sharing
 
 
-def _spelled(typed: str) -> str:
-    """A number as messages spell it. Providers write the country code, some of them without the plus."""
-    bare = typed.strip()
-    international = bare if bare.startswith("+") else f"+{bare}"
-    found = number.phone(international, "ZZ", recipient=False)
-    return found.e164 if isinstance(found, number.Phone) else bare
+async def _studio(
+    tx: db.Connection, sharing: Sequence[str], pair: Pair, came: Arrival, inbound: Inbound, *, now: datetime
+) -> str | None:
+    """Whose text it is: of several studios on its number, the one that wrote to its sender last.
+
+    A repeat stays whose it was. A STOP is for each of them, so that it is heard where nobody wrote last, too.
+    """
+    if len(sharing) < 2:
+        return sharing[0] if sharing else None
+    known = await conversations.known_at(tx, ["", *sharing], came.account, came.known_by)
+    if known is not None:
+        return known or None
+    last = await conversations.last_studio(tx, sharing, pair.ours, pair.theirs, now - SHARED_FOR)
+    if last is None and isinstance(interpret(inbound.text, Circumstances(now, answered=inbound.answered)), OptOut):
+        return sharing[0]
+    return last
+
+
+async def _stop_everywhere(tx: db.Connection, heard: Heard, others: Sequence[str]) -> list[Effect]:
+    """A STOP to a number that several studios share is for all of them: the provider blocks the number, too."""
+    pairs = [replace(heard.pair, studio=one) for one in others]
+    said = await consents.standings(tx, [(pair.studio, pair.channel, pair.theirs) for pair in pairs])
+    stopped = {studio for (studio, _, _), one in said.items() if one.stopped}
+    return [
+        await say(tx, replace(heard, pair=pair, client_id=await client_of(tx, pair)), Said.STOP)
+        for pair in pairs
+        if pair.studio not in stopped
+    ]
+
+
+async def _repeats(tx: db.Connection, pair: Pair, came: Arrival, inbound: Inbound, now: datetime) -> bool:
+    """Whether a text that its provider gives no name is the one before it, brought again."""
+    before = await conversations.said_before(tx, pair, came.account, inbound.text, since=now - REPEATED_WITHIN)
+    if before is not None:
+        await conversations.attach(tx, came, before)
+    return before is not None
 
 
 async def client_of(tx: db.Connection, pair: Pair) -> str | None:
@@ -157,8 +214,10 @@ async def circumstances(
     scored = None
     for one in found:
         kind, key = Kind(one.question), (pair.studio, one.kind, one.record_id)
+        picture, zone = pictures.get(key), book.studio.timezone
         closed = bool({"confirmed", "scored", "void"}.intersection(one.answered))
-        where = answered.standing(kind, pictures.get(key), one.date, book.studio.timezone, now, answered=closed)
+        closed = closed or (kind is Kind.NPS and answered.rated(picture, one.asked_at, zone))
+        where = answered.standing(kind, picture, one.date, zone, now, answered=closed)
         question = Question(kind, one.message_id, key, one.asked_at, one.asked_at + answered.LASTS[kind], where)
         if kind is Kind.NPS and "scored" in one.answered and scored is None:
             late = one.answered_at is None or now > one.answered_at + answered.COMMENT_LASTS
@@ -175,26 +234,24 @@ async def circumstances(
     return met, {one.message_id: one for one in found}
 
 
-def _about(reply: Reply, asked: dict[int, Asked]) -> tuple[str, str] | None:
-    """The record that a reply is about, where it answers a question."""
+def _about(reply: Reply, asked: dict[int, Asked]) -> Asked | None:
+    """The question that a reply answers, where it does."""
     question = getattr(reply, "question", None)
-    found = asked.get(question.message_id) if isinstance(question, Question) else None
-    return (found.kind, found.record_id) if found is not None else None
+    return asked.get(question.message_id) if isinstance(question, Question) else None
 
 
-def _received(
-    came: Arrival, pair: Pair, client_id: str | None, inbound: Inbound, about: tuple[str, str] | None
-) -> Received:
+def _received(came: Arrival, pair: Pair, client_id: str | None, inbound: Inbound, about: Asked | None) -> Received:
     return Received(
         pair=pair,
         account=came.account,
         client_id=client_id,
-        record=about,
+        record=(about.kind, about.record_id) if about is not None else None,
         recipient=msgspec.json.encode(Recipient("client" if client_id is not None else "unknown")).decode(),
         subject=None,
-        body=inbound.text.replace("\0", "\ufffd"),
+        body=inbound.text,
         provider_id=inbound.provider_id,
         segments=inbound.segments or segments(inbound.text).count,
+        media=inbound.media,
     )
 
 
@@ -219,7 +276,7 @@ async def report(tx: db.Connection, heard: Heard, taken: Taken) -> None:
 
 def _tell(taken: Taken) -> None:
     """Log what came in, once it is committed."""
-    theirs = number.mask_phone(_spelled(taken.inbound.sender))
+    theirs = number.mask_phone(caller(taken.inbound.sender))
     if not taken.new:
         log.info("message.repeated", studio=taken.studio, sender=theirs)
         return

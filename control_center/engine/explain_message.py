@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from control_center.domain.arrival import CALM
 from control_center.domain.consent import told
 from control_center.domain.message import State
 from control_center.engine.explain_words import Case, Step, Told, when
-from control_center.store import consents, db, views_messages
-from control_center.store.views_messages import Attempt, Message, Receipt
+from control_center.store import consents, db, views_attempts
+from control_center.store.views_attempts import Attempt, Receipt
+from control_center.store.views_messages import Message
 
 
 async def of(tx: db.Connection, case: Case, message: Message) -> Told:
     """What became of a message, in a sentence and in steps."""
     studio = case.studio.studio
     steps = [_made(message)]
-    steps += [_asked(one, message.id) for one in await views_messages.attempts(tx, studio, message.number)]
-    steps += [_receipt(one, message.id) for one in await views_messages.receipts(tx, studio, message.number)]
+    steps += [_asked(one, message.id) for one in await views_attempts.attempts(tx, studio, message.number)]
+    steps += [_receipt(one, message.id) for one in await views_attempts.receipts(tx, studio, message.number)]
     steps += await _consent(tx, studio, message)
     sentence = _sentence(case, message)
     if message.ended_at is not None:
@@ -28,8 +30,15 @@ def _made(message: Message) -> Step:
     if message.direction == "in":
         return Step(message.created_at, f"{message.channel} from {message.sender} came in", [message.id])
     whom = message.recipient.get("role", "a recipient")
-    text = f"{message.id} was written down: {message.channel} to {message.to} ({whom})"
-    return Step(message.created_at, text, [one for one in (message.id, message.action) if one])
+    text = f"{message.id} was written down: {message.channel} to {message.to} ({whom}){_whose(message)}"
+    return Step(message.created_at, text, [one for one in (message.id, message.action, message.bulk) if one])
+
+
+def _whose(message: Message) -> str:
+    """Who wanted a message that no trigger did."""
+    if message.bulk is not None:
+        return f", one of bulk {message.bulk}, which {message.made_by} made"
+    return f", by {message.made_by}" if message.made_by is not None else ""
 
 
 def _asked(attempt: Attempt, message: str) -> Step:
@@ -38,7 +47,9 @@ def _asked(attempt: Attempt, message: str) -> Step:
     else:
         words = [attempt.outcome.replace("_", " "), attempt.provider_id and f"as {attempt.provider_id}", attempt.code]
         said = " ".join(word for word in words if word) + (f": {attempt.reason}" if attempt.reason else "")
-    return Step(attempt.started_at, f"the provider was asked, {attempt.key}: {said}", [message, attempt.key])
+    along = f", with the words of {', '.join(attempt.carries)}" if attempt.carries else ""
+    text = f"the provider was asked, {attempt.key}{along}: {said}"
+    return Step(attempt.started_at, text, [message, attempt.key, *attempt.carries])
 
 
 def _receipt(receipt: Receipt, message: str) -> Step:
@@ -80,6 +91,8 @@ def _ended(case: Case, message: Message, state: State) -> str:
     why = _because(message)
     sent = f"on {when(case.zone, message.sent_at)}" if message.sent_at else ""
     match state:
+        case State.ACCEPTED if message.reason.startswith(CALM):
+            return f"{message.id} was said in another message {sent}{why}, which tells whether it arrived"
         case State.ACCEPTED:
             return f"{message.id} was accepted by the provider {sent}; no receipt has come yet"
         case State.DELIVERED:

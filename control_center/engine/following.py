@@ -193,7 +193,7 @@ class Following:
         elif "scored" in found.answered and found.answered_at is not None:
             late = now > found.answered_at + answered.COMMENT_LASTS
             shown = Shown.COMMENTED if late else Shown.DONE
-        elif picture.record.nps is not None and picture.record.nps.score is not None:
+        elif answered.rated(picture, found.sent_at, house.timezone):
             shown = Shown.COMMENTED  # they have said it in another way
         else:
             shown = Shown.OVER if now > found.sent_at + answered.LASTS[Asked.NPS] else Shown.OPEN

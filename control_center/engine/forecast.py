@@ -19,13 +19,14 @@ from control_center.domain.action import State
 from control_center.domain.blackouts import Blackout, Blackouts
 from control_center.domain.errors import NotFound
 from control_center.domain.forecast import End, Fate, Line, lines
+from control_center.domain.foreseen_days import Foreseen, ForeseenDays, shares_days
 from control_center.domain.recipients import Routing
 from control_center.domain.record import Picture
 from control_center.domain.rules import Rules
 from control_center.engine import foreseen_ladders
 from control_center.engine.addressing import Sending, routes
 from control_center.engine.foreseen_case import Case
-from control_center.engine.foreseen_guard import ForeseenGuards, foreseen_guards
+from control_center.engine.foreseen_guard import ForeseenGuards, days_of, foreseen_guards
 from control_center.engine.foreseen_ladders import Ahead
 from control_center.engine.shadow import scene_of
 from control_center.engine.trigger_sweep import Progress
@@ -61,7 +62,8 @@ async def forecast(
         until = now + timedelta(days=asked.days)
         total = await actions.count_waiting(tx, studio, until=until, trigger_id=trigger_id)
         guards = await foreseen_guards(tx, studio, now)
-    run = _Run(pool, book, asked, now, until, trigger_id, guards, progress or (lambda *_: None), total)
+        days = await days_of(tx, studio)
+    run = _Run(pool, book, asked, now, until, trigger_id, guards, days, progress or (lambda *_: None), total)
     for state in (State.REVIEW, State.HELD):
         async for found in run.stopped(state):
             yield found
@@ -98,11 +100,13 @@ class _Run:
     until: datetime
     trigger_id: int | None
     guards: ForeseenGuards
+    days: ForeseenDays
     progress: Progress
     total: int
     done: int = 0
     _later: list[tuple[datetime, int, Due]] = field(default_factory=list)  # pushed back, by their new time
-    _follows: list[tuple[datetime, int, Line]] = field(default_factory=list)  # what ladders may do, by its time
+    # What ladders may do, and messages that share days: by their time, and of one time by their rank.
+    _follows: list[tuple[datetime, int, int, Line | Foreseen]] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
 
     async def stopped(self, state: State) -> AsyncIterator[Line]:
@@ -133,14 +137,20 @@ class _Run:
             if self.asked.client is None or (sending.client and sending.client.record_id == self.asked.client):
                 self._keep(found)
 
-    def _keep(self, found: Sequence[Line]) -> None:
+    def _keep(self, found: Sequence[Line | Foreseen]) -> None:
         for one in found:
-            heapq.heappush(self._follows, (one.at, next(self._numbers), one))
+            at, rank = (one.line.at, one.rank) if isinstance(one, Foreseen) else (one.at, 0)
+            heapq.heappush(self._follows, (at, rank, next(self._numbers), one))
 
     def _that_may_follow(self, edge: datetime) -> list[Line]:
         found = []
         while self._follows and self._follows[0][0] <= edge:
-            found.append(heapq.heappop(self._follows)[2])
+            one = heapq.heappop(self._follows)[-1]
+            admitted = self.days.admit(one) if isinstance(one, Foreseen) else one
+            if isinstance(admitted, Foreseen):
+                self._keep([admitted])
+            else:
+                found.append(admitted)
         return found
 
     async def _up_to(self, edge: datetime, page: Sequence[Due]) -> list[Line]:
@@ -228,9 +238,14 @@ class _Run:
             elif routing is not None and not routing.empty and end.fate is Fate.GOES:
                 final = self.guards.admit(sending, end)
             if self._is_asked_for(case):
-                told = lines(scene_of(sending), final, routing, case.due.action.activation_at)
-                found += [one for one in told if one.at <= final.at]
-                self._keep([one for one in told if one.at > final.at])  # texts that wait for their recipient's hours
+                scene, action = scene_of(sending), case.due.action
+                for one in lines(scene, final, routing, action.activation_at):
+                    if shares_days(one, scene):
+                        self._keep([Foreseen(one, scene, action.action_id, action.use_by)])
+                    elif one.at <= final.at:
+                        found.append(one)
+                    else:
+                        self._keep([one])  # a text that waits for its recipient's hours
                 self._keep(ahead.lines(sending, final, self.until))
         return found
 

@@ -1,4 +1,4 @@
-"""The blast guard as it will be: what a forecast must mark as held, worked out on copies of the guards."""
+"""What a forecast moves on as it goes: copies of the blast guards, and of the days that marketing has taken."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import datetime
 
 from control_center.domain.blast import Guard, admit, ceiling
 from control_center.domain.forecast import End, Fate
+from control_center.domain.foreseen_days import ForeseenDays, foreseen_days
 from control_center.engine.addressing import Sending
-from control_center.store import db, release_counts, release_guards
+from control_center.store import day_shares, db, release_counts, release_guards
 
 
 @dataclass(slots=True)
@@ -35,3 +36,8 @@ async def foreseen_guards(tx: db.Connection, studio: str, now: datetime) -> Fore
     return ForeseenGuards(
         await release_guards.of_studio(tx, studio), await release_counts.busiest_of_each(tx, studio, now)
     )
+
+
+async def days_of(tx: db.Connection, studio: str) -> ForeseenDays:
+    """The days of a studio's numbers and clients, as they are taken now."""
+    return foreseen_days((one.whom, one.day, one.holder) for one in await day_shares.of_studio(tx, studio))

@@ -190,7 +190,7 @@ async def resolve(pool: db.Pool, studio: str, message_id: int, *, sent: bool, ev
             raise Refused(f"m-{message_id} is {piece.state}; only what is unknown is settled by a person")
         await reports.tell(tx, [Step(studio, message_id, state)])
         if sent:
-            await text_plans.count(tx, studio, message_id)
+            await text_plans.count(tx, [(studio, message_id)])
         before, after = {"state": piece.state, "reason": piece.reason}, {"state": state, "reason": reason}
         await audit.write(tx, by, audit.Entry(studio, "resolve", f"message/m-{message_id}", before, after))
 

@@ -1,4 +1,4 @@
-"""Reads what workers heard on their sessions: parts are put together, and taken in like any other text."""
+"""Reads what workers heard: parts are put together and taken in like any other text; a refused mail is a bounce."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Final
 
 from control_center.domain.inbound import Inbound
 from control_center.domain.wire.smpp import whole
+from control_center.engine import replies, returned_mail
 from control_center.engine.conversations import Conversations
 from control_center.store import clock, db, heard
-from control_center.store.heard import Heard
+from control_center.store.heard import Heard, Refusal, Words
 
 PATIENCE: Final = timedelta(minutes=2)  # how long the parts of a text wait for the one that is missing
 ROUND: Final = 200
@@ -24,16 +25,16 @@ class _Text:
     account: str
     total: int
     since: datetime
-    rows: list[Heard] = field(default_factory=list)
+    rows: list[tuple[str, Words]] = field(default_factory=list)  # each with what it is known by
 
     def readable(self, now: datetime) -> bool:
-        return len({one.words.number for one in self.rows}) == self.total or now - self.since > PATIENCE
+        return len({words.number for _, words in self.rows}) == self.total or now - self.since > PATIENCE
 
     @property
     def inbound(self) -> Inbound:
         if self.total == 1:
-            return self.rows[0].words.text
-        return whole({one.words.number: one.words.text for one in self.rows}, self.total)
+            return self.rows[0][1].text
+        return whole({words.number: words.text for _, words in self.rows}, self.total)
 
 
 class Hearing:
@@ -48,11 +49,15 @@ class Hearing:
         async with db.session(self._pool) as connection:
             found = await heard.waiting(connection, limit=ROUND)
             now = await clock.read(connection) if found else None
-        for one in _texts(found):
-            if now is not None and one.readable(now):
-                raw = "\n".join(row.words.raw for row in one.rows)
-                known_by = [row.known_by for row in one.rows]
-                await self._conversations.take_heard(one.account, known_by, one.inbound, raw)
+        for one in found:
+            if isinstance(one.said, Refusal):
+                refused = replies.refused if one.account.startswith("sms/") else returned_mail.refused
+                await refused(self._pool, one.account, one.known_by, one.said, one.at)
+        for text in _texts(found):
+            if now is not None and text.readable(now):
+                raw = "\n".join(words.raw for _, words in text.rows)
+                known_by = [known_by for known_by, _ in text.rows]
+                await self._conversations.take_heard(text.account, known_by, text.inbound, raw, parts=text.total > 1)
         return len(found) == ROUND
 
 
@@ -60,6 +65,7 @@ def _texts(found: Iterable[Heard]) -> list[_Text]:
     """The texts that these make, in the order in which their first words came."""
     texts: dict[tuple[str, str], _Text] = {}
     for one in found:
-        key = (one.account, one.words.whole or one.known_by)
-        texts.setdefault(key, _Text(one.account, one.words.total, one.at)).rows.append(one)
+        if isinstance(one.said, Words):
+            key = (one.account, one.said.whole or one.known_by)
+            texts.setdefault(key, _Text(one.account, one.said.total, one.at)).rows.append((one.known_by, one.said))
     return list(texts.values())

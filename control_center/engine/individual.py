@@ -17,20 +17,22 @@ import structlog
 from control_center.domain import arrival, mail_html, sms, words, zones
 from control_center.domain.arrival import Addressee
 from control_center.domain.catalogue_actions import Leg
+from control_center.domain.confirmation import enclosed
 from control_center.domain.consent import OPEN, Purpose, Said, Standing
 from control_center.domain.errors import Malformed, NotFound, Refused
+from control_center.domain.links import Links, out_of_place
+from control_center.domain.record import Picture
 from control_center.domain.template import Unrenderable
 from control_center.domain.template_context import context
-from control_center.domain.windows import Calendar, Window, is_open
 from control_center.domain.words import Words
 from control_center.engine.addressee import Draft, Letter, addressed
-from control_center.store import audit, consents, conversations, db, desk, messages, studios, templates
-from control_center.store.conversations import Outgoing, Pair
+from control_center.store import audit, consents, db, desk, messages, outgoing, studios, templates, users
+from control_center.store.conversations import Pair
+from control_center.store.outgoing import Outgoing
 
 log = structlog.get_logger(__name__)
 
 LASTS: Final = timedelta(days=1)  # what a person says now is of no use when it arrives another day
-WAKING: Final = Window.parse("08:00-21:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +43,64 @@ class Sent:
     warnings: tuple[str, ...] = ()
 
 
-async def send(pool: db.Pool, clock: Callable[[], datetime], studio: str, letter: Letter, *, by: str) -> Sent:
-    """Queue one message. Raises Malformed naming the field, NotFound, and Refused where the address said STOP."""
+async def send(
+    pool: db.Pool,
+    clock: Callable[[], datetime],
+    studio: str,
+    letter: Letter,
+    *,
+    by: str,
+    links: Links | None = None,
+) -> Sent:
+    """Queue one message. Raises Malformed naming the field, NotFound, and Refused where the address said STOP.
+
+    Without `links` a template that needs one is refused.
+    """
 
     async def work(tx: db.Connection) -> Sent:
-        return await _send(tx, studio, letter, clock(), by)
+        known = (await studios.share(tx, [studio])).get(studio)
+        if known is None:
+            raise NotFound(f"there is no studio {studio!r}")
+        return await _send(tx, await addressed(tx, known, letter), clock(), by, links)
 
     sent = await db.retried(pool, work)
     log.info("message.queued", studio=studio, message=f"m-{sent.message_id}", reason=f"written by {by}")
     return sent
 
 
-async def _send(tx: db.Connection, studio: str, letter: Letter, now: datetime, by: str) -> Sent:
-    known = (await studios.share(tx, [studio])).get(studio)
-    if known is None:
-        raise NotFound(f"there is no studio {studio!r}")
-    draft = await addressed(tx, known, letter)
+async def _send(tx: db.Connection, draft: Draft, now: datetime, by: str, links: Links | None) -> Sent:
+    studio, letter = draft.studio.studio, draft.letter
     key = (studio, draft.channel, draft.address)
     await consents.lock(tx, key)
-    written, draft.purpose = await _words(tx, draft, now)
+    (draft.message_id,) = await messages.ids(tx, 1)
+    draft.sender = await users.writes_as(tx, await _writer(tx, draft, by))
+    written, draft.purpose = await _words(tx, draft, now, links)
     await _refuse_stopped(tx, key, draft.purpose)
     _warn(draft, now)
-    message_id = await conversations.send(tx, _outgoing(draft, written, by))
+    message_id = await outgoing.send(tx, _outgoing(draft, written))
     if letter.again is not None:
         await desk.replace(tx, studio, message_id, letter.again)
-    after = {"to": draft.address, "client": draft.client_id, "template": letter.template}
+    after = {"to": draft.address, "client": draft.client_id, "template": letter.template, "user": letter.user}
     await audit.write(tx, by, audit.Entry(studio, "send", f"message/m-{message_id}", None, after))
     await db.notify(tx, messages.WORK_CHANNEL)
     return Sent(message_id, tuple(draft.warnings))
 
 
+async def _writer(tx: db.Connection, draft: Draft, by: str) -> str:
+    """In whose name it is written: a colleague's, where one is named. Raises Malformed for who is none."""
+    wanted = draft.letter.user
+    if wanted is None:
+        return str(by)
+    found = await users.by_name(tx, wanted)
+    if found is None or not found.active or not found.sees(draft.studio.studio):
+        raise Malformed("user", f"there is no user {wanted[:60]!r} of this studio")
+    return found.name
+
+
 # What -------------------------------------------------------------------------------------------------------
 
 
-async def _words(tx: db.Connection, draft: Draft, now: datetime) -> tuple[Words, str]:
+async def _words(tx: db.Connection, draft: Draft, now: datetime, links: Links | None) -> tuple[Words, str]:
     """The exact words, and their purpose. Raises Malformed where they cannot be written."""
     letter, parent = draft.letter, draft.parent
     if (letter.template is None) == (letter.text is None):
@@ -87,11 +113,28 @@ async def _words(tx: db.Connection, draft: Draft, now: datetime) -> tuple[Words,
     if parts is None:
         raise Malformed("template", f"there is no template {letter.template!r}")
     try:
-        seen = _seen(draft, parts, now)
-        made = words.text_message(parts, seen) if draft.channel == Leg.SMS.value else words.mail(parts, seen)
+        return _filled_in(draft, parts, now, links), parts.get("purpose", "marketing")
     except Unrenderable as error:
         raise Malformed("template", error.reason) from None
-    return made, parts.get("purpose", "marketing")
+
+
+def _filled_in(draft: Draft, parts: Mapping[str, Any], now: datetime, links: Links | None) -> Words:
+    """The words of a template, with what goes along with a mail. Raises Unrenderable, Malformed."""
+    about, leg = _about(draft, parts), Leg(draft.channel)
+    kind = about.kind if about is not None else "client"
+    lacking = out_of_place(parts, leg, kind) or out_of_place(parts, leg, kind, made=links is not None)
+    if lacking is not None:
+        raise Malformed("template", f"{draft.letter.template!r}: {lacking}")
+    made = links.of_message(draft.message_id, about, draft.channel) if links is not None else {}
+    seen = _seen(draft, about, now, made)
+    if leg is Leg.SMS:
+        return words.text_message(parts, seen)
+    written, wanted = words.mail(parts, seen), frozenset(parts.get("attachments", ()))
+    if about is None and wanted:
+        raise Malformed("template", f"{draft.letter.template!r} has attachments; name the record that they are of")
+    if about is not None:
+        written, draft.calendar = enclosed(wanted, written, about, draft.studio, now)
+    return written
 
 
 def _own(letter: Letter, draft: Draft) -> Words:
@@ -113,20 +156,25 @@ def _own(letter: Letter, draft: Draft) -> Words:
     return Words(plain)
 
 
-def _seen(draft: Draft, parts: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
-    """What a template sees: the record, else the client, else nobody, so that what needs one of them says so."""
-    kind = parts.get("kind", "any")
-    about = draft.record or draft.client
-    if kind != "any" and (about is None or about.kind != kind):
-        about = draft.client if kind == "client" else None
-        if about is None:
-            raise Malformed("template", f"{draft.letter.template!r} is for a {kind}; name one as its record")
+def _about(draft: Draft, parts: Mapping[str, Any]) -> Picture | None:
+    """What a template is filled in with: the record, else the client, else nothing. Raises Malformed."""
+    kind, about = parts.get("kind", "any"), draft.record or draft.client
+    if kind == "any" or (about is not None and about.kind == kind):
+        return about
+    if kind == "client" and draft.client is not None:
+        return draft.client
+    raise Malformed("template", f"{draft.letter.template!r} is for a {kind}; name one as its record")
+
+
+def _seen(draft: Draft, about: Picture | None, now: datetime, links: Mapping[str, str]) -> Mapping[str, Any]:
+    """What a template sees; without a record and a client what needs one of them says so."""
     recipient = msgspec.to_builtins(draft.recipient)
     if about is not None:
-        return words.fields(draft.studio, about, draft.client, recipient, now)
+        return words.fields(draft.studio, about, draft.client, recipient, now, links=links, sender=draft.sender)
     zone = zones.zone(draft.studio.timezone)
     today = zones.local_date(zone, now)
-    return context({}, None, draft.studio.fields(), recipient, kind="client", today=today, zone=zone)
+    house = draft.studio.fields()
+    return context({}, None, house, recipient, kind="client", today=today, zone=zone, links=links, sender=draft.sender)
 
 
 # Whether ----------------------------------------------------------------------------------------------------
@@ -153,14 +201,11 @@ def _warn(draft: Draft, now: datetime) -> None:
         return
     to = Addressee(draft.address, draft.recipient.role, draft.client.body if draft.client is not None else None)
     closed = arrival.warning(draft.studio, to, draft.purpose, now)
-    zone = zones.zone(draft.studio.timezone)
-    if closed is None and not is_open(Calendar(zone, WAKING), now):
-        closed = f"it is {zones.at_local(zone, now):%H:%M} here; outside {WAKING} people may sleep"
     if closed is not None:
         draft.warnings.append(f"{closed}; it goes all the same")
 
 
-def _outgoing(draft: Draft, written: Words, by: str) -> Outgoing:
+def _outgoing(draft: Draft, written: Words) -> Outgoing:
     studio, sms_wanted = draft.studio, draft.channel == "sms"
     account = f"sms/{studio.sms_account}" if sms_wanted else f"email/{studio.email_account}"
     return Outgoing(
@@ -175,5 +220,7 @@ def _outgoing(draft: Draft, written: Words, by: str) -> Outgoing:
         html=written.html,
         client_id=draft.client_id,
         record=(draft.record.kind, draft.record.record_id) if draft.record is not None else None,
-        made_by=str(by),
+        made_by=draft.sender["name"],
+        message_id=draft.message_id,
+        calendar=draft.calendar,
     )

@@ -53,8 +53,6 @@ class Mailroom:
         match incoming_mail.read(raw, self._links, to=to):
             case Bounce() as came:
                 return await returned_mail.bounced(self._pool, account, came, text, now)
-            case Complaint(kind="not-spam"):
-                return Came("automatic", reason="not-spam: somebody took a complaint back")
             case Complaint() as came:
                 return await returned_mail.complained(self._pool, account, came, text, now)
             case Automatic(why=why):

@@ -12,6 +12,7 @@ import msgspec
 from control_center.domain import imprint, sms, template_samples, text_plan, words
 from control_center.domain.errors import Malformed, NotFound
 from control_center.domain.people import Recipient
+from control_center.domain.reach import reach
 from control_center.domain.record import Picture
 from control_center.domain.sms_letters import Letter, letters
 from control_center.domain.studio import Studio
@@ -20,7 +21,7 @@ from control_center.domain.template_advice import advise, is_absent
 from control_center.domain.template_fields import KINDS
 from control_center.domain.text_advice import Advice
 from control_center.engine.templates import frame_of, get, parse
-from control_center.store import db, records, studios, usage
+from control_center.store import db, firsts, records, studios, usage
 
 PARTS = ("sms", "subject", "text", "html")
 
@@ -98,10 +99,12 @@ async def of_body(
         if house is None:
             raise NotFound(f"there is no studio {studio!r}")
         about = await _about(connection, studio, template, record) if record is not None else None
+        first = await _is_first(connection, house, about)
         month = text_plan.month_of(now, house.timezone)
         used = (await usage.spent(connection, [(studio, month)])).get((studio, month), 0)
     seen = _seen(house, template, about, now, base)
-    return _preview(template, house, seen, about, used, link=template_samples.links(base)["unsubscribe_link"])
+    link = template_samples.links(base)["unsubscribe_link"]
+    return _preview(template, house, seen, about, used, link=link, first=first)
 
 
 async def _about(
@@ -120,6 +123,17 @@ async def _about(
     return picture, (await records.get(connection, [key])).get(key)
 
 
+async def _is_first(connection: db.Connection, house: Studio, about: tuple[Picture, Picture | None] | None) -> bool:
+    """Whether a text would be the first to a number of the client, as it would be to somebody who is made up."""
+    if about is None:
+        return True
+    record, client = about
+    client = record if record.kind == "client" else client
+    theirs = [one for one in reach(client.record, house.country) if "@" not in one] if client is not None else []
+    had = await firsts.had(connection, [(house.studio, one, 0) for one in theirs])
+    return len(had) < len(theirs)
+
+
 def _seen(
     house: Studio, template: Template, about: tuple[Picture, Picture | None] | None, now: datetime, base: str
 ) -> Mapping[str, Any]:
@@ -129,7 +143,9 @@ def _seen(
     who = msgspec.json.decode((record if record.kind == "client" else client or record).body)
     names = {key: str(who[key]) for key in ("first_name", "last_name") if who.get(key)}
     recipient = msgspec.to_builtins(Recipient("client", **names))
-    return words.fields(house, record, client, recipient, now, links=template_samples.links(base))
+    return words.fields(
+        house, record, client, recipient, now, links=template_samples.links(base), sender=template_samples.SENDER
+    )
 
 
 def _preview(
@@ -140,6 +156,7 @@ def _preview(
     used: int,
     *,
     link: str,
+    first: bool,
 ) -> Preview:
     frame = frame_of(template)
     parts = {part: getattr(template, part) for part in PARTS} | {"frame": frame}
@@ -147,7 +164,7 @@ def _preview(
     text = mail = None
     warnings = advise(template, house, frame)
     try:
-        text = _text(parts, seen, house) if template.sms or not _only_mail(template) else None
+        text = _text(parts, seen, house, first=first) if template.sms or not _only_mail(template) else None
     except Unrenderable as error:
         missing += _also(missing, "sms", error)
     try:
@@ -171,8 +188,8 @@ def _only_mail(template: Template) -> bool:
     return any((template.subject, template.html, template.layout))
 
 
-def _text(parts: words.Source, seen: Mapping[str, Any], house: Studio) -> Text:
-    written = words.text_message(parts, seen, house)
+def _text(parts: words.Source, seen: Mapping[str, Any], house: Studio, *, first: bool) -> Text:
+    written = words.text_message(parts, seen, house, first=first)
     found = sms.segments(written.text)
     return Text(
         text=written.text,
@@ -180,7 +197,7 @@ def _text(parts: words.Source, seen: Mapping[str, Any], house: Studio) -> Text:
         units=found.units,
         segments=found.count,
         parts=found.parts,
-        letters=letters(words.text_as_filled_in(parts, seen, house)),
+        letters=letters(words.text_as_filled_in(parts, seen, house, first=first)),
         cost=house.plan.cost(found.count),
     )
 

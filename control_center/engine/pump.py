@@ -5,8 +5,10 @@ What waits in the queue stands before somebody else's reminder; what waits on a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import structlog
@@ -15,6 +17,7 @@ from control_center.domain import words
 from control_center.domain.arrival import addressee, later
 from control_center.domain.bulk import MESSAGE_LASTS, State, Turn, Way, still
 from control_center.domain.catalogue_actions import Leg
+from control_center.domain.confirmation import enclosed
 from control_center.domain.consent import OPEN, Standing
 from control_center.domain.links import Links
 from control_center.domain.message import Origin
@@ -25,14 +28,26 @@ from control_center.domain.planner import Expire, Wait
 from control_center.domain.quiet_hours import keeps
 from control_center.domain.record import Picture
 from control_center.domain.sms import segments
+from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable
 from control_center.domain.words import Words
 from control_center.engine.bulk_list import OPTED_OUT, with_clients
 from control_center.engine.senders import chosen
-from control_center.store import budgets, bulk_release, bulks, consents, db, records, senders, studios
+from control_center.store import (
+    budgets,
+    bulk_release,
+    bulks,
+    consents,
+    db,
+    firsts,
+    messages,
+    records,
+    senders,
+    studios,
+    users,
+)
 from control_center.store.bulk_release import Passed, Taken, Written
 from control_center.store.bulks import Bulk
-from control_center.store.messages import WORK_CHANNEL
 from control_center.store.rulebooks import Rulebook, Rulebooks
 
 log = structlog.get_logger(__name__)
@@ -84,11 +99,12 @@ class _Turn:
 
     def __init__(self, tx: db.Connection, one: Bulk, book: Rulebook, now: datetime, links: Links | None) -> None:
         self._tx = tx
-        self._bulk = one
+        self._bulk = _as_of_now(one, book.studio)
         self._book = book
         self._now = now
         self._links = links
         self._way = Way(Leg(one.channel), one.purpose, book.studio.country)
+        self._sender: dict[str, str] = {}
 
     async def take(self) -> None:
         one, now = self._bulk, self._now
@@ -101,14 +117,17 @@ class _Turn:
             return await self._next()
         if isinstance(decision, Wait):
             return await self._look(decision.until, decision.reason)
+        if not one.sender:
+            return await self._look(now + LOOK, "the studio has nothing to send from")
         rooms, place = await self._rooms()
         if not rooms:
             return await self._look(max(place.at, now + STEP), place.reason)
         taken = await bulk_release.take(self._tx, one, now, limit=PAGE)
+        self._sender = await users.writes_as(self._tx, one.made_by)
         written, passed = await self._written(taken, rooms)
         if written:
             await bulk_release.release(self._tx, one, written, lasts=MESSAGE_LASTS)
-            await db.notify(self._tx, WORK_CHANNEL)
+            await db.notify(self._tx, messages.WORK_CHANNEL)
         if passed:
             await bulk_release.pass_over(self._tx, one, passed)
             self._tell(passed)
@@ -128,7 +147,7 @@ class _Turn:
     async def _rooms(self) -> tuple[dict[str, int], Place]:
         """How many segments of each number of ours may be released now; none, and until when, where all are full."""
         one, studio = self._bulk, self._book.studio
-        numbers = studio.numbers if one.channel == "sms" and one.sender in studio.numbers else (one.sender,)
+        numbers = studio.numbers if one.channel == "sms" else (one.sender,)
         before = await bulk_release.waiting(self._tx, one.studio, one.channel, within=SOON)
         if one.channel != "sms" or studio.sms_limits.none:
             rooms = {number: WINDOW - before.get(number, 0) for number in numbers}
@@ -152,7 +171,8 @@ class _Turn:
         addresses = [each.entry.address or "" for each in taken]
         said = await consents.standings(self._tx, [(one.studio, channel, address) for address in addresses])
         ours = await self._senders(addresses)
-        ids = iter(await bulk_release.ids(self._tx, min(len(taken), sum(rooms.values()))))
+        had = await self._had(addresses)
+        ids = await messages.ids(self._tx, min(len(taken), sum(rooms.values())))
         written: list[Written] = []
         passed: list[Passed] = []
         for each, address in zip(taken, addresses, strict=True):
@@ -162,20 +182,28 @@ class _Turn:
                 passed.append(against or Passed(each.recipient_id, Turn.BARRED, "deleted: the record is not known"))
             elif rooms.get(ours[address], 0) > 0:
                 try:
-                    message = self._write(each, found, next(ids), ours[address])
+                    message = self._write(each, found, ids[0], ours[address], first=address not in had)
                 except Unrenderable as error:
                     passed.append(Passed(each.recipient_id, Turn.FAILED, error.reason))
                     continue
                 rooms[ours[address]] -= segments(message.words.text).count if channel == "sms" else 1
+                ids.pop(0)  # one that failed leaves its own to the next
                 written.append(message)
             elif max(rooms.values()) <= 0:
                 break
         return written, passed
 
+    async def _had(self, addresses: Sequence[str]) -> set[str]:
+        """Those that were texted by itself before; all of them where the first text says nothing more than others."""
+        one = self._bulk
+        if one.channel != "sms" or not self._book.studio.sms_identify:
+            return set(addresses)
+        return {number for _, number in await firsts.had(self._tx, [(one.studio, each, 0) for each in addresses])}
+
     async def _senders(self, addresses: Sequence[str]) -> dict[str, str]:
         """From which number or address of ours each is written to: of several numbers, the one that they know."""
         one, numbers = self._bulk, self._book.studio.numbers
-        if one.channel != "sms" or len(numbers) < 2 or one.sender not in numbers:
+        if one.channel != "sms" or len(numbers) < 2:
             return dict.fromkeys(addresses, one.sender)
         known = await senders.last(self._tx, [(one.studio, address) for address in addresses])
         return {
@@ -195,27 +223,31 @@ class _Turn:
         if not keeps(Origin.BULK, self._bulk.channel):
             return None
         to = addressee(one.entry.address or "", "client", found[1])
-        late = later(self._book.studio, to, self._bulk.purpose, self._now, self._book.rules.house)
+        late = later(self._book.studio, to, self._bulk.purpose, self._now, self._book.rules.house, bulk=True)
         if late is None:
             return None
         return Passed(one.recipient_id, Turn.LISTED, late.reason, late.until or self._bulk.use_by)
 
-    def _write(self, one: Taken, found: tuple[Picture, Picture | None], message_id: int, sender: str) -> Written:
+    def _write(
+        self, one: Taken, found: tuple[Picture, Picture | None], message_id: int, sender: str, *, first: bool
+    ) -> Written:
         """The words for one of the list, as everything is now. Raises Unrenderable."""
         picture, client = found
         known = client.record if client is not None else picture.record
         recipient = msgspec.to_builtins(Recipient("client", known.first_name or "", known.last_name or ""))
-        links = {}
-        if self._links is not None and self._bulk.channel == "email":
-            links["unsubscribe_link"] = self._links.unsubscribe(message_id)
+        links = self._links.of_message(message_id, picture, self._bulk.channel) if self._links is not None else {}
         about = None if picture.kind == "client" else client
-        seen = words.fields(self._book.studio, picture, about, recipient, self._now, links=links)
-        made: Words
-        if self._bulk.channel == "sms":
-            made = words.text_message(self._bulk.words, seen, self._book.studio)
-        else:
-            made = words.mail(self._bulk.words, seen)
-        return Written(message_id, one, sender, msgspec.json.encode(recipient).decode(), made)
+        seen = words.fields(self._book.studio, picture, about, recipient, self._now, links=links, sender=self._sender)
+        made, calendar = self._filled_in(picture, seen, first=first)
+        return Written(message_id, one, sender, msgspec.json.encode(recipient).decode(), made, calendar)
+
+    def _filled_in(self, picture: Picture, seen: Mapping[str, Any], *, first: bool) -> tuple[Words, bool]:
+        """The bulk's words, and whether their record goes along for the recipient's calendar. Raises Unrenderable."""
+        one, studio = self._bulk, self._book.studio
+        if one.channel == "sms":
+            return words.text_message(one.words, seen, studio, first=first), False
+        wanted = frozenset(one.words.get("attachments", ()))
+        return enclosed(wanted, words.mail(one.words, seen), picture, studio, self._now)
 
     async def _next(self, *, at_once: bool = False) -> None:
         """When its next turn is: in a step, when the next on the list may be written to, or never again.
@@ -236,3 +268,11 @@ class _Turn:
 
     async def _look(self, at: datetime, reason: str) -> None:
         await bulk_release.look(self._tx, self._bulk, State.RUNNING, min(at, self._now + LOOK), reason)
+
+
+def _as_of_now(one: Bulk, studio: Studio) -> Bulk:
+    """A bulk with what its studio sends from today: that may be another number or provider than when it was made."""
+    if one.channel == "email":
+        return replace(one, account=f"email/{studio.email_account}", sender=studio.email_sender)
+    sender = one.sender if one.sender in studio.numbers else studio.sms_sender
+    return replace(one, account=f"sms/{studio.sms_account}", sender=sender)

@@ -11,11 +11,23 @@ from control_center.domain.command import Cause, command
 from control_center.domain.consent import Said
 from control_center.domain.errors import NotFound, Refused
 from control_center.domain.inbound import Inbound
-from control_center.domain.reply import Circumstances, Declines, Doubtful, Keywords, Reading, Scores, interpret
+from control_center.domain.reply import (
+    Circumstances,
+    Declines,
+    Doubtful,
+    Keywords,
+    MayBeOptOut,
+    Plain,
+    Reading,
+    Reply,
+    Scores,
+    interpret,
+    otherwise,
+)
 from control_center.engine import consenting, understanding
 from control_center.engine.conversations import circumstances
 from control_center.engine.understanding import Done, Heard, meaning
-from control_center.store import audit, commands, consents, db, desk, studios
+from control_center.store import audit, commands, consents, conversations, db, desk, studios
 from control_center.store.consents import Saying
 from control_center.store.conversations import Pair
 from control_center.store.desk import Piece
@@ -62,13 +74,36 @@ async def _choose(tx: db.Connection, studio: str, message_id: int, choice: Choic
     await consents.lock(tx, (studio, known.channel, known.address))
     if choice.meaning in OPT_OUTS:
         done = await _settle_opt_out(tx, known, pair, OPT_OUTS[choice.meaning], now=now, by=by)
+        if choice.meaning == "no_opt_out":
+            return await _read_on(tx, known, pair, done, now=now, by=by)
     elif known.meaning != "doubtful":
         raise Refused(f"m-{message_id} was taken for {known.meaning or 'nothing'}; only a doubtful text is read again")
     else:
         done = await _read(tx, known, pair, choice, now)
+    await _settle(tx, known, pair, Choice(choice.meaning, choice.score), done, by=by)
+    return done
+
+
+async def _settle(tx: db.Connection, known: Piece, pair: Pair, choice: Choice, done: Done, *, by: str) -> None:
     before, after = {"meaning": known.meaning}, {"meaning": choice.meaning, "score": choice.score}
-    await desk.settle_doubt(tx, studio, message_id, meaning=choice.meaning, attention=done.attention, by=str(by))
-    await audit.write(tx, by, audit.Entry(studio, "resolve", f"message/m-{message_id}", before, after))
+    number = known.message_id
+    await desk.settle_doubt(tx, pair.studio, number, meaning=choice.meaning, attention=done.attention, by=str(by))
+    await audit.write(tx, by, audit.Entry(pair.studio, "resolve", f"message/m-{number}", before, after))
+
+
+async def _read_on(tx: db.Connection, known: Piece, pair: Pair, done: Done, *, now: datetime, by: str) -> Done:
+    """What is no opt-out may still be an answer: it counts where it is a certain one, else a person chooses again."""
+    met, book, books = await _met(tx, known, pair)
+    reply = otherwise(known.body or "", _as_then(met, known))
+    if isinstance(reply, Plain):
+        await _settle(tx, known, pair, Choice("no_opt_out"), done, by=by)
+        return done
+    heard = _heard(known, pair, now, opted_out=met.opted_out)
+    done.attention = (await understanding.act(tx, books, book, heard, reply)).attention
+    if isinstance(reply, Doubtful):
+        await conversations.mark(tx, pair.studio, known.message_id, "doubtful", done.attention)
+    else:
+        await _settle(tx, known, pair, Choice(meaning(reply)), done, by=by)
     return done
 
 
@@ -83,23 +118,36 @@ async def _settle_opt_out(tx: db.Connection, known: Piece, pair: Pair, says: Sai
 
 
 async def _read(tx: db.Connection, known: Piece, pair: Pair, choice: Choice, now: datetime) -> Done:
+    met, book, books = await _met(tx, known, pair)
+    reading = _chosen(_reread(known, _as_then(met, known)), choice)
+    return await _act(tx, books, book, _heard(known, pair, now, opted_out=met.opted_out), reading)
+
+
+async def _met(tx: db.Connection, known: Piece, pair: Pair) -> tuple[Circumstances, Rulebook, Rulebooks]:
     books = Rulebooks()
     book = (await books.of(tx, await studios.get(tx, [pair.studio])))[pair.studio]
-    text = known.body or ""
-    inbound = Inbound(f"m-{known.message_id}", known.provider_id, pair.theirs, pair.ours, text)
+    inbound = Inbound(f"m-{known.message_id}", known.provider_id, pair.theirs, pair.ours, known.body or "")
     met, _ = await circumstances(tx, pair, inbound, book, known.created_at)
-    reading = _chosen(interpret(text, _as_then(met, known)), choice)
-    heard = Heard(
+    return met, book, books
+
+
+def _reread(known: Piece, met: Circumstances) -> Reply:
+    """A doubtful text once more; one that a person found to be no opt-out is not taken for one again."""
+    reply = interpret(known.body or "", met)
+    return otherwise(known.body or "", met) if isinstance(reply, MayBeOptOut) else reply
+
+
+def _heard(known: Piece, pair: Pair, now: datetime, *, opted_out: bool) -> Heard:
+    return Heard(
         pair=pair,
         account=known.account,
         client_id=known.client_id,
-        text=text,
+        text=known.body or "",
         message_id=known.message_id,
         at=now,
-        opted_out=met.opted_out,
+        opted_out=opted_out,
         silent=False,
     )
-    return await _act(tx, books, book, heard, reading)
 
 
 def _as_then(met: Circumstances, known: Piece) -> Circumstances:

@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 
 import structlog
 
 from control_center.domain.action import Change, Plan, State
 from control_center.domain.blast import HELD
 from control_center.domain.command import Cause, Command, command
+from control_center.domain.fence import MAY_HAVE_GONE
 from control_center.domain.ladder import upcoming
 from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import Routing
@@ -27,7 +29,7 @@ from control_center.engine import blast, recurring, shadow
 from control_center.engine.addressing import Sending, message, routes
 from control_center.engine.commands import Job, beside, of_errand
 from control_center.engine.senders import stick
-from control_center.store import actions, commands, db, ladders, messages, records, scores, shadows, studios
+from control_center.store import actions, commands, db, fences, ladders, messages, records, scores, shadows, studios
 from control_center.store.actions import Due
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
@@ -183,9 +185,12 @@ async def _address(
 
     What goes by itself keeps to its trigger's ceiling: the surplus is held.
     """
-    routed = await routes(tx, sending)
+    routed: Sequence[Routed] = await routes(tx, sending)
     guarded = blast.Guarded()
     if by is None:
+        routed, doubtful = await _forgotten(tx, routed)
+        for one in doubtful:
+            _end(done, one.due, one.due.action.turned(State.HELD, MAY_HAVE_GONE), one.rule)
         real = ((one, routing) for one, routing in routed if not one.rule.trigger.shadow)
         going = ((one.book.studio, one.rule.trigger, one.due) for one, routing in real if not routing.empty)
         guarded = await blast.guard(tx, going, now)
@@ -203,6 +208,26 @@ async def _address(
             continue
         _let_go(done, one, routing, now)
     done.made[begin:] = await stick(tx, done.made[begin:], [one.book.studio for one, _ in routed])
+
+
+Routed: TypeAlias = tuple[Sending, Routing]
+
+
+async def _forgotten(tx: db.Connection, routed: Sequence[Routed]) -> tuple[Sequence[Routed], list[Sending]]:
+    """What may go, and what may have gone already: activated before the database forgot, and planned only since."""
+    gap = await fences.gap(tx)
+    before = [
+        (one.due.studio, one.due.action.action_id)
+        for one, _ in routed
+        if gap is not None and one.due.action.activation_at <= gap and one.due.let_go_by is None
+    ]
+    if gap is None or not before:
+        return routed, []
+    since = await fences.known_since(tx, before, gap)
+    return (
+        [one for one in routed if one[0].due.action.action_id not in since],
+        [one for one, _ in routed if one.due.action.action_id in since],
+    )
 
 
 def _let_go(done: Released, one: Sending, routing: Routing, now: datetime) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 
 from control_center.domain.consent import OPEN, Said
+from control_center.domain.inbound import LONGEST_NAME, readable
 from control_center.domain.message import State, fold, key_of, message_of
 from control_center.domain.outcome import Receipt
-from control_center.domain.text_plan import month_of
-from control_center.engine import consenting, own_records, reports
+from control_center.engine import consenting, own_records, reports, text_plans
 from control_center.engine.consenting import Effect
 from control_center.engine.reports import Step
-from control_center.store import clock, consents, db, receipts, studios, usage
+from control_center.store import breakers, clock, consents, db, followed, heard, receipts
 from control_center.store.consents import Saying
+from control_center.store.heard import Refusal
 from control_center.store.receipts import Came, Folded, Named
 
 log = structlog.get_logger(__name__)
@@ -32,7 +34,7 @@ async def take_receipts(pool: db.Pool, account: str, came: Sequence[tuple[str, R
     Each is (what a repeat of it is known by, the receipt, the body as it came). Order and repetition do not matter,
     and one that names a message nobody knows is kept until somebody does. Raises one of `db.AWAY`.
     """
-    incoming = [Came(key, receipt, body.replace("\0", "\ufffd")) for key, receipt, body in came]
+    incoming = [Came(readable(key)[:LONGEST_NAME], receipt.readable, readable(body)) for key, receipt, body in came]
 
     async def work(tx: db.Connection) -> _Taken:
         return await _take(tx, account, incoming)
@@ -63,6 +65,16 @@ class _Match:
     named: Named
     number: int
 
+    @property
+    def is_earlier(self) -> bool:
+        """Of an attempt that was held to be not taken, so that another one was made."""
+        return self.number < self.named.asked
+
+    @property
+    def is_outdone(self) -> bool:
+        """… and that other one may arrive, or has: what became of this one is not the end of the message."""
+        return self.is_earlier and self.named.state in _SENT | _OPEN
+
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
@@ -87,6 +99,9 @@ async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken
         await _count(tx, folded)
         await reports.tell(tx, _steps(folded))
         stops = await _stop(tx, [one for one in fresh if one.came.receipt.opted_out])
+        blamed = [one.came.receipt for one in fresh if one.came.receipt.blocked]
+        if blamed:
+            await breakers.failed(tx, account, blamed[-1].reason or "", times=len(blamed))
         moved = [one for one in folded if one.named.channel == "email" and one.state is not one.named.state]
         if moved:
             reached = [(one.named.studio, one.named.message_id, one.state) for one in moved]
@@ -119,7 +134,7 @@ def _folded(matches: Sequence[_Match]) -> list[Folded]:
         named, receipt = match.named, match.came.receipt
         known = folded.get(named.message_id) or Folded(named, named.state, named.reason, None)
         reached = fold(known.state, receipt.fate)
-        if reached is not None:
+        if reached is not None and not (match.is_outdone and reached is State.UNDELIVERED):
             known = replace(known, state=reached, reason=_reason(named, reached, receipt))
         if named.provider_id is None and receipt.provider_id and match.number == named.asked:
             known = replace(known, provider_id=receipt.provider_id)
@@ -129,10 +144,16 @@ def _folded(matches: Sequence[_Match]) -> list[Folded]:
 
 
 def _reason(named: Named, reached: State, receipt: Receipt) -> str:
-    said = " ".join(word for word in (receipt.code, receipt.reason) if word) if reached is State.UNDELIVERED else ""
+    said = _said(receipt) if reached is State.UNDELIVERED else ""
     if named.state in _SENT | _OPEN:
         return said
     return f"{said or 'a receipt came'}, although {named.state.value}: {named.reason}"
+
+
+def _said(receipt: Receipt) -> str:
+    """The provider's code and words; its code once, where the words have it."""
+    code, words = receipt.code or "", receipt.reason or ""
+    return words if code in words.split() or f"{code}:" in words.split() else f"{code} {words}".strip()
 
 
 def _proofs(matches: Sequence[_Match]) -> list[tuple[Named, int, Receipt]]:
@@ -149,14 +170,9 @@ def _proofs(matches: Sequence[_Match]) -> list[tuple[Named, int, Receipt]]:
 async def _count(tx: db.Connection, folded: Sequence[Folded]) -> None:
     """A text that a receipt proves to have been taken counts, unless its worker had heard so before."""
     proven = [one.named for one in folded if one.named.state not in _SENT and one.state in _SENT]
-    texts = [named for named in proven if named.channel == "sms"]
-    if not texts:
-        return
-    known, now = await studios.get(tx, {named.studio for named in texts}), await clock.read(tx)
-    made = [
-        (one.studio, one.message_id, month_of(now, known[one.studio].timezone)) for one in texts if one.studio in known
-    ]
-    await usage.handed_over(tx, made)
+    texts = [(named.studio, named.message_id) for named in proven if named.channel == "sms"]
+    if texts:
+        await text_plans.count(tx, texts)
 
 
 def _steps(folded: Iterable[Folded]) -> list[Step]:
@@ -186,6 +202,23 @@ async def _stop(tx: db.Connection, matches: Sequence[_Match]) -> list[Effect]:
     return effects
 
 
+async def refused(pool: db.Pool, account: str, known_by: str, came: Refusal, now: datetime) -> None:
+    """Do what follows for other messages from a STOP that a provider told a worker of. Raises one of `db.AWAY`."""
+
+    async def work(tx: db.Connection) -> Effect | None:
+        attempt = message_of(came.key)
+        known = await followed.of_numbers(tx, [attempt[0]] if attempt else [])
+        if not await heard.take(tx, account, [known_by]) or attempt is None or attempt[0] not in known:
+            return None
+        found = known[attempt[0]]
+        said = Saying(found.studio, found.channel, found.address, Said.STOP, "provider", came.reason)
+        return await consenting.follow(tx, said, now, client_id=found.client_id)
+
+    effect = await db.retried(pool, work)
+    if effect is not None:
+        consenting.tell(effect)
+
+
 _EVENTS: Mapping[State, str] = {state: f"message.{state.value}" for state in State}
 
 
@@ -207,7 +240,7 @@ def _tell(taken: _Taken) -> None:
             )
     for match in taken.matches:
         named = match.named
-        if named.state not in _SENT | _OPEN:
+        if match.is_earlier or named.state not in _SENT | _OPEN:
             log.error(
                 "receipt.contradicts",
                 studio=named.studio,

@@ -15,13 +15,15 @@ from control_center.domain.message import key_of, message_of
 from control_center.domain.number import mask_email
 from control_center.domain.outcome import Fate, Receipt
 from control_center.domain.people import Recipient
+from control_center.domain.slowing import domain_of
 from control_center.domain.wire.incoming_mail import Bounce, Complaint, Origin
 from control_center.engine import consenting, own_records, replies
 from control_center.engine.consenting import Effect
-from control_center.store import breakers, consents, conversations, db, followed
+from control_center.store import breakers, consents, conversations, db, followed, heard, slowdowns
 from control_center.store.consents import Saying
 from control_center.store.conversations import Arrival, Pair, Received
 from control_center.store.followed import Followed
+from control_center.store.heard import Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -64,17 +66,40 @@ async def bounced(pool: db.Pool, account: str, came: Bounce, raw: str, now: date
     found, attempt = known
     receipt = Receipt(Fate.UNDELIVERED, key_of(found.message_id, attempt), None, came.code, came.reason)
     new = await replies.take_receipts(pool, found.account, [(came.known_by, receipt, raw[:KEPT])])
-    verdict = bounce.verdict(came.code)
+    verdict = bounce.verdict(came.code, came.reason)
 
     async def work(tx: db.Connection) -> list[Effect]:
         if new and bounce.blames_our_domain(came.code or ""):
             await breakers.failed(tx, found.account, f"bounce {came.code} {came.reason}")
+        if new and verdict is Verdict.SLOW and await slowdowns.tell(tx, found.studio, found.sender, now):
+            log.warning("sender.slowed", studio=found.studio, domain=domain_of(found.sender)[1:], reason=came.reason)
         return await _stopped(tx, found, verdict, f"{came.code} {came.reason}", now)
 
     effects = await db.retried(pool, work)
     done = Came("bounce", found.studio, found.message_id, f"{came.code}: {verdict.value}", bool(new), effects)
     _tell(done, found, alarming=verdict in bounce.ALARMING)
     return done
+
+
+async def refused(pool: db.Pool, account: str, known_by: str, came: Refusal, now: datetime) -> None:
+    """Do to an address that a relay refused what a bounce from there would. Raises one of `db.AWAY`."""
+    code = bounce.code_of("", came.code)
+    verdict = bounce.verdict(code, came.reason) if code is not None else Verdict.CONTENT  # not in the codes of mail
+
+    async def work(tx: db.Connection) -> tuple[Came, Followed] | None:
+        attempt = message_of(came.key)
+        known = await followed.of_numbers(tx, [attempt[0]] if attempt else [])
+        if not await heard.take(tx, account, [known_by]) or attempt is None or attempt[0] not in known:
+            return None
+        found = known[attempt[0]]
+        effects = await _stopped(tx, found, verdict, f"{code} {came.reason}", now)
+        await own_records.note_events(tx, [(found.studio, found.message_id, "bounced")], now)
+        told = f"{code or came.code}: {verdict.value}"
+        return Came("refusal", found.studio, found.message_id, told, effects=effects), found
+
+    taken = await db.retried(pool, work)
+    if taken is not None:
+        _tell(*taken, alarming=verdict in bounce.ALARMING)
 
 
 async def _stopped(tx: db.Connection, found: Followed, verdict: Verdict, evidence: str, now: datetime) -> list[Effect]:
@@ -90,14 +115,12 @@ async def _stopped(tx: db.Connection, found: Followed, verdict: Verdict, evidenc
 
 
 async def _certain(tx: db.Connection, found: Followed, verdict: Verdict, now: datetime) -> bool:
-    if verdict is Verdict.GONE:
-        return True
     if verdict not in bounce.SEVERAL:
-        return False
-    codes, times, over, within = bounce.SEVERAL[verdict]
-    before = await followed.came_back(tx, found.studio, found.address, codes, since=now - within)
-    lasted = before.last - before.first if before.first is not None and before.last is not None else None
-    return before.times >= times and lasted is not None and lasted >= over
+        return bounce.enough(verdict, (), now)
+    remembered = bounce.SEVERAL[verdict][2]
+    before = await followed.came_back(tx, found.studio, found.address, since=now - remembered)
+    said = [(bounce.verdict(code, one.reason), one.at) for one in before if (code := bounce.code_of("", one.code))]
+    return bounce.enough(verdict, said, now)
 
 
 async def _unread(pool: db.Pool, account: str, came: Bounce, raw: str, found: Followed | None) -> Came:

@@ -10,6 +10,7 @@ import structlog
 
 from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.domain.studio import Studio, parse
+from control_center.domain.wire import mime
 from control_center.engine import zone_sweep
 from control_center.store import audit, db, studios, users
 
@@ -94,7 +95,7 @@ async def _locked(tx: db.Connection, studio: str) -> Studio | None:
 async def _refuse_anothers(tx: db.Connection, before: Studio, wanted: Studio) -> None:
     """Raise Refused where a studio would take what another one has; which one, is not said. What it has, it keeps."""
     await studios.lock_numbers(tx)
-    added = [one for one in wanted.numbers if one not in before.numbers]
+    added = [one for one in wanted.every_number if one not in before.every_number]
     has = await studios.used_elsewhere(tx, wanted.studio, added)
     who = "only who is for every studio may let several use it"
     for one in added:
@@ -109,6 +110,9 @@ async def _refuse_anothers(tx: db.Connection, before: Studio, wanted: Studio) ->
 
 
 async def _save(tx: db.Connection, before: Studio | None, wanted: Studio, *, by: str) -> Studio:
+    for field, address in (("email.from", wanted.email_sender), ("email.reply_to", wanted.reply_to)):
+        if address:
+            mime.address(field, address)  # a wrong one would pause the account, and other studios with it
     await studios.put(tx, wanted)
     saved = (await studios.get(tx, [wanted.studio]))[wanted.studio]
     verb, was = ("create", None) if before is None else ("change", resource(before))

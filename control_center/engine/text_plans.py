@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -11,9 +10,9 @@ import structlog
 
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.studio import Studio
-from control_center.domain.text_plan import month_before, month_of
+from control_center.domain.text_plan import MARKS, month_before, month_of
 from control_center.store import clock, commands, db, messages, studios, usage
-from control_center.store.usage import Source, Spent
+from control_center.store.usage import Mark, Source, Spent
 
 log = structlog.get_logger(__name__)
 
@@ -24,74 +23,74 @@ FARTHEST = timedelta(days=1)  # that a zone's calendar is behind the one of UTC,
 _EVENTS = {False: "plan.nearly_used_up", True: "plan.used_up"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A studio has come to a mark of its plan."""
-
-    spent: Spent
-    mark: int
-    texts_per_month: int
-    held: bool  # whether what goes by itself is held from now on
-
-
 async def warn(pool: db.Pool, now: datetime) -> None:
-    """Tell of each studio that has come to a mark of its plan: once a month, in the log and to the CRM."""
+    """Tell of each studio that has come to a mark of its plan: in the log and to the CRM, once for each plan and month.
 
-    async def work(tx: db.Connection) -> list[_Mark]:
-        found = await usage.to_warn(tx, (now - FARTHEST).date().replace(day=1))
+    Whoever comes to two marks between two looks is told of the higher one.
+    """
+
+    async def work(tx: db.Connection) -> list[Mark]:
+        found = await usage.at_a_mark(tx, (now - FARTHEST).date().replace(day=1), MARKS[0])
         known = await studios.get(tx, {one.studio for one in found}) if found else {}
         marks = [mark for one in found if (mark := _mark(one, known.get(one.studio), now)) is not None]
-        new = await usage.warn(tx, [((one.spent.studio, one.spent.month), one.mark) for one in marks]) if marks else ()
-        told = [one for one in marks if (one.spent.studio, one.spent.month) in new]
+        new = await usage.warn(tx, marks) if marks else set()
+        told = [one for one in marks if (one.studio, one.month) in new]
         await commands.enqueue(tx, [_report(one) for one in told])
         return told
 
     for one in await db.retried(pool, work):
         log.warning(
-            _EVENTS[one.mark >= 100],
-            studio=one.spent.studio,
-            texts=one.spent.texts,
+            _EVENTS[one.percent >= 100],
+            studio=one.studio,
+            texts=one.texts,
             texts_per_month=one.texts_per_month,
             reason=_words(one),
         )
 
 
-def _mark(spent: Spent, studio: Studio | None, now: datetime) -> _Mark | None:
-    """The mark that a studio is to be told of; None where it has been, or the month is over."""
+def _mark(spent: Spent, studio: Studio | None, now: datetime) -> Mark | None:
+    """The highest mark that a studio has come to; None where the month is over, or the plan was changed just now."""
     if studio is None or studio.plan.texts_per_month is None or spent.month != month_of(now, studio.timezone):
         return None
-    mark = studio.plan.mark(spent.texts)
-    if mark <= spent.warned:
+    percent, held = studio.plan.mark(spent.texts), studio.plan.limit is not None
+    if not percent:
         return None
-    return _Mark(spent, mark, studio.plan.texts_per_month, mark >= 100 and studio.plan.limit is not None)
+    return Mark(
+        spent.studio, spent.month, spent.texts, studio.plan.texts_per_month, percent, held=held and percent >= 100
+    )
 
 
-def _words(one: _Mark) -> str:
-    words = f"{one.spent.texts} of this month's {one.texts_per_month} texts are used up"
+def _words(one: Mark) -> str:
+    words = f"{one.texts} of this month's {one.texts_per_month} texts are used up"
     return f"{words}: what goes by itself is held" if one.held else words
 
 
-def _report(one: _Mark) -> Command:
-    spent = one.spent
+def _report(one: Mark) -> Command:
     data: dict[str, Any] = {
-        "month": f"{spent.month:%Y-%m}",
-        "percent": one.mark,
-        "texts": spent.texts,
+        "month": f"{one.month:%Y-%m}",
+        "percent": one.percent,
+        "texts": one.texts,
         "texts_per_month": one.texts_per_month,
         "held": one.held,
         "text": _words(one),
     }
-    of = f"{spent.month:%Y-%m} {one.mark}"
-    return command(
-        spent.studio, f"studio/{spent.studio}", "plan.warned", data, cause=Cause(None, None, None, None), of=of
-    )
+    of = f"{one.month:%Y-%m} {one.percent} of {one.texts_per_month}"
+    return command(one.studio, f"studio/{one.studio}", "plan.warned", data, cause=Cause(None, None, None, None), of=of)
 
 
-async def count(tx: db.Connection, studio: str, message_id: int) -> None:
-    """Count a text of which a person found out that it was handed over; an email counts for nothing."""
-    known = (await studios.get(tx, [studio])).get(studio)
-    if known is not None:
-        await usage.handed_over(tx, [(studio, message_id, month_of(await clock.read(tx), known.timezone))])
+async def count(tx: db.Connection, made: Sequence[tuple[str, int]]) -> None:
+    """Count messages, each of a studio, of which somebody else than their worker found out that they were handed over.
+
+    They count in the month in which that was, however late it is known; an email counts for nothing.
+    """
+    known, now = await studios.get(tx, {studio for studio, _ in made}), await clock.read(tx)
+    asked = await usage.last_asked(tx, made)
+    months = [
+        (studio, number, month_of(asked.get((studio, number), now), known[studio].timezone))
+        for studio, number in made
+        if studio in known
+    ]
+    await usage.handed_over(tx, months)
 
 
 async def let_go(pool: db.Pool, now: datetime, *, limit: int) -> bool:

@@ -33,9 +33,10 @@ from control_center.domain.reply import (
 from control_center.engine import answering, consenting, own_records
 from control_center.engine.answering import Answer
 from control_center.engine.consenting import Effect
-from control_center.store import commands, conversations, db, messages
+from control_center.store import commands, consents, db, messages, outgoing
 from control_center.store.consents import Saying
-from control_center.store.conversations import Outgoing, Pair
+from control_center.store.conversations import Pair
+from control_center.store.outgoing import Outgoing
 from control_center.store.rulebooks import Rulebook, Rulebooks
 
 ANSWER_LASTS: Final = timedelta(minutes=5)  # after that a confirmation of STOP would be one more text after STOP
@@ -43,7 +44,10 @@ ANSWER_LASTS: Final = timedelta(minutes=5)  # after that a confirmation of STOP 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An incoming text that is kept as a message. `silent`: its provider has answered, if it asked for an answer."""
+    """An incoming text that is kept as a message. `silent`: its provider has answered, if it asked for an answer.
+
+    `said_at` is when it was sent, where the provider tells: not the order in which texts come, but this one counts.
+    """
 
     pair: Pair
     account: str
@@ -53,6 +57,7 @@ class Heard:
     at: datetime
     opted_out: bool
     silent: bool
+    said_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +112,7 @@ async def _about_texting(
     done = Done()
     match reply:
         case OptOut(said=said, appointment=appointment):
-            done.effects.append(await _say(tx, heard, Said.STOP))
+            done.effects.append(await say(tx, heard, Said.STOP))
             if appointment:
                 done.attention = f"{said!r} stops all texts; they may have meant their appointment"
             if not heard.opted_out:
@@ -115,9 +120,11 @@ async def _about_texting(
         case MayBeOptOut(words=words):
             done.attention = f"may be an opt-out: {', '.join(words)}"
             if not heard.opted_out:
-                done.effects.append(await _say(tx, heard, Said.DOUBT))
+                done.effects.append(await say(tx, heard, Said.DOUBT))
+        case OptIn() if await _overtaken(tx, heard):
+            done.attention = "it was sent before the STOP that came first: the number stays stopped"
         case OptIn():
-            done.effects.append(await _say(tx, heard, Said.START))
+            done.effects.append(await say(tx, heard, Said.START))
             await _answer(tx, heard, automatic.welcome_back(book.studio))
         case Help():
             await _answer(tx, heard, automatic.help_text(book.studio))
@@ -147,9 +154,19 @@ async def _about_a_question(
     return Done()
 
 
-async def _say(tx: db.Connection, heard: Heard, says: Said) -> Effect:
-    said = Saying(heard.pair.studio, heard.pair.channel, heard.pair.theirs, says, "reply", heard.text)
+async def say(tx: db.Connection, heard: Heard, says: Said) -> Effect:
+    """Write down what a text says about being written to."""
+    said = Saying(
+        heard.pair.studio, heard.pair.channel, heard.pair.theirs, says, "reply", heard.text, said_at=heard.said_at
+    )
     return await consenting.say(tx, said, heard.at, client_id=heard.client_id)
+
+
+async def _overtaken(tx: db.Connection, heard: Heard) -> bool:
+    """Whether a STOP that was sent after this text came before it. Only a time that the provider tells can say so."""
+    if heard.said_at is None:
+        return False
+    return await consents.overtaken(tx, (heard.pair.studio, heard.pair.channel, heard.pair.theirs), heard.said_at)
 
 
 async def _answer(tx: db.Connection, heard: Heard, body: str) -> None:
@@ -157,7 +174,7 @@ async def _answer(tx: db.Connection, heard: Heard, body: str) -> None:
     if heard.silent:
         return
     recipient = Recipient("client" if heard.client_id is not None else "unknown")
-    await conversations.send(
+    await outgoing.send(
         tx,
         Outgoing(
             origin="answer",

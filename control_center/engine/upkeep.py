@@ -16,7 +16,7 @@ from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
 from control_center.engine import blast, recurring, replies, reports, text_plans
 from control_center.engine.reports import Step
-from control_center.store import breakers, commands, db, expiry, leases, message_leases, messages, pruning
+from control_center.store import breakers, commands, db, expiry, leases, message_leases, messages, pruning, riders
 from control_center.store.expiry import Lapsed
 
 log = structlog.get_logger(__name__)
@@ -87,6 +87,7 @@ class Upkeep:
         self._duties = [
             _Duty(intervals.rescue, self.rescue, heavy=False),
             _Duty(intervals.return_held, self.return_held, heavy=False),
+            _Duty(intervals.return_held, self.follow_riders, heavy=False),
             _Duty(intervals.adopt, self.adopt, heavy=False),
             _Duty(intervals.plans, self.heed_plans, heavy=True),
             _Duty(intervals.expire, self.expire_messages, heavy=True),
@@ -149,6 +150,22 @@ class Upkeep:
         if number:
             log.info("breaker.returned", messages=number)
         return number >= self._batch
+
+    async def follow_riders(self) -> bool:
+        """Settle what another message said, too, on a calm day."""
+
+        async def work(tx: db.Connection) -> list[riders.Followed]:
+            followed = await riders.follow(tx, limit=self._batch)
+            gone = [one for one in followed if one.state is State.ACCEPTED]
+            await reports.tell(tx, [Step(one.studio, one.message_id, one.state) for one in gone])
+            if len(gone) < len(followed):
+                await db.notify(tx, messages.WORK_CHANNEL)
+            return followed
+
+        followed = await db.retried(self._pool, work)
+        for one in followed:
+            log.info(_EVENTS[one.state], studio=one.studio, message=f"m-{one.message_id}", reason=one.reason)
+        return len(followed) == self._batch
 
     async def adopt(self) -> bool:
         """Fold receipts that came before anybody knew their message."""

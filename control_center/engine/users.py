@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 FIRST = "first"  # holds the token of the settings
 SETTINGS = "the settings"
+LONGEST_SIGNATURE = 200  # characters: it ends texts, too
 
 
 async def visible(pool: db.Pool, of: User | None) -> list[User]:
@@ -158,11 +159,14 @@ async def _checked(tx: db.Connection, wanted: User, of: User | None) -> User:
         if isinstance(known, number.Unusable):
             raise Malformed("email", f"{email[:60]!r}: {known.reason}")
         email = str(known)
+    signature = (wanted.signature or "").strip() or None
+    if signature is not None and (len(signature) > LONGEST_SIGNATURE or not signature.replace("\n", "").isprintable()):
+        raise Malformed("signature", f"{signature[:60]!r}; at most {LONGEST_SIGNATURE} printable characters")
     allowed = await _allowed(tx, wanted.studios, of)
     other = await users.by_name(tx, name)
     if other is not None and other.id != wanted.id:
         raise Refused(f"there is a user {name!r} already")
-    return msgspec.structs.replace(wanted, name=name, email=email, studios=allowed)
+    return msgspec.structs.replace(wanted, name=name, email=email, studios=allowed, signature=signature)
 
 
 async def _allowed(tx: db.Connection, wanted: Sequence[str], of: User | None) -> list[str]:

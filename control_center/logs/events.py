@@ -17,9 +17,11 @@ EVENTS: Final[dict[str, str]] = {
     "bounce.unread": "A bounce came back that nobody can read; it is kept for a person.",
     "bounce.alarming": "A bounce says that our mail is at fault, and not its recipient: policy, reputation, or form.",
     "bounce.taken": "A mail of ours came back; `reason` says why.",
+    "sender.slowed": "Mail servers say that a domain sends too much: its mails leave further apart for a while.",
     "complaint.taken": "A recipient called a mail of ours spam: marketing to them has ended.",
     "mail.automatic": "A holiday notice or the like came in; it answers nothing.",
     "hook.refused": "A provider's call was not signed as it must be; it changed nothing.",
+    "hook.unread": "A provider's call was signed, and says nothing that is known here; it was answered, and left.",
     # An action, by the state it has come to.
     "action.planned": "An action waits for due_at, for the reason given.",
     "action.review": "An action waits for a person to process, skip or delete it.",
@@ -37,6 +39,9 @@ EVENTS: Final[dict[str, str]] = {
     "consent.started": "An address opted in again, in so many words.",
     "consent.doubted": "A text may be an opt-out: what goes there by itself is held until a person has read it.",
     "consent.cleared": "A person read a doubtful text: it was no opt-out.",
+    "fence.closed": "The database may have forgotten what was sent: nothing is sent until a person arms the fence.",
+    "fence.armed": "A person said that this is the database to send from; sending goes on.",
+    "fence.forgotten": "What this host has seen of the database could not be read or written; its own mark counts.",
     "guard.shut": "A trigger passed its ceiling: the surplus and everything behind it is held until a person decides.",
     "guard.opened": "A person decided on what a trigger's guard held, or nothing of it is left; it lets go again.",
     # A message, by the state it has come to.

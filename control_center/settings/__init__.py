@@ -23,6 +23,7 @@ def read() -> Settings:
     values = sources.table(file) if file else {}
     values |= sources.credentials() | sources.from_files()
     sources.refuse_misspelt()
+    sources.adopt_quiet_hours(file)
     try:
         settings = Settings(**values)
         accounts = {name: sources.with_secret(name, one, file) for name, one in settings.accounts.items()}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from control_center.domain.errors import ConfigurationError
+from control_center.domain.errors import ConfigurationError, Malformed
 from control_center.settings.account import Account
 from control_center.settings.model import PREFIX, SECRETS, Settings
 
@@ -54,6 +54,19 @@ def table(file: Path) -> dict[str, Any]:
         if (path := values.pop(f"{name}_file", None)) is not None:
             values[name] = _content(f"{file}, {name}_file", file.parent / str(path))
     return values
+
+
+def adopt_quiet_hours(file: Path | None) -> None:
+    """Go by the `quiet_hours.toml` beside the file, where there is one: what an upgrade brings would overwrite it."""
+    own = file.with_name("quiet_hours.toml") if file is not None else None
+    if own is None or not own.is_file():
+        return
+    from control_center.domain import quiet_hours  # noqa: PLC0415 - with the plan of all phone numbers: only if needed
+
+    try:
+        quiet_hours.adopt(quiet_hours.read(table(own), str(own)))
+    except Malformed as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def credentials() -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from control_center.store.db import Connection
+from control_center.store.fences import STANDS
 
 OPENS_AT = 3  # blocked outcomes in a row
 FIRST_WAIT = timedelta(minutes=1)
@@ -64,18 +65,19 @@ async def succeeded(tx: Connection, account: str) -> bool:
 
 # Taking the probe is what opens the breaker anew, so that of many workers one sends it, and so that a probe which is
 # lost with its worker, or ends undecided, is followed by another and not waited for.
-CLAIM_PROBE = """
+CLAIM_PROBE = f"""
 WITH probe AS (
      UPDATE breakers
         SET failures = failures + 1,
             open_until = clock_timestamp()
                 + least($2::interval * power(2, least(failures - $4::integer + 1, 20)), $3::interval)
-      WHERE account = $1 AND open_until <= statement_timestamp()
+      WHERE account = $1 AND open_until <= statement_timestamp() AND {STANDS}
         AND EXISTS (SELECT FROM messages
                      WHERE messages.account = $1 AND priority IN (0, 1, 2) AND state = 'queued'
                        AND due_at <= statement_timestamp())
   RETURNING account)
-SELECT CASE WHEN EXISTS (SELECT FROM probe) THEN 1
+SELECT CASE WHEN NOT {STANDS} THEN 0
+            WHEN EXISTS (SELECT FROM probe) THEN 1
             WHEN EXISTS (SELECT FROM breakers WHERE account = $1 AND open_until IS NOT NULL) THEN 0 END"""
 
 
@@ -88,7 +90,7 @@ async def allowance(
     longest: timedelta = LONGEST_WAIT,
     opens_at: int = OPENS_AT,
 ) -> int:
-    """How many messages may be claimed on this account: `limit`, none while its breaker is open, or one as a probe."""
+    """How many messages may be claimed on this account: `limit`, one as a probe, or none: fence or breaker say so."""
     allowed: int | None = await tx.fetchval(CLAIM_PROBE, account, wait, longest, opens_at)
     return limit if allowed is None else min(allowed, limit)
 
@@ -118,7 +120,8 @@ due AS MATERIALIZED (
             SELECT studio_id, message_id FROM messages
              -- Between, not equal: then only the index of what is held has them in this order.
              WHERE messages.account BETWEEN accounts.account AND accounts.account
-               AND state = 'held' AND reason LIKE 'breaker:%'
+               AND state = 'held' AND starts_with(reason, 'breaker:')
+               AND (starts_with(reason, 'breaker:') OR starts_with(reason, 'failover:'))  -- as the index has it
              ORDER BY messages.account, message_id
              LIMIT CASE WHEN breakers.open_until IS NULL THEN $1::integer
                         WHEN breakers.open_until > statement_timestamp() THEN 0

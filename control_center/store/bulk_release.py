@@ -89,15 +89,6 @@ async def first_due(tx: Connection, bulk: Bulk) -> datetime | None:
     return found
 
 
-# Ids first: the links in an email's words name its message.
-IDS = "SELECT nextval(pg_get_serial_sequence('messages', 'message_id')) FROM generate_series(1, $1::integer)"
-
-
-async def ids(tx: Connection, count: int) -> list[int]:
-    """Ids for so many messages."""
-    return [row[0] for row in await tx.fetch(IDS, count)]
-
-
 @dataclass(frozen=True, slots=True)
 class Written:
     """The message of somebody whose turn it was."""
@@ -107,18 +98,22 @@ class Written:
     sender: str
     recipient: str
     words: Words
+    calendar: bool
 
 
 RELEASE = """
 WITH made AS (
      INSERT INTO messages (studio_id, message_id, origin, purpose, channel, address, account, sender, recipient, kind,
-                           record_id, client_id, bulk_id, state, due_at, use_by, subject, body, html, made_by)
+                           record_id, client_id, bulk_id, state, due_at, use_by, subject, body, html, made_by,
+                           calendar)
      OVERRIDING SYSTEM VALUE
      SELECT $1, message_id, 'bulk', $3, $4, address, $5, sender, recipient, kind, record_id, client_id, $2, 'queued',
-            clock_timestamp(), least(clock_timestamp() + $7, $8), subject, body, html, $9
+            clock_timestamp(), least(clock_timestamp() + $7, $8), subject, body, html, $9,
+            calendar
        FROM unnest($6::text[], $10::bigint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-                   $17::text[], $18::text[], $19::text[])
-            AS written (sender, message_id, address, recipient, kind, record_id, client_id, subject, body, html))
+                   $17::text[], $18::text[], $19::text[], $20::boolean[])
+            AS written (sender, message_id, address, recipient, kind, record_id, client_id, subject, body, html,
+                        calendar))
 UPDATE bulk_recipients SET state = 'released', message_id = written.message_id
   FROM unnest($10::bigint[], $11::integer[]) AS written (message_id, recipient_id)
  WHERE studio_id = $1 AND bulk_id = $2 AND bulk_recipients.recipient_id = written.recipient_id"""
@@ -148,6 +143,7 @@ async def release(tx: Connection, bulk: Bulk, written: Sequence[Written], *, las
         [one.words.subject for one in written],
         [one.words.text for one in written],
         [one.words.html for one in written],
+        [one.calendar for one in written],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from control_center.domain.bulk import PAUSED, Audience, Entry, State, Turn, parse
+from control_center.domain.bulk import MESSAGE_LASTS, PAUSED, Audience, Entry, State, Turn, parse
 from control_center.store.db import Connection
 
 
@@ -172,15 +172,17 @@ UPDATE bulks
    SET state = $3, next_at = NULL, reason = $4, ended_at = CASE WHEN $3 = 'cancelled' THEN clock_timestamp() END
  WHERE studio_id = $1 AND bulk_id = $2"""
 # Also what waits for a breaker, a plan or a doubt: it would go once that is over. It is decided again when it goes on.
+# Meanwhile it is of use for as long as its bulk: a pause of some days must not cost anybody their message.
 HOLD = f"""
-UPDATE messages SET state = 'held', reason = '{PAUSED}', lease_owner = NULL, lease_until = NULL
+UPDATE messages
+   SET state = 'held', reason = '{PAUSED}', use_by = coalesce($3, use_by), lease_owner = NULL, lease_until = NULL
  WHERE studio_id = $1 AND bulk_id = $2 AND origin = 'bulk' AND state IN ('queued', 'claimed', 'held')"""
 
 
 async def pause(tx: Connection, bulk: Bulk, *, reason: str) -> None:
     """Stop a bulk, with what of it has not left yet."""
     await tx.execute(STOP, bulk.studio, bulk.bulk_id, State.PAUSED.value, reason)
-    await tx.execute(HOLD, bulk.studio, bulk.bulk_id)
+    await tx.execute(HOLD, bulk.studio, bulk.bulk_id, bulk.use_by)
 
 
 GO_ON = """
@@ -189,7 +191,8 @@ UPDATE bulks
        next_at = greatest(start_at, $3), reason = ''
  WHERE studio_id = $1 AND bulk_id = $2"""
 FREE = f"""
-UPDATE messages SET state = 'queued', reason = '', due_at = clock_timestamp()
+UPDATE messages
+   SET state = 'queued', reason = '', due_at = clock_timestamp(), use_by = least(clock_timestamp() + $3, use_by)
  WHERE studio_id = $1 AND bulk_id = $2 AND origin = 'bulk' AND state = 'held'
    AND starts_with(reason, '{PAUSED}')"""
 
@@ -197,7 +200,7 @@ UPDATE messages SET state = 'queued', reason = '', due_at = clock_timestamp()
 async def resume(tx: Connection, bulk: Bulk, now: datetime) -> None:
     """Let a paused bulk go on, with what it held."""
     await tx.execute(GO_ON, bulk.studio, bulk.bulk_id, now)
-    await tx.execute(FREE, bulk.studio, bulk.bulk_id)
+    await tx.execute(FREE, bulk.studio, bulk.bulk_id, MESSAGE_LASTS)
 
 
 DROP_LISTED = """

@@ -15,7 +15,7 @@ from control_center.domain.record import Facts, Picture
 from control_center.domain.studio import Studio
 from control_center.domain.telling import About, Enrolment
 from control_center.domain.words import Words
-from control_center.store import day_shares
+from control_center.store import day_shares, firsts
 from control_center.store.day_shares import Found, Taken
 from control_center.store.db import Connection
 from control_center.store.messages import Claimed
@@ -56,8 +56,11 @@ class Case:
     about: About
     slot_at: datetime | None = None  # the place that its number has kept for it
     bulk: str | None = None  # the state of the bulk that it is of
+    first: bool = False  # the first text that goes to its number by itself, where its studio says how to stop in that
+    calendar: bool = False  # one that was written before: its record goes along for the recipient's calendar
     shares: tuple[Taken, ...] = ()  # which others have taken of the days of its number and its client
     rivals: tuple[Found, ...] = ()  # what else reaches its client, where its studio keeps days calm
+    riders: tuple[Case, ...] = ()  # … and whose words it might say, too
 
     @property
     def client_id(self) -> str | None:
@@ -99,7 +102,8 @@ SELECT messages.studio_id, messages.message_id, lease_token, channel, address, s
          ORDER BY consent_id DESC LIMIT 1),
        messages.subject, CASE WHEN origin <> 'trigger' THEN messages.body END, messages.html, actions.activation_at,
        messages.slot_at,
-       (SELECT state FROM bulks WHERE bulks.studio_id = messages.studio_id AND bulks.bulk_id = messages.bulk_id)
+       (SELECT state FROM bulks WHERE bulks.studio_id = messages.studio_id AND bulks.bulk_id = messages.bulk_id),
+       messages.calendar
   FROM unnest($1::text[], $2::bigint[]) AS wanted (studio_id, message_id)
  CROSS JOIN LATERAL (
        SELECT * FROM messages
@@ -117,6 +121,7 @@ SELECT messages.studio_id, messages.message_id, lease_token, channel, address, s
         WHERE records.studio_id = messages.studio_id AND records.kind = 'client'
           AND records.record_id = messages.client_id OFFSET 0) AS client ON true"""
 GATHER = f"{_GATHERED}\n WHERE messages.state = 'claimed' AND lease_owner = $3"
+GATHER_RIDERS = f"{_GATHERED}\n WHERE messages.state IN ('queued', 'claimed', 'held')"
 GATHER_UNKNOWN = f"{_GATHERED}\n WHERE messages.state = 'unknown'"
 
 
@@ -127,7 +132,8 @@ async def gather(tx: Connection, claimed: Sequence[Claimed], owner: UUID) -> lis
     ids = ([one.studio for one in claimed], [one.message_id for one in claimed])
     studios = await get_studios(tx, ids[0])
     rows = await tx.fetch(GATHER, *ids, owner)
-    return await _with_days(tx, [_case(row, studios) for row in rows if row[0] in studios])
+    found = await _with_firsts(tx, [_case(row, studios) for row in rows if row[0] in studios])
+    return await _with_days(tx, found)
 
 
 async def of_unknown(tx: Connection, studio: str, message_id: int) -> Case | None:
@@ -136,7 +142,21 @@ async def of_unknown(tx: Connection, studio: str, message_id: int) -> Case | Non
     row = await tx.fetchrow(GATHER_UNKNOWN, [studio], [message_id])
     if row is None or studio not in studios:
         return None
-    return (await _with_days(tx, [_case(row, studios)]))[0]
+    return (await _with_days(tx, await _with_firsts(tx, [_case(row, studios)])))[0]
+
+
+async def _with_firsts(tx: Connection, found: list[Case]) -> list[Case]:
+    """The same cases, with what is said of itself by the first text to a number; asks nothing where no studio does."""
+    wanted = {
+        (one.studio.studio, one.address, one.message_id)
+        for one in found
+        if one.channel == "sms" and one.origin is Origin.TRIGGER and one.studio.sms_identify
+    }
+    if not wanted:
+        return found
+    had = await firsts.had(tx, sorted(wanted))
+    first = {message_id for studio, address, message_id in wanted if (studio, address) not in had}
+    return [replace(one, first=True) if one.message_id in first else one for one in found]
 
 
 async def _with_days(tx: Connection, found: list[Case]) -> list[Case]:
@@ -152,6 +172,7 @@ async def _with_days(tx: Connection, found: list[Case]) -> list[Case]:
         if one.keeps_calm and one.action_id is not None and one.client_id is not None
     ]
     rivals = await day_shares.rivals(tx, calm)
+    riders = await _riders(tx, found, rivals)
     return [
         replace(
             one,
@@ -162,9 +183,27 @@ async def _with_days(tx: Connection, found: list[Case]) -> list[Case]:
                 if share.holder != holder
             ),
             rivals=tuple(rivals.get(one.message_id, ())),
+            riders=tuple(riders[other.message_id] for other in _joining(one, rivals) if other.message_id in riders),
         )
         for one in found
     ]
+
+
+async def _riders(tx: Connection, found: list[Case], rivals: dict[int, list[Found]]) -> dict[int, Case]:
+    """The cases of what might be said in the texts of these, too; asks nothing where no studio merges."""
+    ids = sorted({(one.studio.studio, other.message_id) for one in found for other in _joining(one, rivals)})
+    if not ids:
+        return {}
+    studios = {one.studio.studio: one.studio for one in found}
+    rows = await tx.fetch(GATHER_RIDERS, [studio for studio, _ in ids], [number for _, number in ids])
+    return {row[1]: _case(row, studios) for row in rows}
+
+
+def _joining(one: Case, rivals: dict[int, list[Found]]) -> list[Found]:
+    """What may be said in its text, too: other marketing to the same number, which is none that must be kept apart."""
+    if one.channel != "sms" or one.studio.hours.calm_day != "merge":
+        return []
+    return [other for other in rivals.get(one.message_id, ()) if other.joins and other.purpose == Purpose.MARKETING]
 
 
 def _consent(everything: str | None, marketing: str | None) -> Standing:
@@ -221,4 +260,5 @@ def _case(row: Any, studios: dict[str, Studio]) -> Case:
         ),
         slot_at=row[41],
         bulk=row[42],
+        calendar=row[43],
     )

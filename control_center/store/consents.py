@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +50,7 @@ class Saying:
     source: str
     evidence: str
     purpose: Purpose = Purpose.ALL
+    said_at: datetime | None = None  # when, where their provider tells
 
     @property
     def key(self) -> Address:
@@ -65,13 +66,25 @@ async def lock(tx: Connection, address: Address) -> None:
 
 
 RECORD = """
-INSERT INTO consents (studio_id, channel, address, purpose, says, source, evidence)
-VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+INSERT INTO consents (studio_id, channel, address, purpose, says, source, evidence, said_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"""
 
 
 async def record(tx: Connection, said: Saying) -> None:
     """Write down what an address said. What that does to messages that wait is its caller's to see to."""
-    await tx.execute(RECORD, *said.key, said.purpose, said.says, said.source, said.evidence)
+    await tx.execute(RECORD, *said.key, said.purpose, said.says, said.source, said.evidence, said.said_at)
+
+
+OVERTAKEN = """
+SELECT EXISTS (SELECT FROM consents
+                WHERE studio_id = $1 AND channel = $2 AND address = $3 AND purpose = 'all' AND says = 'stop'
+                  AND said_at > $4)"""
+
+
+async def overtaken(tx: Connection, address: Address, said_at: datetime) -> bool:
+    """Whether a stop that was said after this time is known already: providers do not keep the order of texts."""
+    found: bool = await tx.fetchval(OVERTAKEN, *spelled(address), said_at)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +145,23 @@ MAY_GO = """(messages.origin = 'answer'
                                ORDER BY consent_id DESC LIMIT 1), true)))"""
 
 HISTORY = """
-SELECT purpose, says, source, evidence, at FROM consents
+SELECT at, purpose, says, source, evidence, said_at FROM consents
  WHERE studio_id = $1 AND channel = $2 AND address = $3 ORDER BY consent_id"""
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
+    """One line of the ledger: written at `at`, and said at `said_at` where their provider told."""
+
+    at: datetime
     purpose: Purpose
     says: Said
     source: str
     evidence: str
-    at: datetime
+    said_at: datetime | None
 
 
 async def history(tx: Connection, studio: str, channel: str, address: str) -> list[Consent]:
     """Everything an address ever said, oldest first."""
-    rows: Sequence[tuple[str, str, str, str, datetime]] = await tx.fetch(HISTORY, *spelled((studio, channel, address)))
-    return [Consent(Purpose(row[0]), Said(row[1]), row[2], row[3], row[4]) for row in rows]
+    rows = await tx.fetch(HISTORY, *spelled((studio, channel, address)))
+    return [Consent(at, Purpose(purpose), Said(says), *known) for at, purpose, says, *known in rows]

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from control_center.store.db import Connection
 
-STUDIOS_AT = "SELECT studio_id FROM studios WHERE numbers @> ARRAY[$1::text] ORDER BY studio_id"
+# An account that is some other studio's alone has no word on who texts this one: its signature proves nothing here. But
+# it may have taken over from the studio's own, and whom it brought a text of the studio then answers by it.
+STUDIOS_AT = """
+SELECT studio_id FROM studios
+ WHERE numbers @> ARRAY[$1::text]
+   AND ('sms/' || coalesce(settings::jsonb #>> '{sms,account}', 'default') = $2
+        OR NOT EXISTS (SELECT FROM studios AS other
+                        WHERE 'sms/' || coalesce(other.settings::jsonb #>> '{sms,account}', 'default') = $2)
+        OR EXISTS (SELECT FROM messages
+                    WHERE messages.studio_id = studios.studio_id AND lower(address) = lower($3) AND account = $2))
+ ORDER BY studio_id"""
 
 
-async def studios_at(tx: Connection, number: str) -> list[str]:
-    """The studios that text from this number of ours."""
-    return [row[0] for row in await tx.fetch(STUDIOS_AT, number)]
+async def studios_at(tx: Connection, number: str, account: str, theirs: str) -> list[str]:
+    """The studios that text from this number of ours, as far as this account may bring them texts of theirs."""
+    return [row[0] for row in await tx.fetch(STUDIOS_AT, number, account, theirs)]
+
+
+# The only number of ours that ends like this. It is asked for where no studio has the number as it was written.
+NUMBER_ENDING = """
+SELECT DISTINCT number FROM studios CROSS JOIN unnest(numbers) AS number
+ WHERE length($1) >= 7 AND right(number, length($1)) = $1 LIMIT 2"""
+
+
+async def number_ending(tx: Connection, digits: str) -> str | None:
+    """The number of ours that ends in these digits, at least seven of them; None for none, or several."""
+    rows = await tx.fetch(NUMBER_ENDING, digits)
+    return rows[0][0] if len(rows) == 1 else None
 
 
 ARRIVE = """
@@ -41,6 +63,15 @@ async def arrive(tx: Connection, came: Arrival) -> bool:
     return bool(done == "INSERT 0 1")
 
 
+KNOWN_AT = "SELECT studio_id FROM arrivals WHERE studio_id = ANY ($1::text[]) AND account = $2 AND known_by = $3"
+
+
+async def known_at(tx: Connection, studios: Sequence[str], account: str, known_by: str) -> str | None:
+    """Which of these studios has had this text before."""
+    found: str | None = await tx.fetchval(KNOWN_AT, list(studios), account, known_by)
+    return found
+
+
 ATTACH = "UPDATE arrivals SET message_id = $4 WHERE studio_id = $1 AND account = $2 AND known_by = $3"
 
 
@@ -48,17 +79,40 @@ async def attach(tx: Connection, came: Arrival, message_id: int) -> None:
     await tx.execute(ATTACH, came.studio, came.account, came.known_by, message_id)
 
 
+# Few, and somebody has to look at each: it is asked for by hand, by the beginning of the primary key.
+UNROUTED = """
+SELECT received_at, account, sender, receiver, body FROM arrivals
+ WHERE studio_id = '' AND message_id IS NULL AND NOT waiting AND body <> ''
+ ORDER BY received_at DESC LIMIT $1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrouted:
+    """What was brought and is no studio's, or might be several's: the call as it came."""
+
+    at: datetime
+    account: str
+    sender: str
+    to: str
+    body: str
+
+
+async def unrouted(tx: Connection, *, limit: int) -> list[Unrouted]:
+    """Texts and mails that no studio could be told to have, newest first."""
+    return [Unrouted(*row) for row in await tx.fetch(UNROUTED, limit)]
+
+
 # A text on a number that several studios use belongs to the one that wrote to its sender last, within so long. Two
-# that wrote in the same instant are a tie, which nobody may guess.
+# that wrote in the same instant are a tie, which nobody may guess. What never left was written to nobody.
 LAST_STUDIO = """
 SELECT studio_id FROM (
-       SELECT DISTINCT ON (wanted.studio_id) wanted.studio_id, messages.created_at
+       SELECT wanted.studio_id, max(coalesce(messages.sent_at, messages.created_at)) AS at
          FROM unnest($1::text[]) AS wanted (studio_id)
          JOIN messages ON messages.studio_id = wanted.studio_id AND lower(messages.address) = lower($3)
-        WHERE messages.channel = 'sms' AND messages.sender = $2 AND messages.origin <> 'client'
-          AND messages.created_at > $4
-        ORDER BY wanted.studio_id, messages.message_id DESC) AS last
- ORDER BY created_at DESC
+        WHERE messages.channel = 'sms' AND messages.sender = $2 AND messages.created_at > $4
+          AND messages.state IN ('submitting', 'accepted', 'delivered', 'undelivered', 'unknown')
+        GROUP BY wanted.studio_id) AS last
+ ORDER BY at DESC
  FETCH FIRST 1 ROW WITH TIES"""
 
 
@@ -68,11 +122,37 @@ async def last_studio(tx: Connection, studios: Sequence[str], ours: str, theirs:
     return rows[0][0] if len(rows) == 1 else None
 
 
+# The same words with nothing said since, neither by them nor by us: an answer of ours to them does not count.
+SAID_BEFORE = """
+SELECT message_id FROM messages AS said
+ WHERE studio_id = $1 AND lower(address) = lower($3) AND channel = $2 AND sender = $4 AND account = $5
+   AND origin = 'client' AND body = $6 AND created_at > $7
+   AND NOT EXISTS (
+       SELECT FROM messages AS since
+        WHERE since.studio_id = said.studio_id AND lower(since.address) = lower(said.address)
+          AND since.channel = said.channel AND since.sender = said.sender AND since.origin <> 'answer'
+          AND CASE since.origin WHEN 'client' THEN since.message_id > said.message_id
+                   ELSE since.sent_at > said.created_at OR since.state IN ('submitting', 'unknown') END)
+ ORDER BY message_id DESC LIMIT 1"""
+
+
+async def said_before(tx: Connection, pair: Pair, account: str, words: str, *, since: datetime) -> int | None:
+    """The message in which they said these very words since then, where nothing else has been said after it."""
+    found: int | None = await tx.fetchval(
+        SAID_BEFORE, pair.studio, pair.channel, pair.theirs, pair.ours, account, words, since
+    )
+    return found
+
+
+# What a person said holds for as long as there is that client.
 CONVERSE = """
 INSERT INTO conversations (studio_id, channel, ours, theirs, client_id) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (studio_id, channel, theirs, ours) DO UPDATE
-   SET client_id = CASE WHEN conversations.linked_by IS NOT NULL THEN conversations.client_id
-                        ELSE excluded.client_id END
+   SET client_id = CASE WHEN conversations.linked_by IS NOT NULL AND NOT EXISTS (
+                                 SELECT FROM records
+                                  WHERE records.studio_id = conversations.studio_id AND kind = 'client'
+                                    AND record_id = conversations.client_id AND deleted)
+                        THEN conversations.client_id ELSE excluded.client_id END
 RETURNING client_id"""
 
 
@@ -95,7 +175,7 @@ async def converse(tx: Connection, pair: Pair, client_id: str | None) -> str | N
 CLIENTS_AT = """
 SELECT record_id FROM records
  WHERE kind = 'client' AND reach @> ARRAY[$2::text] AND studio_id = $1 AND NOT deleted
- ORDER BY record_id LIMIT 20"""
+ ORDER BY record_id LIMIT 200"""
 
 
 async def clients_at(tx: Connection, studio: str, address: str) -> list[str]:
@@ -103,15 +183,15 @@ async def clients_at(tx: Connection, studio: str, address: str) -> list[str]:
     return [row[0] for row in await tx.fetch(CLIENTS_AT, studio, address)]
 
 
-# The clients of the newest message to this address: more than one only where they were written to in one breath.
+# The clients of what left last for this address: more than one only where they were written to in one breath.
 LAST_WRITTEN = """
-SELECT DISTINCT client_id FROM messages
- WHERE studio_id = $1 AND lower(address) = lower($3) AND channel = $2 AND origin <> 'client'
+SELECT client_id FROM messages
+ WHERE studio_id = $1 AND lower(address) = lower($3) AND channel = $2
+   AND state IN ('submitting', 'accepted', 'delivered', 'undelivered', 'unknown')
    AND client_id = ANY ($4::text[])
-   AND created_at = (
-       SELECT max(created_at) FROM messages
-        WHERE studio_id = $1 AND lower(address) = lower($3) AND channel = $2 AND origin <> 'client'
-          AND client_id = ANY ($4::text[]))"""
+ GROUP BY client_id
+ ORDER BY max(coalesce(sent_at, created_at)) DESC
+ FETCH FIRST 1 ROW WITH TIES"""
 
 
 async def last_written(tx: Connection, pair: Pair, clients: Iterable[str]) -> list[str]:
@@ -157,17 +237,6 @@ async def asked(tx: Connection, pair: Pair, since: datetime) -> list[Asked]:
     return [Asked(*row) for row in rows]
 
 
-ANSWER = """
-INSERT INTO answers (studio_id, message_id, reply_id, meaning, words) VALUES ($1, $2, $3, $4, $5)"""
-
-
-async def answer(
-    tx: Connection, studio: str, question: int, *, reply: int | None, meaning: str, words: str = ""
-) -> None:
-    """Write down that a question was answered, or is not open any more."""
-    await tx.execute(ANSWER, studio, question, reply, meaning, words)
-
-
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message that came in."""
@@ -181,13 +250,14 @@ class Received:
     body: str
     provider_id: str | None
     segments: int | None
+    media: Sequence[str] = ()
 
 
 RECEIVE = """
 INSERT INTO messages (studio_id, origin, purpose, channel, address, account, sender, recipient, kind, record_id,
-                      client_id, state, due_at, use_by, subject, body, provider_id, segments)
+                      client_id, state, due_at, use_by, subject, body, provider_id, segments, media)
 VALUES ($1, 'client', 'transactional', $2, $3, $4, $5, $6, $7, $8, $9, 'received', clock_timestamp(), 'infinity',
-        $10, $11, $12, $13)
+        $10, $11, $12, $13, $14)
 RETURNING message_id"""
 
 
@@ -209,6 +279,7 @@ async def receive(tx: Connection, one: Received) -> int:
         one.body,
         one.provider_id,
         one.segments,
+        list(one.media) or None,
     )
     return message_id
 
@@ -219,54 +290,3 @@ MARK = "UPDATE messages SET meaning = $3, attention = $4 WHERE studio_id = $1 AN
 async def mark(tx: Connection, studio: str, message_id: int, meaning: str, attention: str | None) -> None:
     """Say what an incoming message was taken for."""
     await tx.execute(MARK, studio, message_id, meaning, attention)
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message whose words are written: one person's, or the answer to a STOP or HELP."""
-
-    origin: str
-    purpose: str
-    pair: Pair
-    account: str
-    recipient: str
-    body: str
-    lasts: timedelta
-    subject: str | None = None
-    html: str | None = None
-    client_id: str | None = None
-    record: tuple[str, str] | None = None
-    made_by: str | None = None
-
-
-SEND = """
-INSERT INTO messages (studio_id, origin, purpose, channel, address, account, sender, recipient, kind, record_id,
-                      client_id, state, due_at, use_by, subject, body, html, made_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', clock_timestamp(), clock_timestamp() + $12, $13, $14,
-        $15, $16)
-RETURNING message_id"""
-
-
-async def send(tx: Connection, one: Outgoing) -> int:
-    """Queue a message that is written; returns its id. The caller wakes the workers."""
-    kind, record_id = one.record or (None, None)
-    message_id: int = await tx.fetchval(
-        SEND,
-        one.pair.studio,
-        one.origin,
-        one.purpose,
-        one.pair.channel,
-        one.pair.theirs,
-        one.account,
-        one.pair.ours,
-        one.recipient,
-        kind,
-        record_id,
-        one.client_id,
-        one.lasts,
-        one.subject,
-        one.body,
-        one.html,
-        one.made_by,
-    )
-    return message_id

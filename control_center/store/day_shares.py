@@ -35,6 +35,14 @@ async def taken(tx: Connection, asked: Collection[Whose]) -> dict[Whose, list[Ta
     return found
 
 
+OF_STUDIO = "SELECT whom, day, holder FROM day_shares WHERE studio_id = $1"
+
+
+async def of_studio(tx: Connection, studio: str) -> list[Taken]:
+    """Every share of a day that is taken and not forgotten yet."""
+    return [Taken(*row) for row in await tx.fetch(OF_STUDIO, studio)]
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A message whose client may be reached by others."""
@@ -47,7 +55,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Another message to the same client, gone or about to go. `at`: when it went, or is looked at."""
+    """Another message to the same client, gone or about to go. `at`: when it went, or is looked at.
+
+    `joins`: a text of a trigger to the same number that has not left, and `rides`: whose words are this one's to say.
+    """
 
     message_id: int
     purpose: str
@@ -56,12 +67,20 @@ class Found:
     trigger_version: int | None
     at: datetime
     gone: bool
+    reason: str
+    joins: bool
+    rides: bool
 
 
 # What a person writes is theirs to time, and answers are answers.
 RIVALS = """
 SELECT asked.message_id, rival.message_id, rival.purpose, rival.origin, rival.trigger_id, rival.trigger_version,
-       coalesce(rival.sent_at, rival.due_at), rival.state NOT IN ('queued', 'claimed')
+       coalesce(rival.sent_at, rival.due_at), rival.state NOT IN ('queued', 'claimed', 'held'), rival.reason,
+       rival.state IN ('queued', 'claimed', 'held') AND rival.channel = 'sms' AND rival.origin = 'trigger'
+          AND rival.question IS NULL AND rival.asked = 0
+          AND rival.address = (SELECT address FROM messages AS first WHERE first.studio_id = asked.studio_id
+                                  AND first.message_id = asked.message_id AND question IS NULL),
+       rival.rides_with IS NOT NULL
   FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
        AS asked (studio_id, message_id, action_id, client_id)
  CROSS JOIN LATERAL (
@@ -69,7 +88,8 @@ SELECT asked.message_id, rival.message_id, rival.purpose, rival.origin, rival.tr
         WHERE messages.studio_id = asked.studio_id AND messages.client_id = asked.client_id
         ORDER BY messages.message_id DESC LIMIT 200) AS rival
  WHERE rival.origin IN ('trigger', 'bulk') AND rival.action_id IS DISTINCT FROM asked.action_id
-   AND rival.state IN ('queued', 'claimed', 'submitting', 'accepted', 'delivered', 'undelivered', 'unknown')"""
+   AND (rival.state IN ('queued', 'claimed', 'submitting', 'accepted', 'delivered', 'undelivered', 'unknown')
+        OR rival.state = 'held' AND rival.rides_with = asked.message_id)"""
 
 
 async def rivals(tx: Connection, asked: Sequence[Asked]) -> dict[int, list[Found]]:

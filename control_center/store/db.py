@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -15,6 +15,7 @@ from control_center.domain.errors import Conflict
 
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 Pool: TypeAlias = asyncpg.Pool
+Greeting: TypeAlias = Callable[[Connection], Awaitable[None]]
 T = TypeVar("T")
 
 # What it looks like when the database is away, starting, stopping or no longer the primary.
@@ -28,6 +29,7 @@ AWAY: tuple[type[BaseException], ...] = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # what a standby says that is asked for the end of its log
     asyncpg.InternalClientError,  # what a connection says that has heard of the end and is not closed yet
 )
 # Two transactions met: the whole transaction is tried again.
@@ -68,8 +70,11 @@ HOT_SETTINGS = {
 USES_OF_A_PLAN = 8
 
 
-async def open_pool(dsn: str, *, application: str, size: int = 10) -> Pool:
-    """Connect. `application` is what the database's own views show. Raises one of AWAY when nobody answers."""
+async def open_pool(dsn: str, *, application: str, size: int = 10, greet: Greeting | None = None) -> Pool:
+    """Connect. `application` is what the database's own views show, `greet` sees each connection first.
+
+    Raises one of AWAY when nobody answers.
+    """
     return await asyncpg.create_pool(
         dsn,
         min_size=1,
@@ -77,11 +82,12 @@ async def open_pool(dsn: str, *, application: str, size: int = 10) -> Pool:
         timeout=_ACQUIRE_TIMEOUT,
         command_timeout=_COMMAND_TIMEOUT,
         reset=_leave_as_it_is,
+        init=greet,
         server_settings={**SETTINGS, "application_name": application},
     )
 
 
-async def open_hot_pool(dsn: str, *, application: str, size: int = 10) -> Pool:
+async def open_hot_pool(dsn: str, *, application: str, size: int = 10, greet: Greeting | None = None) -> Pool:
     """A pool for the few statements of intake, release and delivery, whose plans do not depend on their parameters.
 
     They are planned once for eight uses of a connection: for batches of one, planning is most of the work otherwise.
@@ -93,6 +99,7 @@ async def open_hot_pool(dsn: str, *, application: str, size: int = 10) -> Pool:
         timeout=_ACQUIRE_TIMEOUT,
         command_timeout=_COMMAND_TIMEOUT,
         reset=_forgetting(),
+        init=greet,
         server_settings={**HOT_SETTINGS, "application_name": application},
     )
 
@@ -149,6 +156,26 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A connection inside one transaction: committed on leaving, rolled back on any exception."""
     async with pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction():
         yield connection
+
+
+class _Inside:
+    """What `inside` hands out."""
+
+    def __init__(self, tx: Connection) -> None:
+        self._tx = tx
+
+    @asynccontextmanager
+    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ARG002, ASYNC109 - as a pool's; nothing is waited for
+        async with self._tx.transaction():
+            yield self._tx
+
+
+def inside(tx: Connection) -> Pool:
+    """A pool for work that is to stand or fall with this transaction: each of its connections is this one.
+
+    What fails is undone as far as its own acquiring, and may be tried again. One after the other, never at once.
+    """
+    return cast("Pool", _Inside(tx))
 
 
 async def retried(pool: Pool, work: Callable[[Connection], Awaitable[T]], *, tries: int = 8) -> T:

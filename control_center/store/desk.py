@@ -71,11 +71,11 @@ async def read(tx: Connection, studio: str, numbers: Sequence[int], *, is_read: 
     return [row[0] for row in await tx.fetch(READ, studio, list(numbers), is_read)]
 
 
-# Of a number that nobody was known to have, what has passed: incoming, and what a person sent there freely.
+# Of a number that nobody was known to have, what has passed: incoming, what it was answered, what a person sent freely.
 EARLIER = """
 SELECT message_id FROM messages
  WHERE studio_id = $1 AND channel = $2 AND lower(address) = lower($3) AND client_id IS NULL
-   AND origin IN ('client', 'person') AND message_id <> $4
+   AND origin IN ('client', 'person', 'answer') AND message_id <> $4
  ORDER BY message_id LIMIT 1000"""
 
 
@@ -85,7 +85,13 @@ async def earlier(tx: Connection, studio: str, piece: Piece) -> list[int]:
     return [row[0] for row in rows]
 
 
-LINK = "UPDATE messages SET client_id = $3 WHERE studio_id = $1 AND message_id = ANY ($2::bigint[])"
+# What was about a record of whose it is no longer is about none; what a trigger or a bulk sent remains about its own.
+LINK = """
+UPDATE messages
+   SET client_id = $3, kind = CASE WHEN stays THEN kind END, record_id = CASE WHEN stays THEN record_id END
+  FROM (SELECT message_id AS same, origin IN ('trigger', 'bulk') OR client_id IS NOT DISTINCT FROM $3 AS stays
+          FROM messages WHERE studio_id = $1 AND message_id = ANY ($2::bigint[])) AS before
+ WHERE studio_id = $1 AND message_id = same"""
 LINK_RECORD = "UPDATE messages SET kind = $3, record_id = $4 WHERE studio_id = $1 AND message_id = $2"
 # Later ones follow: of every number of ours that they may write to. Without a client the number decides again.
 LINK_CONVERSATIONS = """

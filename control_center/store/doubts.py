@@ -9,6 +9,7 @@ from uuid import UUID
 
 from control_center.store.consents import MAY_GO
 from control_center.store.db import Connection
+from control_center.store.fences import STANDS
 from control_center.store.submissions import Ready
 
 
@@ -96,7 +97,7 @@ UPDATE messages
    AND ($11::bigint IS NULL
         OR (SELECT version FROM records WHERE records.studio_id = $1 AND records.kind = 'client'
                AND records.record_id = messages.client_id) = $11)
-   AND {MAY_GO}
+   AND {MAY_GO} AND {STANDS}
 RETURNING lease_token"""
 
 

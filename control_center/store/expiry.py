@@ -17,11 +17,16 @@ class Ended:
     reason: str
 
 
-# A claimed one is its worker's, who looks at the use-by too; a submitting one is past recall.
+# A claimed one is its worker's, who looks at the use-by too; a submitting one is past recall, and so is what may have
+# been said in another text.
 EXPIRE_MESSAGES = """
 WITH late AS MATERIALIZED (
      SELECT studio_id, message_id FROM messages
       WHERE state IN ('queued', 'held') AND use_by <= $1
+        AND (rides_with IS NULL
+             OR (SELECT first.state FROM messages AS first
+                  WHERE first.studio_id = messages.studio_id AND first.message_id = messages.rides_with)
+                NOT IN ('submitting', 'unknown', 'accepted', 'delivered', 'undelivered'))
       ORDER BY use_by LIMIT $2 FOR UPDATE SKIP LOCKED)
 UPDATE messages
    SET state = 'expired', ended_at = clock_timestamp(),

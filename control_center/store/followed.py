@@ -56,24 +56,35 @@ async def lock(tx: Connection, studio: str, message_id: int) -> None:
     await tx.execute(LOCK, studio, message_id)
 
 
-# How often mail to an address came back with one of these codes, each message once.
+# The mails to an address that came to nothing: by their last bounce, or by what their relay said at last.
 CAME_BACK = """
-SELECT count(DISTINCT messages.message_id), min(receipts.received_at), max(receipts.received_at)
-  FROM messages JOIN receipts USING (studio_id, message_id)
- WHERE messages.studio_id = $1 AND lower(messages.address) = lower($2) AND messages.channel = 'email'
-   AND receipts.fate = 'undelivered' AND receipts.code = ANY ($3::text[]) AND receipts.received_at > $4"""
+SELECT DISTINCT ON (message_id) code, coalesce(reason, ''), at
+  FROM (SELECT messages.message_id, receipts.code, receipts.reason, receipts.received_at
+          FROM messages JOIN receipts USING (studio_id, message_id)
+         WHERE messages.studio_id = $1 AND lower(messages.address) = lower($2) AND messages.channel = 'email'
+           AND receipts.fate = 'undelivered'
+         UNION ALL
+        SELECT messages.message_id, attempts.code, attempts.reason, attempts.ended_at
+          FROM messages JOIN attempts USING (studio_id, message_id)
+         WHERE messages.studio_id = $1 AND lower(messages.address) = lower($2) AND messages.channel = 'email'
+           AND messages.state = 'failed' AND attempts.number = messages.asked)
+       AS came (message_id, code, reason, at)
+ WHERE code IS NOT NULL AND at > $3
+ ORDER BY message_id, at DESC"""
 
 
 @dataclass(frozen=True, slots=True)
 class CameBack:
-    times: int
-    first: datetime | None
-    last: datetime | None
+    """Why one mail came back, and when."""
+
+    code: str
+    reason: str
+    at: datetime
 
 
-async def came_back(tx: Connection, studio: str, address: str, codes: Sequence[str], *, since: datetime) -> CameBack:
-    """How often mail to this address bounced with one of these codes since then."""
-    return CameBack(*await tx.fetchrow(CAME_BACK, studio, address, list(codes), since))
+async def came_back(tx: Connection, studio: str, address: str, *, since: datetime) -> list[CameBack]:
+    """The mails to this address that came back since then, or that no relay took."""
+    return [CameBack(*row) for row in await tx.fetch(CAME_BACK, studio, address, since)]
 
 
 # Few studios, and a mail that answers none of ours is rare: no index is worth its upkeep.

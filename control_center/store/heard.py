@@ -1,21 +1,22 @@
-"""Texts that a worker heard on its session with a message centre, kept until the engine has read them."""
+"""What workers heard and the engine has yet to read: texts on a message centre's session, and what relays refused."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 
 from control_center.domain.inbound import Inbound
-from control_center.store.db import Connection
+from control_center.store.db import Connection, notify
 
 # What is told when something waits, so that a STOP does not wait for the next look.
 CHANNEL = "control_center_heard"
 
 
-class Words(msgspec.Struct, frozen=True):
+class Words(msgspec.Struct, frozen=True, tag="text"):
     """What waits: a text, or of a longer one a part; `whole` is what its parts have in common, `number` is from 1."""
 
     text: Inbound
@@ -25,14 +26,28 @@ class Words(msgspec.Struct, frozen=True):
     total: int = 1
 
 
+class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+    """A mail that a relay did not take in the end, or a text to a number that said STOP at the provider.
+
+    `key` is of the last attempt, the rest what was said at it.
+    """
+
+    key: str
+    code: str
+    reason: str
+
+
+Said: TypeAlias = Words | Refusal
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One text or part that waits, as it was stored."""
+    """One text, part or refusal that waits, as it was stored."""
 
     account: str
     known_by: str
     at: datetime
-    words: Words
+    said: Said
 
 
 KEEP = """
@@ -42,8 +57,29 @@ VALUES ('', $1, $2, $3, $4, $5, true) ON CONFLICT DO NOTHING"""
 
 async def keep(tx: Connection, account: str, known_by: str, words: Words) -> None:
     """Store a text or a part before the centre is told that we have it; a repeat changes nothing."""
-    body = msgspec.json.encode(words).decode().replace("\\u0000", "\\ufffd")
-    await tx.execute(KEEP, account, known_by, words.text.sender, words.text.to, body)
+    await tx.execute(KEEP, account, known_by, words.text.sender, words.text.to, _body(words))
+
+
+async def keep_refusals(tx: Connection, account: str, refused: Sequence[tuple[str, Refusal]]) -> None:
+    """Store what a relay refused, each with the address; to do it twice changes nothing."""
+    await tx.executemany(KEEP, [(account, f"refused {one.key}", "", to, _body(one)) for to, one in refused])
+    await notify(tx, CHANNEL)
+
+
+def _body(said: Said) -> str:
+    return msgspec.json.encode(said).decode().replace("\\u0000", "\\ufffd")
+
+
+# By the part itself, brought again, or by another part of its text that still waits.
+BEGUN = """
+SELECT EXISTS (SELECT FROM arrivals WHERE studio_id = '' AND account = $1 AND known_by = $2)
+    OR EXISTS (SELECT FROM arrivals WHERE waiting AND account = $1 AND starts_with(known_by, $3))"""
+
+
+async def begun(tx: Connection, account: str, known_by: str, whole: str) -> bool:
+    """Whether a text has been begun of which this is a part, by what the part would be known by in it."""
+    found: bool = await tx.fetchval(BEGUN, account, known_by, f"{whole} ")
+    return found
 
 
 WAITING = "SELECT account, known_by, received_at, body FROM arrivals WHERE waiting ORDER BY received_at LIMIT $1"
@@ -52,7 +88,7 @@ WAITING = "SELECT account, known_by, received_at, body FROM arrivals WHERE waiti
 async def waiting(tx: Connection, *, limit: int) -> list[Heard]:
     """What waits, the oldest first."""
     rows = await tx.fetch(WAITING, limit)
-    return [Heard(row[0], row[1], row[2], msgspec.json.decode(row[3], type=Words)) for row in rows]
+    return [Heard(row[0], row[1], row[2], msgspec.json.decode(row[3], type=Said)) for row in rows]
 
 
 TAKE = """
@@ -60,6 +96,13 @@ DELETE FROM arrivals WHERE studio_id = '' AND account = $1 AND known_by = ANY ($
 RETURNING known_by"""
 
 
-async def take(tx: Connection, account: str, known_by: Sequence[str]) -> bool:
+# What stays is what a part is known by, should it be brought again; its words are with those of the whole.
+TAKE_PARTS = """
+UPDATE arrivals SET waiting = false, body = ''
+ WHERE studio_id = '' AND account = $1 AND known_by = ANY ($2::text[]) AND waiting
+RETURNING known_by"""
+
+
+async def take(tx: Connection, account: str, known_by: Sequence[str], *, parts: bool = False) -> bool:
     """Take these out, to be brought in by the way of all texts; False where another process did."""
-    return len(await tx.fetch(TAKE, account, list(known_by))) == len(known_by)
+    return len(await tx.fetch(TAKE_PARTS if parts else TAKE, account, list(known_by))) == len(known_by)

@@ -215,3 +215,12 @@ UPDATE messages SET due_at = clock_timestamp()
 
 async def look_again(tx: Connection, studio: str) -> None:
     await tx.execute(LOOK_AGAIN, studio)
+
+
+# Ids first: links in its words name the message.
+IDS = "SELECT nextval(pg_get_serial_sequence('messages', 'message_id')) FROM generate_series(1, $1::integer)"
+
+
+async def ids(tx: Connection, count: int) -> list[int]:
+    """Ids for so many messages."""
+    return [row[0] for row in await tx.fetch(IDS, count)]

@@ -29,11 +29,12 @@ class Named:
     provider_id: str | None
 
 
-# In one order, so that two batches of receipts wait for each other instead of blocking each other.
+# In one order, so that two batches of receipts wait for each other instead of blocking each other. An account that a
+# message was moved away from may have taken it after all, and says so by our reference.
 FIND = """
 WITH named AS (
      SELECT studio_id, message_id FROM messages
-      WHERE message_id = ANY ($1::bigint[]) AND ($3 = 'sandbox' OR account = $3)
+      WHERE message_id = ANY ($1::bigint[]) AND ($3 = 'sandbox' OR account = $3 OR $3 = ANY (moved_from))
       UNION
      SELECT studio_id, message_id FROM messages WHERE account = $3 AND provider_id = ANY ($2::text[]))
 SELECT messages.studio_id, messages.message_id, state, reason, channel, address, account, asked, provider_id
@@ -43,7 +44,7 @@ SELECT messages.studio_id, messages.message_id, state, reason, channel, address,
 
 
 async def find(tx: Connection, account: str, message_ids: Sequence[int], provider_ids: Sequence[str]) -> list[Named]:
-    """The messages of this account with one of these numbers or provider's ids, locked until the transaction ends."""
+    """The messages that this account has, or had, with one of these numbers or its own ids; locked until the end."""
     rows = await tx.fetch(FIND, list(message_ids), list(provider_ids), account)
     return [Named(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
 

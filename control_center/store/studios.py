@@ -65,7 +65,7 @@ async def put(tx: Connection, studio: Studio) -> None:
         studio.country,
         settings,
         studio.enabled,
-        list(studio.numbers),
+        list(studio.every_number),
     )
 
 

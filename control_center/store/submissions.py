@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from control_center.domain.arrival import Share
 from control_center.domain.command import Command
 from control_center.domain.message import Settlement, State
 from control_center.domain.sms import segments
+from control_center.store import sharing
 from control_center.store.cases import Case
 from control_center.store.commands import columns as command_columns
 from control_center.store.consents import MAY_GO
 from control_center.store.db import Connection
+from control_center.store.fences import STANDS
 from control_center.store.usage import COUNTING
 
 
@@ -24,7 +25,7 @@ class Ready:
     """A decided and written message, about to pass the point of no return.
 
     The revision and the versions are those it was decided on; `until` is how long that decision holds. It goes while
-    fewer than `room` texts were sent in `month`, where its studio's plan has a say in it.
+    fewer than `room` texts of `month` are used up, where its studio's plan has a say in it.
     """
 
     case: Case
@@ -37,6 +38,7 @@ class Ready:
     month: date | None = None
     room: int | None = None
     shares: tuple[Share, ...] = ()  # of the days that it goes on
+    riders: tuple[Case, ...] = ()  # whose words stand in its body, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,17 @@ class Settled:
 
     @property
     def given_back(self) -> tuple[Share, ...]:
-        """What it took of somebody's day, where it is proven that nothing left; a share of its action's stays."""
-        taken = self.settlement.state not in (State.QUEUED, State.HELD, State.FAILED)
-        return () if taken else tuple(one for one in self.shares if one.holder == f"m-{self.message_id}")
+        """What it took of somebody's day, where it is proven that nothing left.
+
+        What its action took only if that is final: then it stays where another message of the action has gone.
+        """
+        match self.settlement.state:
+            case State.FAILED:
+                return self.shares
+            case State.QUEUED | State.HELD:
+                return tuple(one for one in self.shares if one.action_id is None)
+            case _:
+                return ()
 
 
 _READY = """unnest($24::text[], $25::bigint[], $26::bigint[], $27::timestamptz[], $28::text[], $29::text[],
@@ -79,51 +89,9 @@ _MAY_PASS = f"""messages.studio_id = ready.studio_id AND messages.message_id = r
              OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = 'client'
                     AND records.record_id = messages.client_id) = ready.client_version)
         AND (ready.room IS NULL
-             OR coalesce((SELECT texts FROM usage WHERE usage.studio_id = ready.studio_id
-                             AND usage.month = ready.month), 0) < ready.room)
-        AND {MAY_GO}"""
-
-# Marketing takes its share of the recipient's day in the same breath, and goes only with it: the key of day_shares lets
-# one of two workers have it, whoever is first, and the other's message is decided again. Only what passes everything
-# else takes one, in one order everywhere, and what is proven not to have been taken by the provider gives it back.
-_DAYS = f"""freed AS (
-     DELETE FROM day_shares
-      USING unnest($41::text[], $42::text[], $43::date[], $44::text[]) AS given (studio_id, whom, day, holder)
-      WHERE day_shares.studio_id = given.studio_id AND day_shares.whom = given.whom AND day_shares.day = given.day
-        AND day_shares.holder = given.holder),
-asked_for AS MATERIALIZED (
-     SELECT * FROM unnest($45::text[], $46::bigint[], $47::text[], $48::date[], $49::smallint[], $50::text[])
-                AS asked_for (studio_id, message_id, whom, day, most, holder)),
-could AS MATERIALIZED (
-     SELECT messages.studio_id, messages.message_id
-       FROM messages,
-            {_READY}
-      WHERE ready.message_id IN (SELECT message_id FROM asked_for) AND {_MAY_PASS}
-        FOR UPDATE OF messages),
-shared AS (
-     INSERT INTO day_shares (studio_id, whom, day, share, holder)
-     SELECT DISTINCT ON (studio_id, whom, day) studio_id, whom, day, free.share, holder
-       FROM asked_for JOIN could USING (studio_id, message_id)
-      CROSS JOIN LATERAL (
-            SELECT share FROM generate_series(1, most) AS share (share)
-             WHERE NOT EXISTS (SELECT FROM day_shares AS known
-                                WHERE known.studio_id = asked_for.studio_id AND known.whom = asked_for.whom
-                                  AND known.day = asked_for.day
-                                  AND (known.share = share.share OR known.holder = asked_for.holder))
-             ORDER BY share LIMIT 1) AS free
-      ORDER BY studio_id, whom, day, message_id
-         ON CONFLICT DO NOTHING
-  RETURNING studio_id, whom, day, holder),
-granted AS (
-     SELECT message_id FROM asked_for JOIN could USING (studio_id, message_id)
-      WHERE EXISTS (SELECT FROM day_shares AS known
-                     WHERE known.studio_id = asked_for.studio_id AND known.whom = asked_for.whom
-                       AND known.day = asked_for.day AND known.holder = asked_for.holder)
-         OR EXISTS (SELECT FROM shared
-                     WHERE shared.studio_id = asked_for.studio_id AND shared.whom = asked_for.whom
-                       AND shared.day = asked_for.day AND shared.holder = asked_for.holder)),"""
-_GRANTED = """AND (SELECT count(*) FROM asked_for WHERE asked_for.message_id = messages.message_id)
-            = (SELECT count(*) FROM granted WHERE granted.message_id = messages.message_id)"""
+             OR (SELECT texts FROM spent WHERE spent.studio_id = ready.studio_id
+                    AND spent.month = ready.month) < ready.room)
+        AND {MAY_GO} AND {STANDS}"""
 
 
 # One statement, one transaction: outcomes are written, and in the slots they free the next messages pass the point
@@ -132,8 +100,10 @@ _GRANTED = """AND (SELECT count(*) FROM asked_for WHERE asked_for.message_id = m
 # a receipt has settled in the meantime keeps what the receipt proved; only the provider's id may still be learned.
 # Guards are scalar sub-selects and coalesce(): as joins, or as conditions on an indexed column, they would tempt the
 # planner to start from them instead of from the messages at hand. A text counts towards its studio's plan when it is
-# accepted for the first time, which its sent_at tells: no other statement writes this one's time.
-def _step(days: str = "", granted: str = "") -> str:
+# accepted for the first time, which its sent_at tells: no other statement writes this one's time. Near the end of a
+# plan one statement at a time passes texts of that studio, and sees what the one before it has passed; what it settles
+# itself is still with the provider then, as `submitted` is run before what nobody reads.
+def _step(days: str = "", granted: str = "", carries: str = "NULL::bigint[]") -> str:
     """The statement, with what marketing needs besides where there is any: nothing else is to pay for that."""
     return f"""
 WITH settled AS (
@@ -180,6 +150,11 @@ stopped AS (
      SELECT studio_id, channel, lower(address), 'all', 'stop', 'provider', evidence
        FROM unnest($19::text[], $20::text[], $21::text[], $22::text[])
             AS said (studio_id, channel, address, evidence)),
+spent AS MATERIALIZED (
+     SELECT studio_id, month, texts_spent_for_certain(studio_id, month, room) AS texts
+       FROM (SELECT studio_id, month, max(room) AS room
+               FROM unnest($24::text[], $39::date[], $40::integer[]) AS ready (studio_id, month, room)
+              WHERE room IS NOT NULL GROUP BY studio_id, month ORDER BY studio_id, month) AS planned),
 {days}submitted AS (
      UPDATE messages
         SET state = 'submitting', asked = asked + 1, subject = ready.subject, body = ready.body,
@@ -189,9 +164,9 @@ stopped AS (
         {granted}
   RETURNING messages.studio_id, messages.message_id, messages.asked),
 logged AS (
-     INSERT INTO attempts (studio_id, message_id, number, key, lease_token, subject, body, html, started_at)
+     INSERT INTO attempts (studio_id, message_id, number, key, lease_token, subject, body, html, started_at, carries)
      SELECT submitted.studio_id, submitted.message_id, submitted.asked, ready.key, ready.token, ready.subject,
-            ready.body, ready.html, clock_timestamp()
+            ready.body, ready.html, clock_timestamp(), {carries}
        FROM submitted
        JOIN unnest($24::text[], $25::bigint[], $26::bigint[], $34::text[], $28::text[], $29::text[], $35::text[])
             AS ready (studio_id, message_id, token, key, subject, body, html)
@@ -200,7 +175,7 @@ SELECT message_id FROM submitted"""
 
 
 STEP = _step()
-STEP_SHARING = _step(_DAYS, _GRANTED)
+STEP_SHARING = _step(sharing.days(_READY, _MAY_PASS), sharing.GRANTED, sharing.CARRIES)
 
 
 async def step(
@@ -214,11 +189,12 @@ async def step(
     told = [(one.message_id, command) for one in done for command in one.told]
     stops = [one for one in done if one.settlement.opted_out]
     settlements = [one.settlement for one in done]
-    shares = [(one, share) for one in ready for share in one.shares]
+    shares = [(one.case, share) for one in ready for share in one.shares]
     freed = [(one.studio, share) for one in done for share in one.given_back]
-    sharing = bool(shares or freed)
+    riders = [(one.case, rider) for one in ready for rider in one.riders]
+    shared = bool(shares or freed)
     rows = await tx.fetch(
-        STEP_SHARING if sharing else STEP,
+        STEP_SHARING if shared else STEP,
         [one.studio for one in done],
         [one.message_id for one in done],
         [one.token for one in done],
@@ -254,25 +230,9 @@ async def step(
         [segments(one.body).count if one.case.channel == "sms" else None for one in ready],
         [one.month for one in ready],
         [one.room for one in ready],
-        *(_day_columns(freed, shares) if sharing else ()),
+        *(sharing.columns(freed, shares, riders) if shared else ()),
     )
     return {row[0] for row in rows}
-
-
-def _day_columns(freed: Sequence[tuple[str, Share]], taken: Sequence[tuple[Ready, Share]]) -> list[list[Any]]:
-    """What STEP_SHARING takes besides: the shares that are given back, and those that are asked for."""
-    return [
-        [studio for studio, _ in freed],
-        [share.whom for _, share in freed],
-        [share.day for _, share in freed],
-        [share.holder for _, share in freed],
-        [one.case.studio.studio for one, _ in taken],
-        [one.case.message_id for one, _ in taken],
-        [share.whom for _, share in taken],
-        [share.day for _, share in taken],
-        [share.most for _, share in taken],
-        [share.holder for _, share in taken],
-    ]
 
 
 # After a lost answer to STEP: what was marked is ours alone, and we know that we did not send it.

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from control_center.store.db import Connection
 
 Month = tuple[str, date]  # studio, first day
 
 SPENT = """
-SELECT studio_id, month, texts FROM usage JOIN unnest($1::text[], $2::date[]) AS asked (studio_id, month)
- USING (studio_id, month)"""
+SELECT studio_id, month, texts_spent(studio_id, month)
+  FROM unnest($1::text[], $2::date[]) AS asked (studio_id, month)"""
 
 
 async def spent(tx: Connection, months: Iterable[Month]) -> dict[Month, int]:
-    """How many texts each of these months has seen handed over; none where it is left out."""
+    """How many texts of each of these months are used up; what is with a provider, or may be, is among them."""
     asked = sorted(set(months))
     if not asked:
         return {}
@@ -24,21 +24,24 @@ async def spent(tx: Connection, months: Iterable[Month]) -> dict[Month, int]:
     return {(row[0], row[1]): row[2] for row in rows}
 
 
+_SHARD = "pg_backend_pid() % 8"  # which of a month's rows this connection counts in
+
 # Pieces of the statements that hand texts over: `counted` there is a row for each text that is handed over for the
 # first time. In the order of the keys, so that two that count do not wait for each other in a circle.
-COUNTING = """
+COUNTING = f"""
 totals AS (
-     INSERT INTO usage AS known (studio_id, month, texts, segments)
-     SELECT studio_id, month, count(*), coalesce(sum(segments), 0) FROM counted
+     INSERT INTO usage AS known (studio_id, month, shard, texts, segments)
+     SELECT studio_id, month, {_SHARD}, count(*), coalesce(sum(segments), 0) FROM counted
       GROUP BY studio_id, month ORDER BY studio_id, month
-         ON CONFLICT (studio_id, month) DO UPDATE
+         ON CONFLICT (studio_id, month, shard) DO UPDATE
         SET texts = known.texts + excluded.texts, segments = known.segments + excluded.segments),
 sources AS (
-     INSERT INTO usage_sources AS known (studio_id, month, origin, trigger_id, texts, segments)
-     SELECT studio_id, month, origin, coalesce(trigger_id, 0), count(*), coalesce(sum(segments), 0) FROM counted
+     INSERT INTO usage_sources AS known (studio_id, month, origin, trigger_id, shard, texts, segments)
+     SELECT studio_id, month, origin, coalesce(trigger_id, 0), {_SHARD}, count(*), coalesce(sum(segments), 0)
+       FROM counted
       GROUP BY studio_id, month, origin, coalesce(trigger_id, 0)
       ORDER BY studio_id, month, origin, coalesce(trigger_id, 0)
-         ON CONFLICT (studio_id, month, origin, trigger_id) DO UPDATE
+         ON CONFLICT (studio_id, month, origin, trigger_id, shard) DO UPDATE
         SET texts = known.texts + excluded.texts, segments = known.segments + excluded.segments)"""
 
 HANDED_OVER = f"""
@@ -60,10 +63,22 @@ async def handed_over(tx: Connection, made: Sequence[tuple[str, int, date]]) -> 
         await tx.execute(HANDED_OVER, [one[0] for one in made], [one[1] for one in made], [one[2] for one in made])
 
 
-RECEIVED = """
-INSERT INTO usage_sources AS known (studio_id, month, origin, trigger_id, texts, segments)
-VALUES ($1, $2, 'client', 0, 1, $3)
-    ON CONFLICT (studio_id, month, origin, trigger_id) DO UPDATE
+LAST_ASKED = """
+SELECT studio_id, message_id, max(started_at) FROM attempts
+  JOIN unnest($1::text[], $2::bigint[]) AS made (studio_id, message_id) USING (studio_id, message_id)
+ GROUP BY studio_id, message_id"""
+
+
+async def last_asked(tx: Connection, made: Sequence[tuple[str, int]]) -> dict[tuple[str, int], datetime]:
+    """When a provider was last asked to take each of these; those that none was are left out."""
+    rows = await tx.fetch(LAST_ASKED, [studio for studio, _ in made], [number for _, number in made])
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+RECEIVED = f"""
+INSERT INTO usage_sources AS known (studio_id, month, origin, trigger_id, shard, texts, segments)
+VALUES ($1, $2, 'client', 0, {_SHARD}, 1, $3)
+    ON CONFLICT (studio_id, month, origin, trigger_id, shard) DO UPDATE
    SET texts = known.texts + 1, segments = known.segments + excluded.segments"""
 
 
@@ -85,12 +100,14 @@ class Source:
 
 SOURCES = """
 SELECT month, origin, CASE WHEN usage_sources.trigger_id <> 0
-                           THEN coalesce(triggers.name, 'trigger ' || usage_sources.trigger_id) END, texts, segments
+                           THEN coalesce(triggers.name, 'trigger ' || usage_sources.trigger_id) END,
+       sum(texts)::integer, sum(segments)::integer
   FROM usage_sources
   LEFT JOIN triggers ON triggers.studio_id = usage_sources.studio_id
    AND triggers.trigger_id = usage_sources.trigger_id
  WHERE usage_sources.studio_id = $1 AND month = ANY ($2::date[])
- ORDER BY texts DESC, origin, usage_sources.trigger_id"""
+ GROUP BY month, origin, usage_sources.trigger_id, triggers.name
+ ORDER BY sum(texts) DESC, origin, usage_sources.trigger_id"""
 
 
 async def sources(tx: Connection, studio: str, months: Sequence[date]) -> list[Source]:
@@ -100,34 +117,55 @@ async def sources(tx: Connection, studio: str, months: Sequence[date]) -> list[S
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A month that may have come to a mark of its studio's plan; `warned` is the last one told."""
+    """What a studio with a plan has used in a month."""
 
     studio: str
     month: date
     texts: int
-    warned: int
 
 
-TO_WARN = """
-SELECT studio_id, month, texts, warned FROM usage WHERE month >= $1 AND warned < 100 AND texts > 0 ORDER BY studio_id"""
+# Only of those who have come to the first mark of their plan at least: how many studios there are matters little then.
+AT_A_MARK = """
+SELECT studio_id, month, sum(texts)::integer
+  FROM usage JOIN studios USING (studio_id)
+ WHERE month >= $1 AND settings::jsonb #> '{plan,texts_per_month}' IS NOT NULL
+ GROUP BY studio_id, month, settings
+HAVING sum(texts) * 100 >= $2::bigint * (settings::jsonb #>> '{plan,texts_per_month}')::bigint
+ ORDER BY studio_id, month"""
 
 
-async def to_warn(tx: Connection, since: date) -> list[Spent]:
-    """Months since then whose studio may have more to be told."""
-    return [Spent(*row) for row in await tx.fetch(TO_WARN, since)]
+async def at_a_mark(tx: Connection, since: date, percent: int) -> list[Spent]:
+    """Months since then of which a studio has used so many per cent of its plan, or more."""
+    return [Spent(*row) for row in await tx.fetch(AT_A_MARK, since, percent)]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of its plan that a studio has come to."""
+
+    studio: str
+    month: date
+    texts: int
+    texts_per_month: int
+    percent: int
+    held: bool  # whether what goes by itself is held from now on
 
 
 WARN = """
-UPDATE usage SET warned = marked.mark
-  FROM unnest($1::text[], $2::date[], $3::smallint[]) AS marked (studio_id, month, mark)
- WHERE usage.studio_id = marked.studio_id AND usage.month = marked.month AND warned < marked.mark
-RETURNING usage.studio_id, usage.month"""
+INSERT INTO plan_warnings (studio_id, month, texts_per_month, percent)
+SELECT * FROM unnest($1::text[], $2::date[], $3::integer[], $4::smallint[])
+    ON CONFLICT DO NOTHING
+RETURNING studio_id, month"""
 
 
-async def warn(tx: Connection, marked: Sequence[tuple[Month, int]]) -> set[Month]:
-    """Note which mark each was told of; returns those that had not been."""
+async def warn(tx: Connection, marks: Sequence[Mark]) -> set[Month]:
+    """Note what each is told of; returns the months of which that had not been told."""
     rows = await tx.fetch(
-        WARN, [one[0] for one, _ in marked], [one[1] for one, _ in marked], [mark for _, mark in marked]
+        WARN,
+        [one.studio for one in marks],
+        [one.month for one in marks],
+        [one.texts_per_month for one in marks],
+        [one.percent for one in marks],
     )
     return {(row[0], row[1]) for row in rows}
 
@@ -150,14 +188,14 @@ async def holding(tx: Connection) -> list[str]:
     return [row[0] for row in await tx.fetch(HOLDING)]
 
 
-# What enters the queue enters at its end. What has passed its use-by is left to its end.
+# What enters the queue enters at its end.
 LET_GO = """
 WITH free AS MATERIALIZED (
      SELECT first.studio_id, first.message_id
        FROM unnest($1::text[], $2::integer[]) AS room (studio_id, texts) CROSS JOIN LATERAL (
             SELECT studio_id, message_id FROM messages
              WHERE messages.studio_id = room.studio_id AND state = 'held' AND starts_with(reason, 'plan:')
-             ORDER BY message_id LIMIT room.texts FOR UPDATE SKIP LOCKED) AS first)
+             ORDER BY priority, message_id LIMIT room.texts FOR UPDATE SKIP LOCKED) AS first)
 UPDATE messages SET state = 'queued', due_at = clock_timestamp(), reason = 'waited for the plan'
   FROM free
  WHERE messages.studio_id = free.studio_id AND messages.message_id = free.message_id AND state = 'held'
@@ -165,7 +203,10 @@ RETURNING messages.studio_id"""
 
 
 async def let_go(tx: Connection, room: Sequence[tuple[str, int]]) -> list[str]:
-    """Queue what waited for a plan, at most so many texts of each studio, oldest first; the studio of each."""
+    """Queue what waited for a plan, at most so many texts of each studio, reminders before bulk and the oldest first.
+
+    Returns the studio of each.
+    """
     if not room:
         return []
     return [row[0] for row in await tx.fetch(LET_GO, [studio for studio, _ in room], [number for _, number in room])]
@@ -182,8 +223,8 @@ async def waiting(tx: Connection, studio: str) -> int:
 
 
 THIS_MONTH = """
-SELECT DISTINCT ON (studio_id) studio_id, month, texts FROM usage
- WHERE month >= $1 AND month <= $2 ORDER BY studio_id, month DESC"""
+SELECT DISTINCT ON (studio_id) studio_id, month, sum(texts)::integer FROM usage
+ WHERE month >= $1 AND month <= $2 GROUP BY studio_id, month ORDER BY studio_id, month DESC"""
 
 
 async def newest(tx: Connection, since: date, until: date) -> list[tuple[str, date, int]]:

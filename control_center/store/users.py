@@ -21,6 +21,7 @@ class User(msgspec.Struct, frozen=True):
     role: str
     studios: list[str]
     active: bool
+    signature: str | None = None
 
     @property
     def number(self) -> int:
@@ -38,7 +39,7 @@ class User(msgspec.Struct, frozen=True):
         return self.everywhere or studio in self.studios
 
 
-_COLUMNS = "user_id, name, email, role, studios, active"
+_COLUMNS = "user_id, name, email, role, studios, active, signature"
 
 EVERY = f"SELECT {_COLUMNS} FROM users ORDER BY name"
 
@@ -63,6 +64,14 @@ async def by_id(tx: Connection, user_id: int) -> User | None:
     return row and _user(row)
 
 
+WRITES_AS = "SELECT coalesce(signature, name) FROM users WHERE name = $1"
+
+
+async def writes_as(tx: Connection, name: str) -> dict[str, str]:
+    """The name and the signature of whoever writes; of a name that is no user's it is the name."""
+    return {"name": name, "signature": await tx.fetchval(WRITES_AS, name) or name}
+
+
 # One change of users at a time: whether somebody is left who may do everything is a question about all of them.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('users', 0))"
 
@@ -72,20 +81,25 @@ async def lock(tx: Connection) -> None:
 
 
 ADD = """
-INSERT INTO users (name, email, role, studios, active) VALUES ($1, $2, $3, $4, $5) RETURNING user_id"""
+INSERT INTO users (name, email, role, studios, active, signature) VALUES ($1, $2, $3, $4, $5, $6) RETURNING user_id"""
 
 
 async def add(tx: Connection, user: User) -> User:
     """Returns the user with its new id."""
-    made: int = await tx.fetchval(ADD, user.name, user.email, user.role, user.studios, user.active)
+    made: int = await tx.fetchval(ADD, *_values(user))
     return msgspec.structs.replace(user, id=str(made))
 
 
-CHANGE = "UPDATE users SET name = $2, email = $3, role = $4, studios = $5, active = $6 WHERE user_id = $1"
+CHANGE = """
+UPDATE users SET name = $2, email = $3, role = $4, studios = $5, active = $6, signature = $7 WHERE user_id = $1"""
 
 
 async def change(tx: Connection, user: User) -> None:
-    await tx.execute(CHANGE, user.number, user.name, user.email, user.role, user.studios, user.active)
+    await tx.execute(CHANGE, user.number, *_values(user))
+
+
+def _values(user: User) -> tuple[Any, ...]:
+    return user.name, user.email, user.role, user.studios, user.active, user.signature
 
 
 DROP = "DELETE FROM users WHERE user_id = $1"
@@ -114,5 +128,5 @@ async def forget_studio(tx: Connection, studio: str) -> None:
 
 
 def _user(row: Any) -> User:
-    user_id, name, email, role, studios, active = row
-    return User(str(user_id), name, email, role, list(studios), active)
+    user_id, name, email, role, studios, active, signature = row
+    return User(str(user_id), name, email, role, list(studios), active, signature)

@@ -76,14 +76,11 @@ async def bulks(
 
 ONE = f"SELECT {COLUMNS} FROM bulks WHERE studio_id = $1 AND bulk_id = $2"
 
-# Along the list by its key, and to each message by its own.
+# Counted along the list's key and along the index of its messages: looked up one by one, a long list took seconds.
 PROGRESS = """
-SELECT listed.state, (SELECT state FROM messages
-                       WHERE messages.studio_id = listed.studio_id AND messages.message_id = listed.message_id) AS fate,
-       count(*)
-  FROM bulk_recipients AS listed
- WHERE studio_id = $1 AND bulk_id = $2
- GROUP BY 1, 2"""
+SELECT true, state, count(*) FROM bulk_recipients WHERE studio_id = $1 AND bulk_id = $2 GROUP BY state
+ UNION ALL
+SELECT false, state, count(*) FROM messages WHERE studio_id = $1 AND bulk_id = $2 GROUP BY state"""
 
 
 async def bulk(tx: Connection, studio: str, bulk_id: int) -> Bulk | None:
@@ -93,10 +90,8 @@ async def bulk(tx: Connection, studio: str, bulk_id: int) -> Bulk | None:
         return None
     turns = {turn.value: 0 for turn in Turn}
     fates: dict[str, int] = {}
-    for turn, fate, number in await tx.fetch(PROGRESS, studio, bulk_id):
-        turns[turn] += number
-        if fate is not None:
-            fates[fate] = fates.get(fate, 0) + number
+    for of_the_list, state, number in await tx.fetch(PROGRESS, studio, bulk_id):
+        (turns if of_the_list else fates)[state] = number
     progress = Progress(**turns, messages=dict(sorted(fates.items())))
     return Bulk(**_head(row), words=of_row(row).words, progress=progress)
 

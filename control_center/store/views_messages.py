@@ -44,6 +44,7 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     provider_id: str | None
     resolved_by: str | None
     made_by: str | None
+    bulk: str | None
     parent: str | None
     assigned_to: str | None
     task: str | None
@@ -51,6 +52,7 @@ class Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     meaning: str | None
     attention: str | None
     read_at: datetime | None
+    media: list[str]
     reason: str
 
     @property
@@ -70,6 +72,7 @@ class Filter:
     """Which messages; None means any. `since` and `until` are of when they were made, the second one left out.
 
     `unread`, `unlinked` (to nobody we know) and `attention` (a person should look, and none has) are asked for or not.
+    `made_by` is the person who wrote one by hand, or made the bulk that it is of.
     """
 
     states: Sequence[State] | None = None
@@ -82,6 +85,8 @@ class Filter:
     client: str | None = None
     action: int | None = None
     trigger: str | None = None
+    bulk: int | None = None
+    made_by: str | None = None
     assigned_to: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -92,7 +97,7 @@ EVERYTHING: Final = Filter()
 _COLUMNS = """messages.message_id, channel, messages.state, sender, address, recipient, subject, body, triggers.name,
        messages.trigger_id, messages.trigger_version, action_id, messages.kind, record_id, client_id, created_at,
        due_at, use_by, sent_at, ended_at, asked, provider_id, resolved_by, reason, origin, purpose, made_by, segments,
-       meaning, attention, read_at, parent_id, assigned_to, task"""
+       meaning, attention, read_at, parent_id, assigned_to, task, bulk_id, media"""
 
 SHOWN = f"""
 SELECT {_COLUMNS}
@@ -118,12 +123,14 @@ WANTED = """($2::bigint IS NULL OR messages.message_id < $2)
    AND ($16::timestamptz IS NULL OR messages.created_at >= $16)
    AND ($17::bigint IS NULL OR messages.message_id < $17)
    AND ($18::timestamptz IS NULL OR messages.created_at < $18)
-   AND ($19::text IS NULL OR messages.assigned_to = $19)"""
+   AND ($19::text IS NULL OR messages.assigned_to = $19)
+   AND ($20::bigint IS NULL OR messages.bulk_id = $20)
+   AND ($21::text IS NULL OR messages.made_by = $21)"""
 
 MESSAGES = f"""{SHOWN}
  WHERE messages.studio_id = $1 AND {WANTED}
  ORDER BY messages.message_id DESC
- LIMIT $20"""
+ LIMIT $22"""
 
 
 async def messages(
@@ -162,6 +169,8 @@ async def narrowed(tx: Connection, studio: str, wanted: Filter, cursor: str | No
         await _number_at(tx, studio, wanted.until and wanted.until + _UNORDERED),
         wanted.until,
         wanted.assigned_to,
+        wanted.bulk,
+        wanted.made_by,
     ]
 
 
@@ -202,52 +211,6 @@ async def message(tx: Connection, studio: str, message_id: int) -> Message | Non
     return row and shown(row)
 
 
-class Attempt(msgspec.Struct, frozen=True):
-    """One time a provider was asked, and what it answered. `key` is our reference there."""
-
-    number: int
-    key: str
-    subject: str | None
-    text: str
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str | None
-    code: str | None
-    reason: str | None
-    provider_id: str | None
-
-
-ATTEMPTS_OF_MESSAGE = """
-SELECT number, key, subject, body, started_at, ended_at, outcome, code, reason, provider_id FROM attempts
- WHERE studio_id = $1 AND message_id = $2 ORDER BY number"""
-
-
-async def attempts(tx: Connection, studio: str, message_id: int) -> list[Attempt]:
-    """Every time a provider was asked to take this message, oldest first."""
-    return [Attempt(*row) for row in await tx.fetch(ATTEMPTS_OF_MESSAGE, studio, message_id)]
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """What a provider said about a message afterwards."""
-
-    fate: str
-    key: str | None
-    provider_id: str | None
-    code: str | None
-    reason: str | None
-    received_at: datetime
-
-
-RECEIPTS_OF_MESSAGE = """
-SELECT fate, key, provider_id, code, reason, received_at FROM receipts
- WHERE studio_id = $1 AND message_id = $2 ORDER BY receipt_id"""
-
-
-async def receipts(tx: Connection, studio: str, message_id: int) -> list[Receipt]:
-    """What came back about this message, in the order it came."""
-    return [Receipt(*row) for row in await tx.fetch(RECEIPTS_OF_MESSAGE, studio, message_id)]
-
-
 def shown(row: Any) -> Message:
     """A message as it is shown, from a row of `SHOWN`."""
     incoming = row[2] == State.RECEIVED.value
@@ -279,6 +242,7 @@ def shown(row: Any) -> Message:
         provider_id=row[21],
         resolved_by=row[22],
         made_by=row[26],
+        bulk=None if row[34] is None else f"b-{row[34]}",
         parent=None if row[31] is None else f"m-{row[31]}",
         assigned_to=row[32],
         task=row[33],
@@ -286,5 +250,6 @@ def shown(row: Any) -> Message:
         meaning=row[28],
         attention=row[29],
         read_at=row[30],
+        media=list(row[35] or ()),
         reason=row[23],
     )

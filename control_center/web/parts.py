@@ -8,6 +8,7 @@ from datetime import datetime
 
 from aiohttp import web
 
+from control_center.domain.links import Links
 from control_center.engine.conversations import Conversations
 from control_center.engine.following import Following
 from control_center.engine.intake import Intake
@@ -39,7 +40,7 @@ class Limits:
     mail_body: int = 16 * 1024 * 1024  # of a mail that a relay brings, with what is attached to it
     body_seconds: float = 30.0  # for a body to arrive
     in_flight: int = 64  # calls worked on at once; more are told to come again
-    keyed: int = 4  # of these with an Idempotency-Key, each of which holds a second connection
+    keyed: int = 4  # of these with an Idempotency-Key, each of which holds a connection from its beginning to its end
 
 
 Check = Callable[[], Awaitable[str | None]]
@@ -50,10 +51,10 @@ class Parts:
     """Everything the application needs.
 
     `public_url` is our address as providers and clients see it: signatures are made over it, so it is never taken
-    from a request. `following` answers the links in messages, and `mailroom` takes mail in. `sandboxes` are accounts
-    whose texts a person may let come in, `texting` all that there are for texts (None: any). `studio` is meant where a
-    call names none; None means the first. `readiness` are further checks by name, each of which returns None or what is
-    missing; the database and its schema are checked anyway.
+    from a request. `links` makes the links in messages, `following` answers them, and `mailroom` takes mail in.
+    `sandboxes` are accounts whose texts a person may let come in, `texting` all that there are for texts (None: any).
+    `studio` is meant where a call names none; None means the first. `readiness` are further checks by name, each of
+    which returns None or what is missing; the database and its schema are checked anyway.
     """
 
     pool: db.Pool
@@ -61,6 +62,7 @@ class Parts:
     intake: Intake
     conversations: Conversations
     public_url: str
+    links: Links | None = None
     following: Following | None = None
     mailroom: Mailroom | None = None
     studio: str | None = None

@@ -29,6 +29,7 @@ from control_center.web.api import (
     messages,
     openapi,
     sandbox,
+    scores,
     serving,
     studios,
     template_previews,
@@ -67,6 +68,7 @@ ROUTES = [
     *explain.ROUTES,
     *sandbox.ROUTES,
     *usage.ROUTES,
+    *scores.ROUTES,
 ]
 
 

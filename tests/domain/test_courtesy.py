@@ -113,3 +113,18 @@ def test_what_has_gone_has_its_day_and_no_other(priority: int, theirs: int, gone
 
     same_day = (rival.at if gone else max(rival.at, MONDAY)).astimezone(UTC) - timedelta(hours=6)
     assert (gave is not None) == (same_day.date() == TODAY and (gone or theirs <= priority))
+
+
+def test_where_days_are_merged_it_waits_for_the_text_that_may_say_it_too_as_long_as_it_is_of_use() -> None:
+    calm, soon = TextHours(calm_day="merge"), MONDAY + timedelta(hours=8)
+    waits, gone = Rival(3, 1, MONDAY, gone=False), Rival(3, 1, MONDAY, gone=True)
+
+    def decided(rival: Rival, use_by: datetime) -> Send | Wait | Expire:
+        one = posted(calm, rivals=(rival,), whose=(("client c-12", "a-3"),), use_by=use_by)
+        return courtesy(one, Send(use_by), MONDAY).decision
+
+    why = "calm day: the client is to hear of something more important today (m-3)"
+    said = f"{why}; it goes in the same text, or on another day"
+    assert decided(waits, MONDAY + WEEK) == Wait(MONDAY + timedelta(hours=22), said)
+    assert decided(waits, soon) == Wait(soon, said)
+    assert isinstance(decided(gone, soon), Expire)

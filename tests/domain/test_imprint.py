@@ -50,6 +50,12 @@ def test_what_the_words_say_themselves_is_not_said_again() -> None:
     assert signed_off(own, HOUSE, LINK) == own
 
 
+def test_an_address_that_html_spells_otherwise_is_not_said_again() -> None:
+    house = replace(HOUSE, postal_address="12 O'Hare St & Co")
+    own = Words(f"12 O'Hare St & Co\n{LINK}", "s", f'<p>12 O&#39;Hare St &amp; Co <a href="{LINK}">no more</a></p>')
+    assert signed_off(own, house, LINK) == own
+
+
 def test_signing_off_twice_is_signing_off_once() -> None:
     once = signed_off(Words("Hi", "s", "<p>Hi</p>"), HOUSE, LINK)
     assert signed_off(once, HOUSE, LINK) == once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textwrap import dedent
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,16 @@ def test_a_code_is_never_read_out_of_the_words_where_the_report_has_one() -> Non
     assert found.code == "5.7.1"
 
 
+def test_what_a_bare_code_was_the_reply_to_stands_in_the_words_of_the_server_that_wrote_it_down() -> None:
+    raw = report(status="5.0.0", diagnostic="smtp; 550 no").replace(
+        b"could not be delivered.",
+        b"could not be delivered: <jo@mail.example>: said: 550 no (in reply to RCPT TO command)",
+    )
+    found = read(raw, LINKS)
+    assert isinstance(found, Bounce)
+    assert (found.code, found.reason) == ("550", "smtp rcpt: 550 no")
+
+
 @pytest.mark.parametrize("action", ["delayed", "relayed", "delivered", "expanded"])
 def test_a_report_of_anything_but_a_failure_says_nothing_final(action: str) -> None:
     assert isinstance(read(report(action=action, status="4.4.1"), LINKS), Automatic)
@@ -127,7 +138,11 @@ EXIM = f"""
 """
 
 
-@pytest.mark.parametrize("text", [QMAIL, EXIM], ids=["qmail", "exim"])
+# What comes back to a return path with no return path of its own is read as a bounce whoever says that it is from.
+ANYBODYS: Final = QMAIL.replace("MAILER-DAEMON@", "no-reply@")
+
+
+@pytest.mark.parametrize("text", [QMAIL, EXIM, ANYBODYS], ids=["qmail", "exim", "anybody's"])
 def test_a_bounce_in_a_servers_own_words_is_permanent_and_unclear(text: str) -> None:
     found = read(mail(text), LINKS)
     assert isinstance(found, Bounce)
@@ -186,6 +201,11 @@ def test_a_complaint_names_its_mail_in_three_ways() -> None:
     assert isinstance(found, Complaint)
     assert found.kind == "abuse"
     assert (found.origin.attempt, found.origin.named, found.origin.link) == ("m-12.1", ((12, NONCE),), 12)
+
+
+@pytest.mark.parametrize("kind", ["not-spam", "auth-failure", "virus"])
+def test_feedback_that_is_no_complaint_is_none(kind: str) -> None:
+    assert isinstance(read(mail(ARF.replace("abuse\n    User", f"{kind}\n    User")), LINKS), Automatic)
 
 
 @pytest.mark.parametrize(

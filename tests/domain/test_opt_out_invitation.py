@@ -33,6 +33,11 @@ WRONG = [
     ("Répondez ANNULER pour annuler votre séance", "ANNULER"),
     ("Répondez par OUI ou par ARRET pour annuler le rendez-vous", "ARRET"),
     ("Envoyez STOP pour annuler votre rendez-vous", "STOP"),
+    ("Responda PARAR para cancelar su cita", "PARAR"),
+    ("Responde PARE si no puedes venir a la sesión", "PARE"),
+    ("Can't make it? CANCEL = we cancel.", "CANCEL"),
+    ("If you cannot come just say cancel", "cancel"),
+    ("Message us CANCEL and we call you", "CANCEL"),
 ]
 RIGHT = [
     "Reply YES to confirm, or call us.",
@@ -62,6 +67,9 @@ RIGHT = [
     "The session ends at 5. Reply if you have questions.",
     "Send your friends our way and quit worrying",
     "Text or call us to reschedule",
+    "See you at 3. Stop by early to park.",
+    "Thanks! STOP to opt out.",
+    "As we say: end on a high note.",
 ]
 
 

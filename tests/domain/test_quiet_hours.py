@@ -7,27 +7,39 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberType, geocoder
+from phonenumbers.timezone import time_zones_for_number
 
-from control_center.domain import quiet_hours, regions, zones
+from control_center.domain import arrival, number, quiet_hours, regions, zones
+from control_center.domain.arrival import Addressee
 from control_center.domain.errors import Malformed
 from control_center.domain.quiet_hours import Hours, hours, presets, read
 from control_center.domain.recipient_zone import Place, place
 from control_center.domain.week import Week
 from control_center.domain.windows import Calendar, Window
 from tests.support.brute_force_calendar import rules
+from tests.support.values import a_studio
 
 SUNDAY = datetime(2026, 11, 22, 18, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
+WINTER, SUMMER = 1_800_000_000, 1_815_000_000
+ORDINARY = {PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 EVERY_DAY = Week((Window(540, 1200),) * 7)  # 09:00 to 20:00
 ANYWHERE = ["America/Chicago", "America/Los_Angeles", "Pacific/Honolulu", "Europe/Berlin", "Asia/Kolkata"]
+# Clocks that change at midnight, by half an hour, by two hours, or twice about a month of fasting.
+ODD = ["America/Havana", "Asia/Beirut", "Africa/Cairo", "Australia/Lord_Howe", "Antarctica/Troll", "Africa/Casablanca"]
 # Springs forward or falls back within a week of each of these.
 CHANGES = [
     datetime(2026, 11, 1, 7, tzinfo=UTC),
     datetime(2027, 3, 14, 8, tzinfo=UTC),
     datetime(2027, 3, 28, 1, tzinfo=UTC),
+    datetime(2027, 3, 14, 5, tzinfo=UTC),  # Havana has no midnight
+    datetime(2027, 4, 3, 15, tzinfo=UTC),  # Lord Howe goes back by half an hour
+    datetime(2027, 1, 1, tzinfo=UTC),
 ]
 
 
@@ -135,7 +147,8 @@ def test_a_preset_that_is_wrong_is_refused_by_name(rule: dict[str, Any], field: 
 def test_every_preset_that_comes_along_is_of_a_place_that_is_known_and_says_where_it_is_from() -> None:
     states = {one.code for one in regions.shipped().regions}
 
-    assert {law.region for law in presets().laws} <= states | set(regions.COUNTRIES)
+    territories = {code[3:] for code in states if number.is_country(code[3:])}
+    assert {law.region for law in presets().laws} <= states | set(regions.COUNTRIES) | territories
     assert all(law.source for law in presets().laws)
 
 
@@ -154,7 +167,7 @@ def is_open(week: Week, names: Sequence[str], at: datetime) -> bool:
 
 @given(
     weeks.map(lambda days: Week(tuple(None if one is None else Window(one[0] * 15, one[1] * 15) for one in days))),
-    st.sets(st.sampled_from(ANYWHERE), min_size=1, max_size=3),
+    st.sets(st.sampled_from(ANYWHERE + ODD), min_size=1, max_size=3),
     st.sampled_from(CHANGES),
     st.integers(-300, 300),
 )
@@ -179,6 +192,7 @@ def test_the_first_moment_that_is_found_is_open_on_every_clock_and_none_before_i
         assert closes == (ends if ends is not None and ends <= after[-1] else None)
 
 
+@settings(deadline=None)  # the first to ask builds the public holidays of some years
 @given(st.sets(st.sampled_from(ANYWHERE), min_size=1, max_size=3), st.sampled_from(CHANGES), st.integers(-300, 300))
 def test_one_more_zone_that_somebody_may_be_in_never_makes_a_text_go_sooner(
     names: set[str], change: datetime, quarters: int
@@ -189,6 +203,38 @@ def test_one_more_zone_that_somebody_may_be_in_never_makes_a_text_go_sooner(
         return marketing(in_place("US", at=where), at).opening(at) or datetime.max.replace(tzinfo=UTC)
 
     assert max(opening([one]) for one in names) <= opening(sorted(names))
+
+
+@given(
+    st.sets(st.sampled_from(ANYWHERE + ODD), min_size=1, max_size=3), st.sampled_from(CHANGES), st.integers(-200, 200)
+)
+def test_what_waits_for_another_day_goes_at_the_first_moment_that_is_another_day_on_every_clock_and_open_on_all(
+    names: set[str], change: datetime, quarters: int
+) -> None:
+    at = change + quarters * QUARTER
+    where = sorted(names)
+    found = Hours(tuple(Calendar(zones.zone(name), weekly=EVERY_DAY.windows) for name in where), in_place(at=where))
+
+    later = quiet_hours.next_day(found, at)
+
+    def another(one: datetime) -> bool:
+        return all(one.astimezone(rules(name)).date() > at.astimezone(rules(name)).date() for name in where)
+
+    within = [at + n * QUARTER for n in range(1, 5 * 96)]
+    first = next((one for one in within if another(one) and is_open(EVERY_DAY, where, one)), None)
+    assert first == (later if later is not None and later <= within[-1] else None)
+
+
+def test_a_bulk_that_is_no_marketing_keeps_to_the_usual_hours_where_a_studio_sets_none() -> None:
+    jo, night, noon = Addressee("+13125550188"), local("2026-11-23", "20:00"), local("2026-11-22", "12:00")
+
+    def late(at: datetime, *, bulk: bool) -> str | None:
+        found = arrival.later(a_studio(), jo, "transactional", at, bulk=bulk)
+        return found.reason if found is not None else None
+
+    assert late(night, bulk=True) == "quiet hours: outside 09:00-20:00 (zone from the number: America/Chicago)"
+    assert late(noon, bulk=True) is None, "on Sundays, too"
+    assert late(night, bulk=False) is None
 
 
 @given(st.sampled_from(["09:00-18:00", "20:00-23:00", "16:00-20:00"]), st.integers(0, 2000))
@@ -283,7 +329,51 @@ def test_every_state_that_comes_along_has_zones_that_exist_and_is_found_by_its_p
         assert one.area_codes
         for start in one.postal:
             assert atlas.at(one.country, "", start) == one
-    assert len(atlas.regions) == 51 + 13
+    assert len(atlas.regions) == 51 + 5 + 13
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "expected"),
+    [
+        ("+18763550188", "US", ("number", ("America/Jamaica",))),  # by its prefix it might be half the world's
+        ("+77013550188", "KZ", ("number", ())),
+        ("+79161234567", "RU", ("studio", ("America/Denver",))),  # from Kaliningrad to Kamchatka: it says nothing
+    ],
+)
+def test_a_number_that_may_be_on_clocks_with_no_hour_in_common_is_narrowed_to_its_country_or_says_nothing(
+    number: str, country: str, expected: tuple[str, tuple[str, ...]]
+) -> None:
+    found = place(number, "America/Denver", country)
+
+    offsets = {zones.zone(name).offset(1_800_000_000) for name in found.zones}
+    assert found.source == expected[0]
+    assert found.zones == expected[1] or (not expected[1] and len(offsets) == 1)
+    assert hours(found, "marketing", None, None, SUNDAY).opening(SUNDAY) is not None  # type: ignore[union-attr]
+
+
+def test_every_area_code_leads_to_the_state_and_to_a_clock_of_it_that_the_numbering_plan_has_for_it() -> None:
+    atlas = regions.shipped()
+    names = {one.name: one.code for one in atlas.regions} | {
+        f"{one.country} {one.code[3:]}": one.code for one in atlas.regions
+    }
+    listed = {area_code for one in atlas.regions for area_code in one.area_codes}
+    # Of two the plan's table has a neighbour's clock: of Saskatchewan's 474 Manitoba's, of Labrador's 879 Quebec's.
+    for area_code in range(200, 1000):
+        for exchange in (222, 356, 587, 733, 964):
+            parsed = phonenumbers.PhoneNumber(country_code=1, national_number=int(f"{area_code}{exchange}0188"))
+            country = phonenumbers.region_code_for_number(parsed)
+            if country not in regions.COUNTRIES or phonenumbers.number_type(parsed) not in ORDINARY:
+                continue
+            assert str(area_code) in listed
+            found = [one for one in atlas.of_number(f"+1{area_code}{exchange}0188") if one.country == country]
+            said = geocoder.description_for_number(parsed, "en")
+            state = names.get(said) or names.get(f"{country} {said.rpartition(', ')[2]}")
+            assert state is None or state in {one.code for one in found}
+            clocks = {(zones.zone(z).offset(WINTER), zones.zone(z).offset(SUMMER)) for one in found for z in one.zones}
+            theirs = {
+                (zones.zone(z).offset(WINTER), zones.zone(z).offset(SUMMER)) for z in time_zones_for_number(parsed)
+            }
+            assert theirs <= clocks or area_code in (474, 879)
 
 
 def test_holidays_are_those_of_the_country_and_of_the_state_where_its_rule_asks() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control_center.domain.retry import FIRST_WAIT, GROWTH, LONGEST_WAIT, MAX_ATTEMPTS, next_attempt
+from control_center.domain.retry import FIRST_WAIT, GROWTH, LONGEST_WAIT, MAIL_ATTEMPTS, MAX_ATTEMPTS, next_attempt
 
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 LATE = NOW + timedelta(days=14)
@@ -33,6 +33,7 @@ def test_the_waits_triple_up_to_half_an_hour() -> None:
 
 def test_after_the_last_attempt_there_is_no_next() -> None:
     assert next_attempt(MAX_ATTEMPTS, NOW, key="m", wait=None, use_by=LATE) is None
+    assert next_attempt(MAIL_ATTEMPTS, NOW, key="m", wait=None, use_by=LATE, most=MAIL_ATTEMPTS) is None
     assert next_attempt(MAX_ATTEMPTS + 1, NOW, key="m", wait=None, use_by=LATE) is None
 
 
@@ -81,3 +82,14 @@ def test_each_wait_is_longer_than_the_last_until_the_longest(attempt: int, key: 
     if FIRST_WAIT * GROWTH**attempt <= LONGEST_WAIT:
         assert pause(attempt + 1, key) > pause(attempt, key)
     assert pause(attempt + 1, key) <= LONGEST_WAIT
+
+
+def test_the_tries_of_a_mail_last_for_more_than_a_day_and_none_is_far_from_the_next() -> None:
+    at, waits = NOW, []
+    for attempt in range(1, MAIL_ATTEMPTS):
+        found = next_attempt(attempt, at, key="m", wait=None, use_by=LATE, most=MAIL_ATTEMPTS)
+        assert found is not None
+        waits.append(found - at)
+        at = found
+    assert timedelta(days=1) < at - NOW < timedelta(days=2)
+    assert max(waits) <= LONGEST_WAIT

@@ -124,6 +124,7 @@ def unrenderable(source: str, **given: Any) -> str:
         ("{{ recipient.first_name }} {{ recipient.phone }}", "Jo (312) 555-0188"),
         ("{% for one in session.staff %}{{ one.name }}{% unless forloop.last %}, {% endunless %}{% endfor %}", None),
         ("{{ session.staff | map: 'name' | join: ' and ' }}", "Ada and Bob"),
+        ("{{ session.photographer }}", "Ada"),
     ],
 )
 def test_fields_are_named_as_in_the_event(source: str, shown: str | None) -> None:

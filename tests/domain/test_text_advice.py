@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from control_center.domain import sms
 from control_center.domain.errors import Malformed
-from control_center.domain.identity import says_who, with_sender
+from control_center.domain.identity import HOW_TO_STOP, says_who, with_how_to_stop, with_sender
 from control_center.domain.sms_letters import Effect, letters
 from control_center.domain.studio import parse
 from control_center.domain.template import Template
@@ -146,3 +146,21 @@ def test_a_sender_is_put_in_front_once(text: str, name: str) -> None:
     assert once.endswith(text)
     assert with_sender(once, name) == once
     assert says_who(once, name) or not name.strip()
+
+
+@given(text=st.text(max_size=120))
+def test_how_to_stop_is_said_once(text: str) -> None:
+    once = with_how_to_stop(text)
+    assert with_how_to_stop(once) == once
+    assert once == text or once.endswith(HOW_TO_STOP)
+
+
+@pytest.mark.parametrize(
+    "text", ["Txt STOP to end", "Para dejar de recibir, responda STOP", "Reply End to opt out.", "unsubscribe: x"]
+)
+def test_words_that_say_how_to_stop_are_left_alone(text: str) -> None:
+    assert with_how_to_stop(text) == text
+
+
+def test_to_stop_by_is_not_to_say_how_to_stop() -> None:
+    assert with_how_to_stop("Please stop by at 3").endswith(HOW_TO_STOP)

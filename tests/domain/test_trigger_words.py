@@ -20,6 +20,7 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "short": {"sms": "Call {{ studio.phone }}"},
     "long": {"sms": "Hi", "subject": "From {{ studio.web }}", "text": "Hi"},
     "page": {"html": "<p>Hi</p>"},
+    "signed": {"text": "Hi {{ sender.name }}"},
     "careful": {"text": "Call {{ studio.phone | default: 'us' }}{% if studio.web %}, see {{ studio.web }}{% endif %}"},
 }
 
@@ -34,6 +35,7 @@ def found(**keys: Any) -> dict[str, str]:
         ({"action": "sms", "template": "short"}, "template", "studio.phone"),
         ({"action": "sms_or_email", "template": "long"}, "template", "studio.web"),
         ({"action": "sms", "template": "page"}, "template", "has no sms"),
+        ({"action": "sms", "template": "signed"}, "template", "nobody writes what a trigger sends"),
         ({"action": "email", "template": "page"}, "template", "has no text"),
         ({"action": "letter", "template": "page"}, "template", "has no text"),
         ({"action": "sms_or_email", "template": {"sms": "short", "email": "plain"}}, "template.sms", "studio.phone"),

@@ -125,7 +125,9 @@ def test_each_status_has_its_fate(status: str, fate: Fate) -> None:
 def test_a_failure_carries_twilios_code() -> None:
     said = receipt([("MessageSid", "SM1"), ("MessageStatus", "undelivered"), ("ErrorCode", "30006")], "m-7.1")
 
-    assert said == Receipt(Fate.UNDELIVERED, "m-7.1", "SM1", "30006", "twilio 30006")
+    assert said == Receipt(
+        Fate.UNDELIVERED, "m-7.1", "SM1", "30006", "twilio 30006: a landline, or its carrier cannot be reached"
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,15 @@ def test_only_the_code_that_means_it_is_an_opt_out(code: str, *, opted_out: bool
     said = receipt([("MessageSid", "SM1"), ("MessageStatus", "failed"), ("ErrorCode", code)], "m-7.1")
 
     assert said is not None
-    assert said.opted_out is opted_out
+    assert (said.opted_out, said.blocked) == (opted_out, False)
+
+
+@pytest.mark.parametrize("code", ["30032", "30034", "63038"])
+def test_a_code_of_the_account_says_that_nothing_else_gets_through(code: str) -> None:
+    said = receipt([("MessageSid", "SM1"), ("MessageStatus", "undelivered"), ("ErrorCode", code)], "m-7.1")
+
+    assert said is not None
+    assert said.blocked
 
 
 @pytest.mark.parametrize(

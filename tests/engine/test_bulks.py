@@ -13,17 +13,22 @@ import pytest
 from control_center.domain.bulk import Audience, State, parse
 from control_center.domain.consent import Purpose, Said
 from control_center.domain.errors import Malformed, NotFound, Refused
-from control_center.engine import bulks, consenting
+from control_center.domain.links import Links
+from control_center.engine import bulks, consenting, hub
 from control_center.engine.bulks import Wish
+from control_center.engine.explain import explain
+from control_center.engine.following import Following, Shown
 from control_center.engine.pump import LEAD, REST, WINDOW, Pump
 from control_center.engine.review_list import Miscounted
-from control_center.store import db, views_bulks
+from control_center.store import db, expiry, views_bulks
 from control_center.store.bulks import Bulk
 from control_center.store.consents import Saying
+from control_center.store.views_messages import Filter
 from tests.support.rows import a_client, a_message, a_record, a_studio
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 OURS = "+13125550100"
+LINKS = Links("https://control.studio.example", b"a key that nobody else has, really")
 OFFER = {"kind": "any", "purpose": "marketing", "sms": "Hello {{ client.first_name }}, our spring offer is here."}
 ALLOWED = {"sms": True, "email": True}
 
@@ -194,6 +199,19 @@ async def test_a_list_is_frozen_and_so_are_its_words(pool: db.Pool, clock: Clock
     row = await pool.fetchrow("SELECT * FROM messages WHERE origin = 'bulk'")
     assert (row["body"], row["address"]) == ("Hello Jo, our spring offer is here.", "+13125550000")
     assert (row["priority"], row["purpose"], row["sender"], row["made_by"]) == (2, "marketing", OURS, "Ada")
+
+
+async def test_each_message_names_its_bulk_and_is_found_by_it(pool: db.Pool, clock: Clock) -> None:
+    await people(pool, 2)
+    one = await begun(pool, clock)
+    await pumped(pool, clock)
+    other = await a_message(pool, origin="person", made_by="Eve")
+    for wanted in (Filter(bulk=one.bulk_id), Filter(made_by="Ada")):
+        page = await hub.messages(pool, "main", wanted)
+        assert [(row.bulk, row.to) for row in page.items] == [("b-1", "+13125550001"), ("b-1", "+13125550000")]
+    assert [row.number for row in (await hub.messages(pool, "main", Filter(made_by="Eve"))).items] == [other]
+    told = await explain(pool, clock, "main", page.items[0].id)
+    assert "one of bulk b-1, which Ada made" in str(told)
 
 
 async def test_it_is_done_when_the_last_has_left_and_not_before(pool: db.Pool, clock: Clock) -> None:
@@ -373,6 +391,57 @@ async def test_a_missing_value_fails_that_one_visibly(pool: db.Pool, clock: Cloc
     ]
 
 
+async def test_a_bulk_about_sessions_asks_to_confirm_and_carries_them_for_the_calendar(
+    pool: db.Pool, clock: Clock
+) -> None:
+    await people(pool, 1)
+    await a_record(pool, client_id="c-000")
+    asks = {"kind": "session", "text": "{{ confirm_link }}", "attachments": ["confirmation"], "sms": None}
+    await a_template(pool, "asks", **asks)
+    await begun(pool, clock, audience=Audience("session"), template="asks", channel="email")
+
+    await pumped(pool, clock, links=LINKS)
+
+    made = await pool.fetchrow("SELECT * FROM messages WHERE origin = 'bulk'")
+    assert made["calendar"]
+    view = await Following(pool, clock, LINKS).confirm(made["body"].split()[0].rpartition("/")[2])
+    assert view is not None
+    assert view.shown is Shown.DONE
+
+
+async def test_who_is_texted_by_itself_for_the_first_time_is_told_how_to_stop(pool: db.Pool, clock: Clock) -> None:
+    settings = {"sms": {"account": "default", "numbers": [OURS], "identify": True}}
+    await pool.execute(
+        "UPDATE studios SET settings = $1, revision = revision + 1", msgspec.json.encode(settings).decode()
+    )
+    await people(pool, 2)
+    await a_message(pool, state="delivered", address="+13125550001")
+    await begun(pool, clock)
+
+    await pumped(pool, clock)
+
+    said = dict(await pool.fetch("SELECT address, body FROM messages WHERE origin = 'bulk'"))
+    assert [said[f"+1312555000{n}"].endswith("Reply STOP to opt out.") for n in range(2)] == [True, False]
+
+
+async def test_a_template_whose_links_lead_nowhere_makes_no_list(pool: db.Pool, clock: Clock) -> None:
+    await people(pool, 1)
+    await a_template(pool, "asks", kind="any", sms="Will you come? {{ confirm_link }}")
+
+    with pytest.raises(Malformed, match="about a session or an appointment; this list has clients"):
+        await made(pool, clock, template="asks")
+
+
+async def test_more_that_fail_than_the_number_takes_do_not_stop_the_rest(pool: db.Pool, clock: Clock) -> None:
+    await limits(pool, per_second=1)
+    await people(pool, 8, first_name=None)
+    await a_client(pool, "c-9", allow_marketing=ALLOWED, phones=[{"number": "+13125550999", "sms": True}])
+    one = await begun(pool, clock)
+    assert await pumped(pool, clock) == 1
+    found = await progress(pool, one)
+    assert (found.failed, found.released) == (8, 1)
+
+
 async def test_what_is_of_no_use_any_more_is_not_released(pool: db.Pool, clock: Clock) -> None:
     await people(pool, 1)
     one = await begun(pool, clock, lasts=timedelta(hours=1))
@@ -410,6 +479,32 @@ async def test_a_pause_holds_what_has_not_left_and_a_resume_lets_it_go_on(pool: 
     assert (await progress(pool, one)).messages == {"accepted": 1, "queued": released - 1}
     await left(pool)
     assert await pumped(pool, clock) > released
+
+
+async def test_a_pause_of_days_costs_nobody_their_message(pool: db.Pool, clock: Clock) -> None:
+    await people(pool, 2)
+    one = await begun(pool, clock)
+    assert await pumped(pool, clock) == 2
+    await bulks.pause(pool, clock, "main", one.bulk_id, by="Ada")
+    async with db.session(pool) as connection:
+        assert await expiry.expire_messages(connection, datetime.now(UTC) + timedelta(days=4), limit=9) == []
+    await bulks.resume(pool, clock, "main", one.bulk_id, by="Ada")
+    soon = "SELECT max(use_by) < now() + interval '50 hours' FROM messages WHERE state = 'queued'"
+    assert await pool.fetchval(soon)
+
+
+async def test_it_leaves_from_what_the_studio_has_when_its_turn_comes(pool: db.Pool, clock: Clock) -> None:
+    await people(pool, 2)
+    one = await begun(pool, clock)
+    for numbers in ([], ["+13125550177"]):
+        settings = msgspec.json.encode({"sms": {"account": "other", "numbers": numbers}}).decode()
+        await pool.execute("UPDATE studios SET settings = $1, numbers = $2, revision = revision + 1", settings, numbers)
+        clock.now += timedelta(minutes=5)
+        assert await pumped(pool, clock) == 2 * len(numbers)
+        waits = "2 of its messages still wait" if numbers else "the studio has nothing to send from"
+        assert (await shown(pool, one)).reason == waits
+    rows = await pool.fetch("SELECT DISTINCT account, sender FROM messages")
+    assert [tuple(row) for row in rows] == [("sms/other", "+13125550177")]
 
 
 async def test_a_cancelled_bulk_is_over_for_everybody_who_has_not_had_it(pool: db.Pool, clock: Clock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from control_center.domain.consent import DOUBTFUL, Purpose, Said
@@ -66,6 +67,24 @@ async def test_what_would_mean_nothing_is_refused_and_leaves_no_line(pool: db.Po
         await say(pool, a_saying(says=Said.NO_STOP))
     assert await pool.fetchval("SELECT count(*) FROM consents") == 0
     assert await pool.fetchval("SELECT count(*) FROM commands") == 0
+
+
+async def test_a_person_who_settles_a_doubt_does_not_lift_an_unsubscription_by_it(pool: db.Pool) -> None:
+    await say(pool, a_saying("jo@mail.example", purpose=Purpose.MARKETING, source="link"))
+    await say(pool, a_saying("jo@mail.example", says=Said.DOUBT))
+
+    with pytest.raises(Refused, match="explicit opt-in"):
+        await say(pool, a_saying("jo@mail.example", says=Said.NO_STOP, purpose=Purpose.MARKETING))
+
+
+@pytest.mark.parametrize("deed", ["UPDATE consents SET says = 'start'", "DELETE FROM consents", "TRUNCATE consents"])
+async def test_the_database_keeps_every_line_of_the_ledger_as_it_was_written(pool: db.Pool, deed: str) -> None:
+    await say(pool, a_saying())
+
+    with pytest.raises(asyncpg.RaiseError, match="only grows"):
+        await pool.execute(deed)
+
+    assert await pool.fetchval("SELECT says FROM consents") == "stop"
 
 
 async def test_an_email_address_is_the_same_however_its_letters_are_written(pool: db.Pool) -> None:

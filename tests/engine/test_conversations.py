@@ -15,8 +15,8 @@ from control_center.domain.inbound import Answered, Inbound
 from control_center.engine.conversations import Conversations, Taken
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
-from control_center.store import consents, db
-from tests.support.crm import event, session
+from control_center.store import consents, conversations, db
+from tests.support.crm import client, event, session
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, ago, ahead, an_action, now
 
 OURS, JO, KIM = "+13125550100", "+13125550188", "+13125550177"
@@ -103,10 +103,32 @@ async def test_a_text_is_attached_to_the_one_client_with_that_number(pool: db.Po
 async def test_of_several_people_on_one_number_it_is_the_one_we_texted_last(pool: db.Pool) -> None:
     await a_client(pool, "c-1", reach=[JO])
     await a_client(pool, "c-2", reach=[JO])
-    await a_message(pool, client_id="c-1", state="accepted", created_at=ago(days=2))
-    await a_message(pool, client_id="c-2", state="accepted", created_at=ago(days=1))
+    await a_message(pool, client_id="c-1", state="accepted", sent_at=ago(days=2))
+    await a_message(pool, client_id="c-2", state="accepted", sent_at=ago(days=1))
 
     assert (await comes_in(pool, "hello")).client_id == "c-2"
+
+
+async def test_who_was_only_going_to_be_texted_is_not_the_one_we_texted_last(pool: db.Pool) -> None:
+    await a_client(pool, "c-1", reach=[JO])
+    await a_client(pool, "c-2", reach=[JO])
+    await a_message(pool, client_id="c-1", state="accepted", sent_at=ago(days=2))
+    for state in ("queued", "held", "suppressed", "cancelled", "expired", "failed", "shadow"):
+        await a_message(pool, client_id="c-2", state=state)
+
+    assert (await comes_in(pool, "hello")).client_id == "c-1"
+
+
+async def test_an_answer_is_of_the_client_who_was_asked(pool: db.Pool) -> None:
+    await a_client(pool, "c-12", reach=[JO])
+    await a_client(pool, "c-2", reach=[JO])
+    await a_confirmation(pool)
+    await a_message(pool, client_id="c-2", state="accepted", sent_at=ago(minutes=5))
+
+    assert (await comes_in(pool, "YES")).client_id == "c-12"
+    assert (await comes_in(pool, "and where do we park?")).client_id == "c-2"
+    first, second = await incoming(pool)
+    assert (first["client_id"], first["record_id"], second["client_id"]) == ("c-12", "4711", "c-2")
 
 
 async def test_where_that_is_a_tie_nobody_is_guessed(pool: db.Pool) -> None:
@@ -115,8 +137,8 @@ async def test_where_that_is_a_tie_nobody_is_guessed(pool: db.Pool) -> None:
     await a_client(pool, "c-2", reach=[JO])
     assert (await comes_in(pool, "hello")).client_id is None
 
-    await a_message(pool, client_id="c-1", state="accepted", created_at=at)
-    await a_message(pool, client_id="c-2", state="accepted", created_at=at)
+    await a_message(pool, client_id="c-1", state="accepted", sent_at=at)
+    await a_message(pool, client_id="c-2", state="accepted", sent_at=at)
     assert (await comes_in(pool, "hello?")).client_id is None
 
 
@@ -142,14 +164,28 @@ async def test_a_text_to_a_number_of_no_studio_is_kept_and_changes_nothing(pool:
     taken = await comes_in(pool, "STOP", to="+13125550199")
 
     assert (taken.studio, taken.message_id) == (None, None)
-    assert await pool.fetchval("SELECT count(*) FROM arrivals WHERE studio_id = ''") == 1
+    async with db.session(pool) as connection:
+        (kept,) = await conversations.unrouted(connection, limit=10)
+    assert (kept.sender, kept.to) == (JO, "+13125550199")
     assert await incoming(pool) == []
+
+
+@pytest.mark.parametrize(("sender", "to"), [("3125550188", "3125550100"), ("13125550188", "13125550100")])
+async def test_numbers_without_plus_or_country_code_are_those_they_stand_for(
+    pool: db.Pool, sender: str, to: str
+) -> None:
+    await a_client(pool, reach=[JO])
+
+    taken = await comes_in(pool, "STOP", sender=sender, to=to)
+
+    assert (taken.studio, taken.client_id) == ("main", "c-12")
+    assert await stopped(pool)
 
 
 async def test_on_a_shared_number_it_is_the_studio_that_texted_this_person_last(pool: db.Pool) -> None:
     await a_studio(pool, "other")
-    await a_message(pool, state="accepted", created_at=ago(days=3))
-    await a_message(pool, studio="other", state="accepted", created_at=ago(days=1))
+    await a_message(pool, state="accepted", sent_at=ago(days=3))
+    await a_message(pool, studio="other", state="accepted", sent_at=ago(days=1))
 
     assert (await comes_in(pool, "ok")).studio == "other"
     assert (await comes_in(pool, "ok", sender=KIM)).studio is None  # neither ever wrote to Kim
@@ -196,6 +232,75 @@ async def test_a_second_stop_is_met_with_silence(pool: db.Pool) -> None:
     assert len(await answers(pool)) == 1
 
 
+async def test_a_stop_to_one_number_of_the_studio_ends_texts_from_all_of_them(pool: db.Pool) -> None:
+    other = "+13125550101"
+    await pool.execute("UPDATE studios SET numbers = $1", [OURS, other])
+    waiting = [await a_message(pool, sender=OURS), await a_message(pool, sender=other)]
+
+    await comes_in(pool, "STOP", to=other)
+    await comes_in(pool, "STOP", to=OURS)
+
+    assert [await state(pool, one) for one in waiting] == ["suppressed", "suppressed"]
+    assert len(await answers(pool)) == 1
+
+
+async def test_a_stop_to_a_number_that_studios_share_is_for_each_of_them_and_confirmed_once(pool: db.Pool) -> None:
+    await a_studio(pool, "other")
+    await a_message(pool, state="accepted", sent_at=ago(days=3))
+    await a_message(pool, studio="other", state="accepted", sent_at=ago(days=1))
+    waiting = [await a_message(pool), await a_message(pool, studio="other")]
+
+    taken = await comes_in(pool, "STOP")
+
+    assert taken.studio == "other"
+    assert [await state(pool, one) for one in waiting] == ["suppressed", "suppressed"]
+    assert len(await answers(pool)) == 1
+    assert await pool.fetchval("SELECT count(DISTINCT studio_id) FROM consents WHERE says = 'stop'") == 2
+
+
+async def test_a_stop_to_a_shared_number_is_obeyed_where_nobody_knows_whose_text_it_is(pool: db.Pool) -> None:
+    await a_studio(pool, "other")
+
+    await comes_in(pool, "Please stop")
+
+    assert await pool.fetchval("SELECT count(DISTINCT studio_id) FROM consents WHERE says = 'stop'") == 2
+    assert len(await answers(pool)) == 1
+
+
+async def test_a_repeat_of_a_text_to_a_shared_number_stays_whose_it_was(pool: db.Pool) -> None:
+    await a_studio(pool, "other")
+    await a_message(pool, state="accepted", sent_at=ago(days=3))
+    text = a_text("ok")
+    assert (await comes_in(pool, text)).studio == "main"
+    await a_message(pool, studio="other", state="accepted")
+
+    assert not (await comes_in(pool, text)).new
+
+
+async def test_a_start_that_was_sent_before_the_stop_and_comes_after_it_lifts_nothing(pool: db.Pool) -> None:
+    await comes_in(pool, "STOP", at=ago(minutes=1))
+    stop = a_text("STOP", at=ago(seconds=10))
+    start = a_text("START", at=ago(seconds=20))
+
+    await comes_in(pool, stop)
+    late = await comes_in(pool, start)
+
+    assert await stopped(pool)
+    assert "before the STOP" in (late.attention or "")
+    await comes_in(pool, a_text("START", at=ago(seconds=5)))
+    assert not await stopped(pool)
+
+
+async def test_a_repeat_of_an_old_stop_does_not_undo_the_start_since(pool: db.Pool) -> None:
+    stop = a_text("STOP")
+    await comes_in(pool, stop)
+    await comes_in(pool, "START")
+
+    await comes_in(pool, stop)
+
+    assert not await stopped(pool)
+
+
 async def test_where_the_provider_has_answered_stop_we_say_nothing(pool: db.Pool) -> None:
     await comes_in(pool, "STOP", answered=Answered.STOP)
 
@@ -212,6 +317,20 @@ async def test_only_an_explicit_opt_in_lifts_a_stop(pool: db.Pool) -> None:
     await comes_in(pool, "START")
 
     assert not await stopped(pool)
+
+
+async def test_ticking_the_box_for_texts_again_does_not_undo_a_stop(pool: db.Pool) -> None:
+    await a_trigger(pool, activate={"on": "status_changed"})
+    await comes_in(pool, "STOP")
+    ticked = client(version=2, phones=[{"number": JO, "sms": True}])
+
+    await Intake(pool, now).take_in([event(session(status_changed_at=now().isoformat()), about=ticked)])
+    while await Release(pool, now).run_once():
+        pass
+
+    assert await stopped(pool)
+    assert await pool.fetchval("SELECT count(*) FROM messages WHERE origin = 'trigger'") == 0
+    assert "opted out" in await pool.fetchval("SELECT reason FROM actions")
 
 
 async def test_a_bare_cancel_is_an_opt_out_and_the_studio_hears_of_it(pool: db.Pool) -> None:
@@ -353,6 +472,25 @@ async def test_the_first_valid_score_wins(pool: db.Pool) -> None:
     body = msgspec.json.decode(await pool.fetchval("SELECT body FROM records WHERE record_id = '4711'"))
     assert body["nps"]["score"] == 3
     assert taken.meaning == "plain"
+
+
+async def test_of_a_question_put_to_two_numbers_the_first_score_counts(pool: db.Pool) -> None:
+    await a_client(pool, reach=[JO, KIM])
+    await a_record(pool)
+    for number in (JO, KIM):
+        await a_message(pool, state="accepted", address=number, question="nps", sent_at=ago(hours=1))
+
+    assert (await comes_in(pool, "9")).meaning == "score"
+    assert (await comes_in(pool, "2", sender=KIM)).meaning == "plain"
+
+    assert [said["score"] for _, said in await told(pool, "record_nps")] == [9]
+
+
+async def test_a_session_that_was_rated_before_may_be_asked_again(pool: db.Pool) -> None:
+    await a_record(pool, nps={"id": "r-1", "score": 3, "comment": "", "received_at": ago(days=30).isoformat()})
+    await a_message(pool, state="accepted", question="nps", asked_date=SOON, sent_at=ago(hours=1))
+
+    assert (await comes_in(pool, "10")).meaning == "score"
 
 
 async def test_a_score_asked_for_more_than_two_weeks_ago_is_a_plain_text(pool: db.Pool) -> None:

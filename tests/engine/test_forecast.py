@@ -188,6 +188,44 @@ async def test_a_marketing_text_is_told_for_the_recipients_hours_in_its_place_in
     assert (getattr(decided, "due_at", None), getattr(decided, "reason", None)) == (offer.at, offer.shifts[-1])
 
 
+OFFERS: dict[str, Any] = {"purpose": "marketing", "activate": {"on": "session", "days": -9}, "use_by": "30d"}
+
+
+@pytest.mark.parametrize(
+    ("calm", "expected"),
+    [
+        ("off", {"Mini": 3, "Cards": 4, "Reminder": 3}),
+        ("move", {"Mini": 4, "Cards": 5, "Reminder": 3}),
+        ("merge", {"Mini": 4, "Cards": 4, "Reminder": 3}),
+        ("drop", {"Reminder": 3}),
+    ],
+)
+async def test_a_forecast_shows_the_cap_on_marketing_and_calm_days(
+    pool: db.Pool, calm: str, expected: dict[str, int]
+) -> None:
+    await pool.execute(
+        "UPDATE studios SET settings = $1",
+        json.dumps(
+            {"sms": {"numbers": ["+13125550100"]}, "calm_day": calm, "marketing_per_day": 1 if calm == "off" else 2}
+        ),
+    )
+    await a_trigger(pool, "Cards", text="Cards", priority=7, **OFFERS)
+    await a_trigger(pool, "Mini", text="Mini", priority=2, **OFFERS)
+    await a_trigger(pool, "Reminder", activate={"on": "session", "days": -9})
+    await take_in(pool, event(session("s-1", client="c-1", dates={"session": "2026-12-12T10:00"}), about=client("c-1")))
+
+    lines = await foreseen(pool)
+
+    assert [one.at for one in lines] == sorted(one.at for one in lines)
+    going = {one.trigger: one.at.day for one in lines if one.fate is Fate.GOES}
+    assert going == expected
+    (cards,) = [one for one in lines if one.trigger == "Cards"]
+    assert calm != "off" or cards.shifts[-1].startswith("marketing cap: one marketing text a day to one number")
+    assert calm != "move" or cards.shifts[-1].startswith("calm day: the client was written to today already")
+    assert calm != "merge" or cards.reason == "calm day: in one text with 'Mini'"
+    assert calm != "drop" or (cards.fate is Fate.EXPIRES and cards.reason.endswith("; dropped"))
+
+
 async def test_what_cannot_be_written_says_why_and_what_waits_for_a_person_is_marked(pool: db.Pool) -> None:
     await a_busy_studio(pool)
 

@@ -64,15 +64,16 @@ async def test_only_what_came_in_is_read_or_unread(pool: db.Pool) -> None:
 async def test_linking_one_message_offers_the_earlier_ones_and_later_ones_follow(pool: db.Pool) -> None:
     first, second = await comes_in(pool, "hello?"), await comes_in(pool, "anybody?")
     stranger = await comes_in(pool, "and I?", "+13125550166")
+    answer = await a_message(pool, origin="answer", address=KIM, client_id=None, state="accepted")
     await a_client(pool)
     assert first.message_id is not None
 
     offered = await front_desk.link(pool, "main", first.message_id, "c-12", by=ADA)
-    assert (offered.linked, offered.earlier) == ([first.message_id], 1)
+    assert (offered.linked, offered.earlier) == ([first.message_id], 2)
     assert await column(pool, second.message_id, "client_id") is None
 
     done = await front_desk.link(pool, "main", first.message_id, "c-12", earlier=True, by=ADA)
-    assert (done.linked, done.earlier) == ([first.message_id, second.message_id], 0)
+    assert (done.linked, done.earlier) == ([first.message_id, second.message_id, answer], 0)
     assert await column(pool, second.message_id, "client_id") == "c-12"
     assert await column(pool, stranger.message_id, "client_id") is None
     assert (await comes_in(pool, "thanks")).client_id == "c-12"
@@ -94,6 +95,18 @@ async def test_what_a_person_linked_holds_against_the_number_until_it_is_unlinke
     assert (await comes_in(pool, "hello")).client_id == "c-1"
 
 
+async def test_a_link_to_a_client_who_was_deleted_since_holds_no_more(pool: db.Pool) -> None:
+    await a_client(pool, "c-1", reach=[KIM])
+    await a_client(pool, "c-2")
+    came = await comes_in(pool, "it is me, with a new phone")
+    assert came.message_id is not None
+    await front_desk.link(pool, "main", came.message_id, "c-2", by=ADA)
+
+    await pool.execute("UPDATE records SET deleted = true WHERE record_id = 'c-2'")
+
+    assert (await comes_in(pool, "hello?")).client_id == "c-1"
+
+
 async def test_a_message_is_linked_to_a_record_of_its_client_only(pool: db.Pool) -> None:
     await a_client(pool)
     await a_client(pool, "c-2")
@@ -107,6 +120,11 @@ async def test_a_message_is_linked_to_a_record_of_its_client_only(pool: db.Pool)
         with pytest.raises(Malformed) as refused:
             await front_desk.link(pool, "main", came.message_id, client, record=record, by=ADA)
         assert refused.value.field == field
+
+    await front_desk.link(pool, "main", came.message_id, "c-12", by=ADA)
+    assert await column(pool, came.message_id, "record_id") == "4711"
+    await front_desk.link(pool, "main", came.message_id, "c-2", by=ADA)
+    assert await column(pool, came.message_id, "record_id") is None
 
 
 async def test_a_message_is_assigned_to_who_is_of_the_studio(pool: db.Pool) -> None:

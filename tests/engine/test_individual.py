@@ -11,18 +11,21 @@ import pytest
 
 from control_center.domain.consent import Purpose, Said
 from control_center.domain.errors import Malformed, NotFound, Refused
+from control_center.domain.links import Links
 from control_center.domain.signature import Signature
 from control_center.engine import consenting, individual, templates
 from control_center.engine.addressee import Letter
+from control_center.engine.following import Following
 from control_center.engine.individual import Sent
 from control_center.store import db
-from tests.support.rows import a_client, a_message, a_record, a_studio
+from tests.support.rows import a_client, a_message, a_record, a_studio, now
 from tests.support.sayings import a_saying
 
 NOON = datetime(2027, 6, 1, 17, 0, tzinfo=UTC)  # 12:00 in Chicago
 NIGHT = datetime(2027, 6, 1, 4, 30, tzinfo=UTC)  # 23:30
 OURS, JO, KIM = "+13125550100", "+13125550188", "+13125550177"
 ADA = Signature("Ada", "api")
+LINKS = Links("https://control.studio.example", b"a key that nobody else has, really")
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ async def pool(database_url: str) -> AsyncIterator[db.Pool]:
     await pool.close()
 
 
-async def sends(pool: db.Pool, *, at: datetime = NOON, **letter: Any) -> Sent:
-    return await individual.send(pool, lambda: at, "main", Letter(**letter), by=ADA)
+async def sends(pool: db.Pool, *, at: datetime = NOON, links: Links | None = None, **letter: Any) -> Sent:
+    return await individual.send(pool, lambda: at, "main", Letter(**letter), by=ADA, links=links)
 
 
 async def row(pool: db.Pool, sent: Sent) -> Any:
@@ -152,6 +155,58 @@ async def test_a_template_without_a_value_or_without_its_record_says_which(pool:
         await sends(pool, to=JO, template="date")
 
 
+async def test_links_in_a_template_lead_to_the_session_it_is_about(pool: db.Pool) -> None:
+    await a_client(pool)
+    await a_record(pool)
+    body = {"kind": "session", "purpose": "transactional", "text": "{{ confirm_link }} {{ session.nps_bar }}"}
+    await templates.put(pool, "main", "asks", body, by=ADA)
+    asked: dict[str, Any] = {"record": ("session", "4711"), "channel": "email", "template": "asks"}
+
+    sent = await sends(pool, links=LINKS, **asked)
+
+    confirm, rate = (await row(pool, sent))["body"].split()
+    following = Following(pool, now, LINKS)
+    await following.confirm(confirm.rpartition("/")[2])
+    await following.score(rate.rpartition("/")[2], 9, "")
+    told = await pool.fetch("SELECT subject, verb FROM commands WHERE verb IN ('confirm_record', 'record_nps')")
+    assert {tuple(one) for one in told} == {("session/4711", "confirm_record"), ("session/4711", "record_nps")}
+    with pytest.raises(Malformed, match="there is no key"):
+        await sends(pool, **asked)
+
+
+@pytest.mark.parametrize(
+    ("words", "channel", "why"),
+    [
+        ("{{ confirm_link }}", "email", "confirm_link: it is for a message about a session or an appointment"),
+        ("{{ record.nps_bar }}", "email", "nps_bar: it is for a message about a session"),
+        ("{{ unsubscribe_link }}", "sms", "unsubscribe_link: it is for an email"),
+    ],
+)
+async def test_a_link_that_would_lead_nowhere_is_refused_when_it_is_written(
+    pool: db.Pool, words: str, channel: str, why: str
+) -> None:
+    await a_client(pool)
+    await pool.execute(
+        "INSERT INTO templates (studio_id, name, body) VALUES ('main', 'asks', $1)",
+        msgspec.json.encode({"kind": "any", "purpose": "transactional", "text": words}).decode(),
+    )
+
+    with pytest.raises(Malformed, match=why):
+        await sends(pool, links=LINKS, client="c-12", channel=channel, template="asks")
+
+
+async def test_a_template_s_attachments_go_along_and_need_their_record(pool: db.Pool) -> None:
+    await a_client(pool)
+    await a_record(pool, "invoice/9001", links={"invoice": "https://pay.example/9001"}, dates={})
+    await templates.put(pool, "main", "pay", {"kind": "any", "text": "Here.", "attachments": ["invoice"]}, by=ADA)
+
+    sent = await sends(pool, record=("invoice", "9001"), channel="email", template="pay")
+
+    assert "https://pay.example/9001" in (await row(pool, sent))["body"]
+    with pytest.raises(Malformed, match="name the record"):
+        await sends(pool, to="kim@mail.example", template="pay")
+
+
 async def test_an_email_needs_a_subject_and_keeps_its_words(pool: db.Pool) -> None:
     await a_client(pool)
 
@@ -196,6 +251,8 @@ async def test_what_may_be_an_opt_out_does_not_stop_a_person(pool: db.Pool) -> N
 async def test_at_night_a_person_is_warned_and_the_text_goes(pool: db.Pool) -> None:
     (warning,) = (await sends(pool, to=JO, text="The studio is on fire.", at=NIGHT)).warnings
     assert "23:30" in warning
+    (warning,) = (await sends(pool, to="+18085550188", text="Good day.")).warnings
+    assert warning.startswith("it is 07:00 there, outside 08:00-21:00 (zone from the number: Pacific/Honolulu)")
     assert (await sends(pool, to=JO, text="Good day.")).warnings == ()
 
 

@@ -12,13 +12,16 @@ import pytest
 
 from control_center.domain.consent import Standing
 from control_center.domain.links import Links, message_header
+from control_center.engine.hearing import Hearing
 from control_center.engine.mailroom import Mailroom
 from control_center.engine.returned_mail import Came
-from control_center.store import consents, db
+from control_center.store import consents, db, heard
+from control_center.store.heard import Refusal
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, ago, now
 
 LINKS = Links("https://control.studio.example", b"a key that nobody else has, really")
 JO = "jo@mail.example"
+BETWEEN = b"From: jo@mail.example\r\nTo: ada@studio.example\r\n"
 _ids = count(1)
 
 
@@ -90,7 +93,7 @@ async def test_no_such_mailbox_ends_all_mail_to_the_address(pool: db.Pool) -> No
     came = await comes_in(pool, a_bounce(mail))
 
     assert (came.what, came.reason) == ("bounce", "5.1.1: no such mailbox or domain")
-    assert await state(pool, mail) == ("undelivered", "5.1.1 550 5.1.1 no")
+    assert await state(pool, mail) == ("undelivered", "550 5.1.1 no")
     assert (await state(pool, waiting))[0] == "suppressed"
     row = await pool.fetchrow("SELECT purpose, says, source, evidence FROM consents")
     assert tuple(row) == ("all", "stop", "bounce", "5.1.1 550 5.1.1 no")
@@ -106,6 +109,25 @@ async def test_a_disabled_mailbox_ends_mail_the_second_time(pool: db.Pool) -> No
     for number in range(2):
         await comes_in(pool, a_bounce(await a_mail(pool), status="5.2.1"))
         assert (await stands(pool)).stopped is (number == 1)
+
+
+async def test_a_refusal_by_the_relay_and_a_bounce_are_two_times(pool: db.Pool) -> None:
+    failed = await a_mail(pool, state="failed")
+    await pool.execute("UPDATE attempts SET code = '550 5.2.1' WHERE message_id = $1", failed)
+    await comes_in(pool, a_bounce(await a_mail(pool), status="5.2.1"))
+    assert (await stands(pool)).stopped
+
+
+async def test_a_refusal_in_other_codes_than_those_of_mail_is_held_against_nobody(pool: db.Pool) -> None:
+    for _ in range(2):
+        failed = await a_mail(pool, state="failed")
+        await pool.execute("UPDATE attempts SET code = '0001' WHERE message_id = $1", failed)
+        async with db.session(pool) as connection:
+            refusal = Refusal(f"m-{failed}.1", "0001", "recipient: sandbox: no such recipient")
+            await heard.keep_refusals(connection, "email/default", [(JO, refusal)])
+    await Hearing(pool, now).run_once()
+    assert await pool.fetchval("SELECT count(*) FROM arrivals") == 0
+    assert not (await stands(pool)).stopped
 
 
 async def test_the_same_mail_bouncing_twice_is_not_the_second_time(pool: db.Pool) -> None:
@@ -138,6 +160,11 @@ async def test_mail_that_nobody_takes_from_our_domain_pauses_the_account(pool: d
         await comes_in(pool, a_bounce(await a_mail(pool), status="5.7.26"))
     reason = await pool.fetchval("SELECT reason FROM breakers WHERE account = 'email/default' AND open_until > now()")
     assert reason.startswith("bounce 5.7.26")
+
+
+async def test_a_bounce_for_our_reputation_slows_the_domain_down_and_nobody_else(pool: db.Pool) -> None:
+    await comes_in(pool, a_bounce(await a_mail(pool), status="4.7.28"))
+    assert [tuple(row) for row in await pool.fetch("SELECT number, slowed FROM senders")] == [("@studio.example", 1)]
 
 
 async def test_without_a_return_path_the_message_id_proves_it(pool: db.Pool) -> None:
@@ -298,3 +325,32 @@ async def test_an_old_bounce_counts_for_its_time_only(pool: db.Pool) -> None:
     await pool.execute("UPDATE receipts SET received_at = $1", ago(days=200))
     await comes_in(pool, a_bounce(await a_mail(pool), status="5.2.1"), at=now() + timedelta(0))
     assert not (await stands(pool)).stopped
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\0\0\0",
+        b"\xff\xfe garbage \x00",
+        b"From: Jo <jo@mail.example>\r\nTo: ada@studio.example\r\nSubject: \0 a\xff\r\n\r\n\0\xff\xfe",
+        BETWEEN + b"Subject: =?utf-7?Q?+2AA-?=\r\nMessage-ID: <\0a>\r\n\r\nHi",
+        BETWEEN + b"Content-Type: text/plain; charset=utf-7\r\n\r\nHi +2AA- there",
+        BETWEEN + b"Content-Type: text/plain; charset=unicode_escape\r\n\r\n\\ud83d\\x00 hi",
+        BETWEEN + b"Content-Type: text/plain; charset=idna\r\n\r\nHi \xff there",
+        BETWEEN + b"Content-Type: text/plain; charset=undefined\r\n\r\nHi",
+        BETWEEN + b"Content-Type: text/html; charset=zip\r\n\r\n<p>Hi<![x",
+        BETWEEN + b"Content-Transfer-Encoding: base64\r\n\r\n=====",
+        b"From: " + b"a" * 5000 + b"@mail.example\r\nTo: ada@studio.example\r\nSubject: " + b"s" * 9000 + b"\r\n\r\nHi",
+        b"From: jo@mail.example\r\nTo: " + b"ada@studio.example, " * 3000 + b"\r\n\r\nHi",
+    ],
+)
+async def test_whatever_bytes_a_mail_has_it_is_taken_in_and_not_asked_for_again(pool: db.Pool, raw: bytes) -> None:
+    mailroom = Mailroom(pool, now, LINKS)
+    first, again = await mailroom.take("email/default", raw), await mailroom.take("email/default", raw)
+
+    assert first.what == again.what
+    assert first.what == "automatic" or (first.new, again.new) == (True, False)
+    if first.what == "letter" and first.studio is not None:
+        (row,) = await incoming(pool)
+        assert row["client_id"] == "c-12"

@@ -69,6 +69,30 @@ async def test_a_doubtful_yes_confirms_once_a_person_says_so(pool: db.Pool) -> N
         await choose(pool, message, "confirmation")
 
 
+async def test_what_is_no_opt_out_is_read_on_for_what_it_answers(pool: db.Pool) -> None:
+    await asked(pool)
+    message = await comes_in(pool, "Yes! Can we stop by at 3 to look at frames first?")
+
+    await choose(pool, message, "no_opt_out")
+
+    row = await pool.fetchrow("SELECT meaning, attention, read_at FROM messages WHERE message_id = $1", message)
+    assert (row["meaning"], row["read_at"]) == ("doubtful", None)
+    assert row["attention"].startswith("can be read as a yes to session 4711")
+    await choose(pool, message, "confirmation")
+    assert await verbs(pool) == ["consent.changed", "consent.changed", "confirm_record"]
+
+
+async def test_what_is_no_opt_out_and_can_only_be_one_answer_counts_as_that(pool: db.Pool) -> None:
+    await asked(pool, question="nps")
+    message = await comes_in(pool, "10! though the bus stop was far")
+    assert await verbs(pool) == ["consent.changed"]
+
+    await choose(pool, message, "no_opt_out")
+
+    assert (await verbs(pool))[2:] == ["record_nps"]
+    assert await pool.fetchval("SELECT meaning FROM messages WHERE message_id = $1", message) == "score"
+
+
 async def test_a_no_is_noted_and_nothing_is_confirmed(pool: db.Pool) -> None:
     await asked(pool)
     message = await comes_in(pool, "no")

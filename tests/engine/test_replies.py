@@ -18,7 +18,7 @@ from control_center.domain.outcome import Accepted, Fate, NotSent, Outcome, Rece
 from control_center.domain.outcome import Cause as RefusalCause
 from control_center.engine import replies
 from control_center.engine.replies import take_receipts
-from control_center.store import consents, db, message_leases, submissions
+from control_center.store import breakers, consents, db, message_leases, submissions
 from control_center.store.submissions import Settled
 from tests.support.rows import MINUTE, a_message, ahead, now
 
@@ -160,6 +160,34 @@ async def test_a_reference_to_an_attempt_that_was_never_made_is_not_ours(pool: d
     assert (await row(pool, message))["state"] == "accepted"
 
 
+@pytest.mark.parametrize(
+    ("state", "fate", "reached"),
+    [
+        ("queued", Fate.SENT, "accepted"),  # so that the second account is not asked any more
+        ("queued", Fate.UNDELIVERED, "undelivered"),
+        ("submitting", Fate.UNDELIVERED, "submitting"),  # what the second account does with it is still to come
+        ("accepted", Fate.UNDELIVERED, "accepted"),
+        ("accepted", Fate.DELIVERED, "delivered"),
+        ("undelivered", Fate.DELIVERED, "delivered"),
+    ],
+)
+async def test_a_receipt_of_the_account_that_a_message_was_moved_away_from_is_believed_with_an_alarm(
+    pool: db.Pool, state: str, fate: Fate, reached: str
+) -> None:
+    asked = 1 if state == "queued" else 2
+    message = await a_message(pool, state=state, asked=asked, account="sms/backup", moved_from=[ACCOUNT])
+
+    with capture_logs() as logs:
+        await take(pool, a_receipt(message, fate))
+
+    assert (await row(pool, message))["state"] == reached
+    assert [one["log_level"] for one in logs if one["event"] == "receipt.contradicts"] == ["error"]
+    first = await pool.fetchrow("SELECT outcome, reason FROM attempts WHERE number = 1")
+    assert first["outcome"] == "accepted"
+    assert await take(pool, a_receipt(message, fate), account="sms/third") == 1
+    assert await pool.fetchval("SELECT count(*) FROM receipts WHERE message_id IS NULL") == 1
+
+
 async def test_a_receipt_of_another_account_does_not_reach_our_message(pool: db.Pool) -> None:
     message = await a_message(pool, state="accepted", provider_id="SM1")
 
@@ -256,6 +284,25 @@ async def test_a_receipt_for_an_attempt_held_to_be_not_taken_raises_an_alarm(poo
 
     assert "receipt.contradicts" in {line["event"] for line in logs}
     assert (await attempt(pool, message))["outcome"] == "accepted"
+
+
+async def test_what_its_provider_blames_on_the_account_pauses_it_after_a_few(pool: db.Pool) -> None:
+    """Such as a number that is not registered: the provider takes every text, and each carrier drops it."""
+    texts = [await a_message(pool, state="accepted") for _ in range(3)]
+    blame = [a_receipt(one, Fate.UNDELIVERED, code="30034", reason="twilio 30034: no", blocked=True) for one in texts]
+
+    for _ in range(5):
+        await take(pool, blame[0])  # one and the same, brought again
+    assert await opens(pool) == []
+    await take(pool, *blame)
+
+    assert await opens(pool) == [(ACCOUNT, "twilio 30034: no")]
+    assert [(await row(pool, one))["reason"] for one in texts] == ["twilio 30034: no"] * 3
+
+
+async def opens(pool: db.Pool) -> list[tuple[str, str]]:
+    async with db.session(pool) as connection:
+        return [(one.account, one.reason) for one in await breakers.open_accounts(connection)]
 
 
 async def test_an_opt_out_at_the_provider_is_one_here_too_and_stops_what_waits(pool: db.Pool) -> None:

@@ -83,3 +83,14 @@ async def test_a_studio_with_one_number_texts_from_it(pool: db.Pool) -> None:
     await a_message(pool, origin="person", state="accepted", address="+13125551000", sender=NUMBERS[1])
 
     assert await released(pool, "+13125551000") == {"+13125551000": NUMBERS[0]}
+
+
+@pytest.mark.parametrize("own", [1, 2])
+async def test_nothing_leaves_from_a_number_of_the_account_that_takes_over(pool: db.Pool, own: int) -> None:
+    """Not even to somebody who was texted from it last: the studio's own account could not send from it."""
+    sms = {"account": "default", "numbers": NUMBERS[:own], "failover_numbers": NUMBERS[2:]}
+    await a_studio(pool, settings={"sms": sms}, numbers=[*NUMBERS[:own], *NUMBERS[2:]])
+    people = [f"+1312555{number}" for number in range(1000, 1010)]
+    await a_message(pool, origin="person", state="accepted", address=people[0], sender=NUMBERS[2])
+
+    assert set((await released(pool, *people)).values()) <= set(NUMBERS[:own])

@@ -15,6 +15,7 @@ from control_center.domain.message import PRIORITIES
 from control_center.embedded import Postgres
 from control_center.store import (
     actions,
+    breakers,
     commands,
     db,
     failovers,
@@ -106,6 +107,8 @@ def _listed(given: list[str]) -> str:
 
 
 def literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
     if isinstance(value, list):
         return f"'{{{','.join(map(str, value))}}}'"
     return str(value) if isinstance(value, int) else f"'{value}'"
@@ -259,3 +262,31 @@ async def test_a_hot_pool_makes_its_plans_anew_after_some_uses(database_url: str
     await pool.close()
 
     assert said.count("DISCARD PLANS") == 2
+
+
+# A studio's plan is used up: of what is held for an account, hardly anything waits for the account itself.
+HELD_BY_A_PLAN = """
+INSERT INTO messages (studio_id, origin, purpose, channel, address, account, sender, recipient, state, reason, due_at,
+                      use_by)
+SELECT 'main', 'bulk', 'marketing', 'sms', '+1515' || n, 'sms/full', '', '{}', 'held',
+       CASE WHEN n > 19990 THEN 'breaker: refused' ELSE 'plan: 1,000 of 1,000 texts' END, now(),
+       now() + interval '1 year'
+  FROM generate_series(1, 20000) n;
+ANALYZE messages;
+"""
+
+
+async def test_what_waits_for_its_account_is_found_without_a_look_at_what_waits_for_a_plan(
+    crowded: asyncpg.Connection[Any],
+) -> None:
+    transaction = crowded.transaction()
+    await transaction.start()
+    await crowded.execute(HELD_BY_A_PLAN)
+    returned = await plan(crowded, breakers.RETURN_HELD, 500)
+    moved = await plan(crowded, failovers.MOVE, "sms/full", "sms/backup", None, 500)
+    await transaction.rollback()
+
+    for done in (returned, moved):
+        assert done["Actual Rows"] == 10
+        assert "messages_held" in indexes(done)
+        assert sum(one.get("Rows Removed by Filter", 0) for one in nodes(done)) < 100

@@ -59,7 +59,7 @@ async def crowded(postgres: Postgres, _template: str) -> AsyncIterator[asyncpg.C
         (bulk_release.FIRST_DUE, ("main", 1), "bulk_recipients_listed"),
         (bulk_release.WAITING, ("main", "sms", timedelta(seconds=10)), "messages_of_bulk"),
         (bulk_release.UNDER_WAY, ("main", 1), "messages_of_bulk"),
-        (bulks.HOLD, ("main", 1), "messages_of_bulk"),
+        (bulks.HOLD, ("main", 1, datetime.now(UTC)), "messages_of_bulk"),
         (bulks.RECALL, ("main", 1, "cancelled by Ada"), "messages_of_bulk"),
     ],
 )

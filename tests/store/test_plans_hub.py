@@ -122,6 +122,8 @@ SEARCHES: Final[dict[str, tuple[str, Filter, int]]] = {
     "a word of the inbox": ("dog", Filter(box=Box.INBOX), 50),
     "a common word of one client": ("wedding", Filter(client="c-4715"), 2),
     "a common word among what failed": ("session", Filter(states=[State.FAILED]), 22),
+    "a word of the others among what failed": ("dog", Filter(states=[State.FAILED]), 0),
+    "a common word of a quiet trigger": ("session", Filter(trigger="T20"), 18),
 }
 
 
@@ -130,7 +132,7 @@ async def test_every_search_reads_block_by_block_and_no_table(crowded: db.Pool, 
     text, wanted, many = SEARCHES[name]
     async with db.session(crowded) as tx:
         before = await touched(tx)
-        page = await message_search.search(tx, "main", Sought(text), wanted)
+        page = await message_search.search(tx, "main", Sought(text), wanted, patience=60)
         assert await touched(tx) - before < BLOCKS
     assert abs(len(page.items) - many) <= 3
     _check_order(page.items)
@@ -147,6 +149,21 @@ async def test_a_search_goes_on_where_its_page_ended(crowded: db.Pool) -> None:
         whole = await message_search.search(tx, "main", Sought("christmas"), limit=80)
     assert found == [one.id for one in whole.items]
     assert found[0] == "m-299995"
+
+
+async def test_a_search_that_has_no_time_gives_what_it_has_and_loses_nothing(crowded: db.Pool) -> None:
+    wanted = Filter(since=ago(81), until=ago(80))
+    async with db.session(crowded) as tx:
+        found, cursor, pages = [], None, 0
+        while pages == 0 or cursor is not None:
+            page = await message_search.search(tx, "main", Sought("dog"), wanted, cursor=cursor, patience=0)
+            found += [one.id for one in page.items]
+            cursor, pages = page.next_cursor, pages + 1
+        whole = await message_search.search(tx, "main", Sought("dog"), wanted, limit=2_000, patience=60)
+    assert pages > 8
+    assert found == [one.id for one in whole.items]
+    assert len(found) == 864
+    _check_order(page.items)
 
 
 async def test_a_number_is_found_with_all_that_passed(crowded: db.Pool) -> None:

@@ -14,7 +14,7 @@ from control_center import store
 from control_center.store import migrate
 
 # Tables that belong to the installation and not to a studio, each with its reason beside it in schema.sql.
-OF_THE_INSTALLATION = {"schema_version", "dead_events", "breakers", "leases", "users", "tokens"}
+OF_THE_INSTALLATION = {"schema_version", "dead_events", "breakers", "fence", "leases", "users", "tokens"}
 
 
 SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")

@@ -22,8 +22,9 @@ def booking(
     return crm.event(record, verb, about=who, studio=studio, event_id=f"{record_id}-{version}", time=now)
 
 
-def bookings(number: int, *, prefix: str = "s", studio: str = "main") -> list[bytes]:
-    return [booking(f"{prefix}{one}", number=one, studio=studio) for one in range(number)]
+def bookings(number: int, *, prefix: str = "s", studio: str = "main", first: int = 0) -> list[bytes]:
+    """So many, by as many clients, numbered from `first`."""
+    return [booking(f"{prefix}{one}", number=first + one, studio=studio) for one in range(number)]
 
 
 def phone(number: int) -> str:

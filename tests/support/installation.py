@@ -87,14 +87,19 @@ class Installation:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
+        self.hang_up()
         for program in self.programs:
             members = family_of(program.pid) if program.code is None else {}
             if program.code is None:
                 await program.kill()
             await _gone(members)
             print(f"--- {program.name} ({program.code})\n{program.tail()}")  # noqa: T201 - shown where a test fails
+
+    def hang_up(self) -> None:
+        """Let go of the database, so that its server may be stopped."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
     def write(self, name: str, text: str) -> Path:
         file = self.folder / name

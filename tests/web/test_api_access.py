@@ -19,6 +19,7 @@ ALLOWED = {
     "viewer": {
         *("list_messages", "get_message", "list_actions", "count_actions", "group_actions", "get_action"),
         "get_usage",
+        "get_scores",
         *("list_events", "explain", "get_forecast", "forecast_trigger", "get_catalog"),
         *(
             "list_triggers",

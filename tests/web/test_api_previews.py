@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.rows import a_client, a_record
+from tests.support.rows import a_client, a_message, a_record
 from tests.web.conftest import Caller
 
 WORDS = {
@@ -46,6 +46,22 @@ async def test_a_preview_shows_the_very_words_what_they_cost_and_changes_nothing
     ]
     assert seen["plan"] == {"texts_per_month": None, "used": 0, "left": None}
     assert await furnished.pool.fetchval("SELECT count(*) FROM messages") == 0
+
+
+async def test_how_to_stop_is_shown_and_counted_where_the_text_would_be_the_first(furnished: Caller) -> None:
+    body = {"name": "Ada Park Photography", "timezone": "America/Chicago", "sms": {"identify": True}}
+    assert (await furnished.call("PUT", "/api/v1/studios/main", json=body)).status == 200
+
+    async def shown() -> tuple[str, int]:
+        sms = (await furnished.post("/templates/reminder/preview", json={"record": "session/4711"})).json["sms"]
+        return sms["text"], sms["units"]
+
+    text, units = await shown()
+    await a_message(furnished.pool, state="delivered")
+    later, fewer = await shown()
+
+    assert text == f"{later} Reply STOP to opt out."
+    assert units == fewer + len(" Reply STOP to opt out.")
 
 
 async def test_every_value_that_is_missing_is_named(furnished: Caller) -> None:

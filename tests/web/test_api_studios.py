@@ -42,6 +42,8 @@ async def test_a_studio_is_made_read_changed_and_deleted(app: Caller) -> None:
         ({"sms": {"numbers": 0}}, "sms.numbers"),
         ({"sms": {"numbers": {}}}, "sms.numbers"),
         ({"sms": {"numbers": [""]}}, "sms.numbers"),
+        ({"email": {"from": "Ada Park"}}, "email.from"),
+        ({"email": {"from": "post@north.example", "reply_to": "post@north.example, x@y.example"}}, "email.reply_to"),
         ({"colour": "red"}, "colour"),
         ({"name": None}, "name"),
     ],

@@ -14,7 +14,7 @@ ADA = {"name": "ada", "email": "ada@studio.example", "role": "author", "studios"
 
 async def test_a_user_is_made_read_changed_and_deleted(app: Caller) -> None:
     made = await app.post("/users", json=ADA)
-    assert (made.status, {**made.json, "id": None}) == (201, {**ADA, "id": None})
+    assert (made.status, {**made.json, "id": None}) == (201, {**ADA, "id": None, "signature": None})
     path = made.headers["Location"]
     changed = await app.call("PUT", path, json={**made.json, "role": "viewer", "active": False})
     assert (changed.status, changed.json["role"], changed.json["active"]) == (200, "viewer", False)
@@ -34,6 +34,8 @@ async def test_a_user_is_made_read_changed_and_deleted(app: Caller) -> None:
         ({"studios": ["nowhere"]}, "studios[0]"),
         ({"studios": "main"}, "studios"),
         ({"active": 1}, "active"),
+        ({"signature": "x" * 201}, "signature"),
+        ({"signature": "a\x1bb"}, "signature"),
         ({"token": "x"}, "token"),
     ],
 )

@@ -41,7 +41,7 @@ async def receipts(app: Caller) -> int:
 async def test_a_signed_callback_with_our_reference_settles_the_message(app: Caller) -> None:
     message = await a_message(app.pool, state="unknown")
     answer = await called(app, form(), f"{PATH}?ref=m-{message}.1")
-    assert (answer.status, answer.body) == (200, b"")
+    assert answer.status == 200
     assert await state(app, message) == "delivered"
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,8 @@ from icalendar import Calendar
 
 from control_center.domain.outcome import Accepted, CannotTell, Cause, Lookup, Mail, NotSent, Outcome, Refused, Text
 from control_center.domain.wire.sandbox import read_outbox
-from control_center.engine import templates
+from control_center.engine import individual, templates
+from control_center.engine.addressee import Letter
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db
@@ -119,6 +120,20 @@ async def test_an_email_carries_what_its_template_says_beside_what_its_trigger_s
     await delivered(pool, provider, ends=2)
 
     assert [[file.name for file in mail.attachments] for mail in provider.asked] == [["confirmation.ics"]] * 2
+
+
+async def test_what_a_person_writes_by_a_template_carries_it_too(pool: db.Pool) -> None:
+    booked = {"kind": "session", "purpose": "transactional", "text": "See you.", "attachments": ["confirmation"]}
+    await a_template(pool, "booked", **booked)
+    await released(pool)
+    letter = Letter(record=("session", "4711"), channel="email", template="booked")
+    await individual.send(pool, lambda: NOON, "main", letter, by="Ada")
+    await pool.execute("UPDATE messages SET use_by = $1", NOON + timedelta(days=1))
+    provider = Scripted()
+
+    await delivered(pool, provider)
+
+    assert [[file.name for file in mail.attachments] for mail in provider.asked] == [["confirmation.ics"]]
 
 
 async def test_only_the_template_that_is_used_says_what_goes_along(pool: db.Pool) -> None:

@@ -20,7 +20,7 @@ from control_center.engine.pump import Pump
 from control_center.store import breakers, db
 from control_center.store.bulks import Bulk
 from control_center.store.consents import Saying
-from tests.support.rows import a_client, a_studio
+from tests.support.rows import a_client, a_message, a_studio
 from workers.delivery import Delivery
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
@@ -169,3 +169,46 @@ async def test_a_pause_outlasts_the_breaker_that_held_what_it_holds(pool: db.Poo
         assert await breakers.return_held(connection, limit=10) == []
     await bulks.resume(pool, lambda: NOON, "main", one.bulk_id, by="Ada")
     assert len(await delivered(pool)) == 3
+
+
+class Slow(Provider):
+    """A provider that lets bulk wait for its answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def submit(self, message: Text) -> Outcome:
+        self.asked.append(message)
+        if message.body.startswith("Offer"):
+            await self.gate.wait()
+        return Accepted(f"SM-{message.key}")
+
+
+async def test_bulk_that_waits_for_a_slow_provider_holds_up_nobody_else(pool: db.Pool) -> None:
+    await a_studio(pool, "south")
+    for n in range(120):
+        await a_message(
+            pool, origin="bulk", purpose="marketing", address=f"+1312555{n:04}", record="client/c-1", body="Offer"
+        )
+    provider, stop = Slow(), asyncio.Event()
+    delivery = Delivery(pool, provider, account="sms/default", owner=uuid4(), clock=lambda: NOON)
+
+    async def asked(body: str, count: int) -> None:
+        await until(lambda: _true(sum(one.body == body for one in provider.asked) == count))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(delivery.run(stop))
+        await asked("Offer", 14)  # all but the places that are kept for others
+        for n in range(5):
+            await a_message(pool, origin="person", studio="south", address=f"+1312556{n:04}", body="See you soon")
+        delivery.wake.set()
+        await asked("See you soon", 5)
+        assert not provider.gate.is_set()
+        provider.gate.set()
+        await asked("Offer", 120)
+        stop.set()
+
+
+async def _true(fact: bool) -> bool:  # noqa: FBT001 - what is waited for
+    return fact

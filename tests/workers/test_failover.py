@@ -30,6 +30,7 @@ from workers.delivery import Delivery
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 DEADLINE = 20.0
+OTHER = "+13125550199"  # of the same studio, at the other provider
 
 
 class Provider:
@@ -52,7 +53,8 @@ class Provider:
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[db.Pool]:
     opened = await db.open_pool(database_url, application="test")
-    await a_studio(opened)
+    sms = {"account": "default", "numbers": ["+13125550100"], "failover_numbers": [OTHER]}
+    await a_studio(opened, settings={"sms": sms}, numbers=["+13125550100", OTHER])
     yield opened
     await opened.close()
 
@@ -93,13 +95,14 @@ async def test_what_an_account_refuses_for_itself_leaves_by_the_other_with_its_o
     message = await a_text(pool)
     first, second = Provider(Blocked("twilio: suspended", "63038")), Provider()
 
-    await delivered(pool, first, second, ends={"accepted"}, sender="+13125550199")
+    await delivered(pool, first, second, ends={"accepted"}, sender=OTHER)
 
     found = await row(pool, message)
-    assert (found["account"], found["sender"], found["asked"]) == ("sms/backup", "+13125550199", 2)
-    assert [one.sender for one in second.asked] == ["+13125550199"]
+    assert (found["account"], found["sender"], found["asked"]) == ("sms/backup", OTHER, 2)
+    assert [one.sender for one in second.asked] == [OTHER]
     outcomes = await pool.fetch("SELECT outcome FROM attempts ORDER BY number")
     assert [one[0] for one in outcomes] == ["blocked", "accepted"]
+    assert (await row(pool, message))["moved_from"] == ["sms/default"]
 
 
 async def test_what_has_no_tries_left_there_leaves_by_the_other(pool: db.Pool) -> None:
@@ -173,3 +176,20 @@ async def test_a_doubt_and_a_plan_hold_on_whatever_the_account(pool: db.Pool) ->
 
     assert {(await row(pool, one))["account"] for one in (doubt, plan)} == {"sms/default"}
     assert (await row(pool, sent))["account"] == "sms/backup"
+
+
+@pytest.mark.parametrize("tries", [0, MAX_ATTEMPTS - 1], ids=["the account is blocked", "it has no tries left"])
+async def test_what_another_studio_sends_never_leaves_from_this_ones_number(pool: db.Pool, tries: int) -> None:
+    """Whoever answered STOP there would have said it to the wrong studio."""
+    await a_studio(pool, "north")
+    theirs = await a_text(pool, 1, studio="north", tries=tries)
+    ours = await a_text(pool, 2, tries=tries)
+    first, second = Provider(NotSent("busy") if tries else Blocked("suspended")), Provider()
+
+    await delivered(pool, first, second, ends={"failed" if tries else "held", "accepted"}, sender=OTHER)
+
+    found = await row(pool, theirs)
+    assert (found["account"], found["sender"]) == ("sms/default", "+13125550100")
+    assert [one.message for one in second.asked] == [f"m-{ours}"]
+    if tries:
+        assert found["reason"] == "attempts: busy"

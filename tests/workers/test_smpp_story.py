@@ -1,20 +1,20 @@
-"""A conversation over SMPP, from the queue to the centre and back into the database."""
+"""What comes over an SMPP session: kept by the worker, put together and read by the engine."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 
+from control_center.domain.inbound import Inbound
 from control_center.engine.hearing import Hearing as Reader
-from control_center.engine.replies import adopt
 from control_center.store import db
 from tests.support import smsc as centre
-from tests.support.rows import a_client, a_message, a_studio
+from tests.support.rows import a_message, a_studio
 from tests.support.smsc import Smsc
 from workers.delivery import Delivery
 from workers.hearing import Hearing
@@ -34,7 +34,6 @@ async def pool(database_url: str) -> AsyncIterator[db.Pool]:
     opened = await db.open_pool(database_url, application="test")
     numbers = {"account": "smsc", "numbers": ["+13125550100"]}
     await a_studio(opened, settings={"sms": numbers})
-    await a_client(opened, reach=["+13125550188"])
     yield opened
     await opened.close()
 
@@ -60,76 +59,6 @@ async def at_work(pool: db.Pool, smsc: Smsc) -> AsyncIterator[None]:
     await smpp.close()
 
 
-async def until(fact: Callable[[], Awaitable[bool]]) -> None:
-    while not await fact():  # noqa: ASYNC110 - the fact is in the database, which sets no event here
-        await asyncio.sleep(0.01)
-
-
-async def comes_to(pool: db.Pool, message: int, state: str) -> None:
-    async def reached() -> bool:
-        return bool(await pool.fetchval("SELECT state = $2 FROM messages WHERE message_id = $1", message, state))
-
-    await until(reached)
-
-
-async def a_text(pool: db.Pool, body: str = "See you soon.") -> int:
-    return await a_message(pool, origin="person", account=ACCOUNT, body=body, due_at=now())
-
-
-async def test_a_text_its_receipt_a_reply_a_stop_and_silence(pool: db.Pool, smsc: Smsc) -> None:
-    reader = Reader(pool, now)
-    async with at_work(pool, smsc):
-        text = await a_text(pool)
-        await comes_to(pool, text, "accepted")
-        assert await smsc.receipt("id-1") == 0
-        await adopt(pool, limit=10)
-        await comes_to(pool, text, "delivered")
-
-        assert await smsc.deliver("See you there 😀".encode("utf-16-be"), coding=8) == 0
-        await reader.run_once()
-        reply = await pool.fetchrow("SELECT * FROM messages WHERE state = 'received'")
-        assert (reply["body"], reply["client_id"], reply["account"]) == ("See you there 😀", "c-12", ACCOUNT)
-
-        assert await smsc.deliver(b"STOP") == 0
-        await reader.run_once()
-        answer = await pool.fetchval("SELECT message_id FROM messages WHERE origin = 'answer'")
-        await comes_to(pool, answer, "accepted")
-        assert "no more texts" in smsc.texts[-1].text
-
-        after = await a_text(pool, "One more thing.")
-        await comes_to(pool, after, "suppressed")
-    assert len(smsc.texts) == 2
-
-
-async def test_a_lost_answer_is_unknown_until_a_person_settles_it_and_is_not_sent_again(
-    pool: db.Pool, smsc: Smsc
-) -> None:
-    smsc.statuses = ["lost"]
-    async with at_work(pool, smsc):
-        text = await a_text(pool)
-        await comes_to(pool, text, "unknown")
-        await smsc.bound.wait()  # the session stands again
-        other = await a_text(pool, "Another.")
-        await comes_to(pool, other, "accepted")
-
-    assert [one.text for one in smsc.texts] == ["See you soon.", "Another."]
-
-
-async def test_a_throttled_minute_costs_a_wait_and_nothing_else(pool: db.Pool, smsc: Smsc) -> None:
-    smsc.statuses = [0x58]
-    async with at_work(pool, smsc):
-        text = await a_text(pool)
-
-        async def throttled() -> bool:
-            return bool(await pool.fetchval("SELECT state = 'queued' AND tries = 1 FROM messages"))
-
-        await until(throttled)
-        await pool.execute("UPDATE messages SET due_at = now()")  # the wait is over
-        await comes_to(pool, text, "accepted")
-
-    assert len(smsc.texts) == 1
-
-
 async def test_the_parts_of_a_text_are_put_together_in_their_order_and_once(pool: db.Pool, smsc: Smsc) -> None:
     reader = Reader(pool, now)
     async with at_work(pool, smsc):
@@ -141,6 +70,70 @@ async def test_the_parts_of_a_text_are_put_together_in_their_order_and_once(pool
 
     rows = await pool.fetch("SELECT body, segments FROM messages")
     assert [tuple(row) for row in rows] == [("See you at the lake", 2)]
+    assert not await pool.fetchval("SELECT count(*) FROM arrivals WHERE waiting")
+
+
+async def heard(pool: db.Pool) -> list[str]:
+    await Reader(pool, now).run_once()
+    rows = await pool.fetch("SELECT body FROM messages WHERE state = 'received' ORDER BY message_id")
+    return [row[0] for row in rows]
+
+
+async def test_a_delivery_whose_answer_was_lost_is_read_once_when_it_comes_again(pool: db.Pool, smsc: Smsc) -> None:
+    async with at_work(pool, smsc):
+        await smsc.deliver(b"HELP")
+        assert await heard(pool) == ["HELP"]
+        smsc.drop()
+        await smsc.bound.wait()
+        for _ in range(2):
+            assert await smsc.deliver(b"HELP") == 0
+
+    assert await heard(pool) == ["HELP"]
+    assert await pool.fetchval("SELECT count(*) FROM messages WHERE origin = 'answer'") == 1
+
+
+async def test_the_same_words_with_others_between_or_after_a_text_of_ours_are_said_again(
+    pool: db.Pool, smsc: Smsc
+) -> None:
+    async with at_work(pool, smsc):
+        for words in (b"STOP", b"START", b"STOP", b"yes"):
+            await smsc.deliver(words)
+        assert await heard(pool) == ["STOP", "START", "STOP", "yes"]
+        await a_message(pool, state="accepted", account=ACCOUNT, sent_at=now())
+        await smsc.deliver(b"yes")
+        assert (await heard(pool))[3:] == ["yes", "yes"]
+        await pool.execute("UPDATE messages SET created_at = created_at - interval '16 minutes'")
+        await smsc.deliver(b"yes")
+
+    assert (await heard(pool))[3:] == ["yes", "yes", "yes"]
+
+
+async def test_a_part_that_comes_again_after_its_text_was_read_is_no_text_of_its_own(pool: db.Pool, smsc: Smsc) -> None:
+    async with at_work(pool, smsc):
+        first, second = b"\x05\x00\x03\x07\x02\x01See you ", b"\x05\x00\x03\x07\x02\x02at the lake"
+        for part in (first, second, second):
+            await smsc.deliver(part, esm_class=0x40)
+        assert await heard(pool) == ["See you at the lake"]
+        for part in (second, first):
+            await smsc.deliver(part, esm_class=0x40)
+
+    assert await heard(pool) == ["See you at the lake"]
+    assert not await pool.fetchval("SELECT count(*) FROM arrivals WHERE waiting")
+
+
+async def test_parts_that_come_on_both_sides_of_a_stretch_of_time_are_of_one_text(pool: db.Pool) -> None:
+    before, after = datetime(2026, 11, 23, 18, 9, 59, tzinfo=UTC), datetime(2026, 11, 23, 18, 10, 1, tzinfo=UTC)
+    hearing = Hearing(pool, ACCOUNT)
+
+    async def comes(number: int, at: datetime) -> None:
+        words = ("See you ", "at the lake")[number - 1]
+        text = Inbound(f"part {number}", None, "13125550188", "13125550100", words, at)
+        assert await hearing.hear(text, ("13125550188 13125550100 7/2", number, 2), None, "")
+
+    await comes(1, before)
+    await comes(2, after)
+    assert await heard(pool) == ["See you at the lake"]
+    await comes(1, after)
     assert not await pool.fetchval("SELECT count(*) FROM arrivals WHERE waiting")
 
 

@@ -10,7 +10,20 @@ from uuid import uuid4
 
 import pytest
 
-from control_center.domain.outcome import Accepted, CannotTell, Lookup, NotSent, Outcome, Text
+from control_center.domain.outcome import (
+    Accepted,
+    CannotTell,
+    Cause,
+    Lookup,
+    NotSent,
+    Outcome,
+    Refused,
+    Stage,
+    Text,
+    Unknown,
+)
+from control_center.engine.explain import explain
+from control_center.engine.upkeep import Upkeep
 from control_center.store import cases, db, messages, pruning, studios
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready, step
@@ -66,8 +79,10 @@ async def a_text(
     definition = {"purpose": purpose, "activate": {"on": "status_changed"}, "use_by": "30d", **(trigger or {})}
     trigger_id = await a_trigger(pool, **definition)
     use_by = columns.pop("use_by", datetime(2026, 12, 21, 16, 4, 5, tzinfo=UTC))
+    record = columns.pop("record", "session/4711")
     action = await an_action(
         pool,
+        record=record,
         state="released",
         trigger_id=trigger_id,
         occurrence="Booked@2026-11-21T16:04:05+00:00",
@@ -76,7 +91,14 @@ async def a_text(
         released_by=columns.pop("by", None),
     )
     return await a_message(
-        pool, action=action, trigger_id=trigger_id, purpose=purpose, use_by=use_by, due_at=LONG_SINCE, **columns
+        pool,
+        record=record,
+        action=action,
+        trigger_id=trigger_id,
+        purpose=purpose,
+        use_by=use_by,
+        due_at=LONG_SINCE,
+        **columns,
     )
 
 
@@ -171,6 +193,16 @@ async def test_bulk_keeps_to_hours_and_what_a_person_writes_or_answers_a_stop_do
     row = await the(pool, text)
     assert row["state"] == state
     assert row["reason"] == (SUNDAY_REASON if state == "queued" else "")
+
+
+async def test_bulk_that_is_no_marketing_waits_for_the_usual_hours_too(pool: db.Pool) -> None:
+    await a_house(pool)
+    text = await written(pool, "bulk", "transactional")
+
+    await delivering(pool, delivery(pool, Provider(), SUNDAY.replace(hour=4)))
+
+    row = await the(pool, text)
+    assert (row["state"], row["due_at"]) == ("queued", SUNDAY.replace(hour=15))
 
 
 async def test_it_goes_at_the_first_moment_that_its_triggers_window_and_the_recipients_hours_have_in_common(
@@ -382,6 +414,114 @@ async def test_a_studio_may_have_the_less_important_dropped(pool: db.Pool) -> No
     row = await the(pool, dropped)
     assert (row["state"], row["asked"]) == ("expired", 0)
     assert row["reason"] == f"calm day: the client is to hear of something more important today (m-{first}); dropped"
+
+
+TWO = {
+    "sms": {"priority": 2, "text": "Mini sessions on 5 December."},
+    "late": {"priority": 8, "text": "Cards: 20 % off."},
+}
+
+
+async def settled(pool: db.Pool) -> None:
+    upkeep = Upkeep(pool, lambda: MONDAY, uuid4())
+    await upkeep.follow_riders()
+
+
+async def test_where_days_are_merged_one_text_says_both_and_each_of_them_knows_it(pool: db.Pool) -> None:
+    await a_house(pool, calm_day="merge")
+    late, first = await a_text(pool, trigger=TWO["late"]), await a_text(pool, trigger=TWO["sms"])
+    provider = Provider()
+
+    await delivering(pool, delivery(pool, provider, MONDAY))
+    between = await the(pool, late)
+    await settled(pool)
+
+    assert [one.body for one in provider.asked] == ["Mini sessions on 5 December.\n\nCards: 20 % off."]
+    assert (between["state"], between["reason"]) == ("held", f"calm day: its words go with m-{first}")
+    row = await the(pool, late)
+    assert (row["state"], row["asked"]) == ("accepted", 0)
+    assert row["reason"] == f"calm day: its words went with m-{first}"
+    assert await pool.fetchval("SELECT carries FROM attempts") == [late]
+    steps = [one.text for one in (await explain(pool, lambda: MONDAY, "main", f"m-{first}")).steps]
+    said = (await explain(pool, lambda: MONDAY, "main", f"m-{late}")).sentence
+    assert any(f"m-{first}.1, with the words of m-{late}: accepted" in one for one in steps)
+    assert said.endswith(f"its words went with m-{first}, which tells whether it arrived.")
+
+
+async def test_what_the_provider_did_not_take_gives_no_words_away(pool: db.Pool) -> None:
+    await a_house(pool, calm_day="merge", marketing_per_day=5)
+    late, first = await a_text(pool, trigger=TWO["late"]), await a_text(pool, trigger=TWO["sms"])
+
+    await delivering(pool, delivery(pool, Provider(Refused("no such number", Cause.RECIPIENT)), MONDAY))
+    await settled(pool)
+
+    assert (await the(pool, first))["state"] == "failed"
+    row = await the(pool, late)
+    assert (row["state"], row["rides_with"]) == ("queued", None)
+    assert await pool.fetchval("SELECT count(*) FROM day_shares") == 0, "nobody was written to that day"
+
+
+async def test_while_nobody_knows_whether_it_went_its_words_wait_with_it(pool: db.Pool) -> None:
+    await a_house(pool, calm_day="merge", marketing_per_day=5)
+    late, first = await a_text(pool, trigger=TWO["late"]), await a_text(pool, trigger=TWO["sms"])
+
+    await delivering(pool, delivery(pool, Provider(Unknown("no answer", Stage.SENT)), MONDAY))
+    await settled(pool)
+    await pool.execute("UPDATE messages SET use_by = $1", MONDAY)
+    await Upkeep(pool, lambda: MONDAY, uuid4()).expire_messages()
+    doubtful = await the(pool, late)
+    await pool.execute("UPDATE attempts SET outcome = 'accepted'")
+    await pool.execute("UPDATE messages SET state = 'delivered', sent_at = now() WHERE message_id = $1", first)
+    await settled(pool)
+
+    assert doubtful["state"] == "held"
+    assert (await the(pool, late))["state"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    "apart",
+    [
+        {"purpose": "transactional"},
+        {"address": "+13125550189"},
+        {"trigger": {"action": "nps_sms", "priority": 1}, "question": "nps"},
+    ],
+)
+async def test_an_offer_is_never_put_into_a_reminder_a_question_or_what_goes_to_another_number(
+    pool: db.Pool, apart: dict[str, Any]
+) -> None:
+    await a_house(pool, calm_day="merge", marketing_per_day=5)
+    late = await a_text(pool, trigger=TWO["late"])
+    await a_text(pool, **{"trigger": TWO["sms"], **apart})
+    provider = Provider()
+
+    await delivering(pool, delivery(pool, provider, MONDAY))
+
+    assert len(provider.asked) == 1
+    assert "Cards" not in provider.asked[0].body
+    row = await the(pool, late)
+    assert (row["state"], row["due_at"], row["rides_with"]) == ("queued", TUESDAY_AT_10, None)
+
+
+async def test_what_does_not_qualify_any_more_or_has_changed_meanwhile_is_not_taken_along(pool: db.Pool) -> None:
+    await a_house(pool, calm_day="merge", marketing_per_day=5)
+    await a_record(pool, "session/s-2")
+    late = await a_text(pool, trigger=TWO["late"], record="session/s-2")
+    first = await a_text(pool, trigger=TWO["sms"])
+    async with db.session(pool) as connection:
+        ready = [one for one in await prepared(connection, "sms/default", MONDAY) if isinstance(one, Ready)]
+        assert [(one.case.message_id, [rider.message_id for rider in one.riders]) for one in ready] == [(first, [late])]
+        await pool.execute("UPDATE records SET version = version + 1 WHERE record_id = 's-2'")
+        assert await passed(connection, ready) == set()
+
+    await pool.execute(
+        "UPDATE messages SET state = 'queued', due_at = $1, lease_owner = NULL, lease_until = NULL", LONG_SINCE
+    )
+    await pool.execute("UPDATE records SET deleted = true WHERE record_id = 's-2'")
+    provider = Provider()
+    await delivering(pool, delivery(pool, provider, MONDAY))
+
+    assert [one.body for one in provider.asked] == ["Mini sessions on 5 December."]
+    assert (await the(pool, late))["state"] == "cancelled"
 
 
 async def test_days_are_not_calm_unless_the_studio_says_so(pool: db.Pool) -> None:

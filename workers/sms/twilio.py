@@ -25,18 +25,14 @@ class Twilio:
         secret: str,
         callback_url_template: str | None = None,
         base: str = twilio.BASE,
-        user: str | None = None,
         slots: int = 16,
         total: float = TOTAL,
         connect: float = CONNECT,
     ) -> None:
-        """`user` is an API key's id where `secret` is that key's; else the account itself logs in.
-
-        `callback_url_template` is our public status address with `{key}` where the reference goes.
-        """
+        """`callback_url_template` is our public status address with `{key}` where the reference goes."""
         self._url = base.rstrip("/") + twilio.messages_path(account)
         self._callback = callback_url_template
-        login = {"Authorization": aiohttp.encode_basic_auth(user or account, secret)}
+        login = {"Authorization": aiohttp.encode_basic_auth(account, secret)}
         self._line = Line("twilio", headers=login, slots=slots, total=total, connect=connect)
 
     async def submit(self, message: Text) -> Outcome:

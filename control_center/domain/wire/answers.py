@@ -13,6 +13,12 @@ LONGEST_WAIT = timedelta(days=1)  # beyond that a Retry-After is a mistake, not 
 
 _T = TypeVar("_T")
 
+# The escapes of JSON, from left to right: a letter in two halves, a half that stands alone, any other.
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+
 
 def wait(retry_after: str | None, at: datetime) -> timedelta | None:
     """Retry-After as a length of time: seconds, or an HTTP date counted from `at`."""
@@ -49,8 +55,20 @@ def quoted(words: str) -> str:
 
 
 def decoded(body: bytes | None, shape: type[_T]) -> _T | None:
-    """The body as that shape, or None: deep nesting and wrong types are an answer not understood."""
+    """The body as that shape, or None: deep nesting, wrong types and no UTF-8 are an answer not understood."""
     try:
         return msgspec.json.decode(body or b"", type=shape)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def told(body: bytes, shape: type[_T]) -> _T | None:
+    """A call's body as that shape, or None; one letter that is none does not make the rest unreadable.
+
+    Half an emoji, where a phone or a gateway has cut a text, is no JSON that a strict reader takes; nor is Latin-1.
+    """
+    found = decoded(body, shape)
+    if found is not None:
+        return found
+    text = body.decode("utf-8", "replace")
+    return decoded(_ESCAPE.sub(lambda one: "\ufffd" if one["half"] else one[0], text).encode(), shape)

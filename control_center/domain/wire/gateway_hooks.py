@@ -17,7 +17,7 @@ import msgspec
 
 from control_center.domain.inbound import Answered, Inbound
 from control_center.domain.outcome import Fate, Receipt
-from control_center.domain.wire.answers import decoded, quoted, timestamp
+from control_center.domain.wire.answers import quoted, timestamp, told
 
 ID = "webhook-id"
 TIMESTAMP = "webhook-timestamp"
@@ -79,7 +79,7 @@ class _Received(msgspec.Struct, tag_field="type", tag="message.received", rename
 
 def receipt(body: bytes) -> Receipt | None:
     """What a verified call says became of a text of ours; None where it is about something else."""
-    said = decoded(body, _Status)
+    said = told(body, _Status)
     if said is None or not (said.reference or said.id):
         return None
     fate = Fate(said.status)
@@ -92,7 +92,7 @@ def receipt(body: bytes) -> Receipt | None:
 
 def inbound(body: bytes) -> Inbound | None:
     """A text from outside that a verified call brings; None where it is about something else."""
-    said = decoded(body, _Received)
+    said = told(body, _Received)
     if said is None or not said.id or not said.sender or not said.to:
         return None
     return Inbound(

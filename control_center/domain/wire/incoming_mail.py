@@ -23,6 +23,9 @@ from control_center.domain.wire.smtp import quoted
 _DAEMON: Final = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon|mdaemon|mailer_daemon)(?:@.*)?", re.IGNORECASE)
 _UNSUBSCRIBE: Final = re.compile(r"/u/([A-Za-z0-9_-]{24})(?![A-Za-z0-9_-])")
 _FAILED: Final = "failed"
+_SMTP: Final = re.compile(r"\s*smtp\s*;", re.IGNORECASE)  # what a Diagnostic-Code begins with
+# Feedback that no recipient gave, or that takes a complaint back.
+_NO_COMPLAINT: Final = frozenset({"not-spam", "auth-failure", "dmarc", "virus"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,10 @@ def read(raw: bytes, links: Links, *, to: str = "") -> Incoming:
         return Automatic(known_by, "its parts are nested beyond reading")
     kind = str(mail.get_param("report-type") or "").lower() if mail.get_content_type() == "multipart/report" else ""
     if any(letter.parts(mail, "message/feedback-report")):
-        return Complaint(known_by, _origin(mail, links, to), _feedback(mail))
+        about = _feedback(mail)
+        if about in _NO_COMPLAINT:
+            return Automatic(known_by, f"a feedback report: {about}")
+        return Complaint(known_by, _origin(mail, links, to), about)
     status = list(letter.parts(mail, "message/delivery-status"))
     if status or kind == "delivery-status":
         return _reported(mail, status, known_by, _origin(mail, links, to))
@@ -102,7 +108,8 @@ def _reported(mail: Message, status: list[Message], known_by: str, origin: Origi
     if failed is None and actions:
         return Automatic(known_by, f"a delivery report: {actions[0][0][:20]}")
     if failed is None:
-        return _bounce(mail, known_by, origin, None, "a delivery report without a recipient")
+        code = bounce.UNCLEAR if _failures(mail)[1] else None
+        return _bounce(mail, known_by, origin, code, "a delivery report without a recipient")
     diagnostic = _field(failed, "Diagnostic-Code")
     code = bounce.code_of(_field(failed, "Status"), diagnostic)
     return _bounce(mail, known_by, origin, code, diagnostic or _field(failed, "Status"))
@@ -112,7 +119,7 @@ def _unreported(mail: Message, known_by: str, links: Links, to: str) -> Incoming
     """A mail without a report: a bounce in a server's own words, an automatic answer, or a letter."""
     origin = _origin(mail, links, to)
     daemon = _from_daemon(mail)
-    if daemon:
+    if daemon or (origin.attempt is not None and _returns_nowhere(mail)):
         passing, final = _failures(mail)
         if final:
             return _bounce(mail, known_by, origin, bounce.UNCLEAR, letter.own(letter.words(mail))[:200])
@@ -167,7 +174,8 @@ def _failures(mail: Message) -> tuple[bool, bool]:
 
 
 def _bounce(mail: Message, known_by: str, origin: Origin, code: str | None, reason: str) -> Bounce:
-    said = quoted(reason.removeprefix("smtp;").strip()) or "no reason given"
+    said = quoted(_SMTP.sub("", reason).strip()) or "no reason given"
+    said = bounce.placed(code or "", letter.words(mail)) + said
     sender = letter.sender(mail) or letter.header(mail, "From")[:200]
     return Bounce(known_by, origin, code, said, sender, letter.receivers(mail), letter.words(mail))
 
@@ -192,8 +200,10 @@ def _head(mail: Message) -> list[str]:
 
 
 def _blocks(part: Message) -> list[Message]:
-    inner = part.get_payload()
-    return [one for one in inner if isinstance(one, Message)] if isinstance(inner, list) else []
+    inner = (
+        part.get_payload() if part.is_multipart() else ()
+    )  # the library would decode it, by whatever charset it says
+    return [one for one in inner if isinstance(one, Message)]
 
 
 def _fields(part: Message) -> list[str]:
@@ -202,11 +212,10 @@ def _fields(part: Message) -> list[str]:
 
 
 def _flat(part: Message) -> str:
-    inner = part.get_payload()
-    if isinstance(inner, list):
-        return "\n".join(line for block in inner if isinstance(block, Message) for line in _head(block))
+    if part.is_multipart():
+        return "\n".join(line for block in _blocks(part) for line in _head(block))
     raw = part.get_payload(decode=True)
-    return raw[: letter.LONGEST].decode("latin-1") if isinstance(raw, bytes) else str(inner)[: letter.LONGEST]
+    return raw[: letter.LONGEST].decode("latin-1") if isinstance(raw, bytes) else ""
 
 
 def _field(block: Message, name: str) -> str:

@@ -18,6 +18,7 @@ from control_center.domain.outcome import Fate, Receipt
 
 _DELIVERED, _FAILED, _REFUSED, _ON_ITS_WAY, _UNSURE = 1, 2, 16, 4 | 8, 64
 _CHARSETS = {"UTF-8": "utf-8", "US-ASCII": "ascii", "ISO-8859-1": "latin-1", "WINDOWS-1252": "cp1252"}
+_BINARY = "8-BIT"  # what a telephone sends to a telephone: no text
 _CHARSETS |= dict.fromkeys(("UTF-16BE", "UTF-16", "UCS-2"), "utf-16-be")
 
 
@@ -76,18 +77,28 @@ def inbound(query: str) -> Inbound | None:
     `…?token=…&from=%p&to=%P&text=%b&charset=%C&id=%I&at=%T`.
     """
     fields = _fields(query)
-    sender, to, charset = _text(fields, "from"), _text(fields, "to"), _text(fields, "charset").upper() or "UTF-8"
-    if not sender or not to or "text" not in fields or charset not in _CHARSETS:
+    sender, to, at = _text(fields, "from"), _text(fields, "to"), _text(fields, "at")
+    charset = _text(fields, "charset").upper() or "UTF-8"
+    if not sender or not to or "text" not in fields or charset == _BINARY:
         return None
-    at = _text(fields, "at")
     return Inbound(
         known_by=_text(fields, "id") or hashlib.sha256(query.encode("utf-8", "surrogatepass")).hexdigest(),
         provider_id=_text(fields, "id") or None,
         sender=sender,
         to=to,
-        text=fields["text"].decode(_CHARSETS[charset], "replace"),
+        text=_words(fields["text"], charset),
         at=datetime.fromtimestamp(int(at), UTC) if re.fullmatch(r"[0-9]{9,10}", at) else None,
     )
+
+
+def _words(said: bytes, charset: str) -> str:
+    """A text in the charset that is named, or as far as it can be read: what we do not know is no reason to lose it."""
+    if charset in _CHARSETS:
+        return said.decode(_CHARSETS[charset], "replace")
+    try:
+        return said.decode("utf-8")
+    except UnicodeDecodeError:
+        return said.decode("latin-1")
 
 
 def _fields(query: str) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from typing import Any, Final
 
 from control_center.domain import number
+from control_center.domain.inbound import readable
 
 LONGEST: Final = 100_000  # characters of a mail's words that are kept
 _TO: Final = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
@@ -54,8 +55,8 @@ def _decoded(piece: str | bytes, charset: str | None) -> str:
     if isinstance(piece, str):
         return piece
     try:
-        return piece.decode(charset or "ascii", "replace")
-    except LookupError:
+        return readable(piece.decode(charset or "ascii", "replace"))
+    except (LookupError, ValueError):  # a charset that there is not, or that decodes other things than mails
         return piece.decode("latin-1")
 
 

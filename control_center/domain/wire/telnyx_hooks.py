@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from control_center.domain.inbound import Answered, Inbound
 from control_center.domain.outcome import Fate, Receipt
-from control_center.domain.wire.answers import decoded, timestamp
+from control_center.domain.wire.answers import timestamp, told
 from control_center.domain.wire.telnyx import Error
-from control_center.domain.wire.telnyx_codes import FATES, means_opt_out, said
+from control_center.domain.wire.telnyx_codes import BLOCKED, FATES, means_opt_out, said
 
 SIGNATURE = "telnyx-signature-ed25519"
 TIMESTAMP = "telnyx-timestamp"
@@ -102,7 +102,7 @@ class _Call(msgspec.Struct):
 
 def event(body: bytes) -> Event | None:
     """What a verified call carries; None where it is nothing about a text."""
-    call = decoded(body, _Call)
+    call = told(body, _Call)
     return call.data if call is not None and call.data.id else None
 
 
@@ -122,7 +122,9 @@ def receipt(event: Event, reference: str | None) -> Receipt | None:
         return Receipt(*known)
     error = payload.errors[0]
     opted_out = any(means_opt_out(one.name, one.words) for one in payload.errors)
-    return Receipt(*known, error.name, f"telnyx {error.name}: {said(error.name) or 'undelivered'}", opted_out)
+    reason = f"telnyx {error.name}: {said(error.name) or 'undelivered'}"
+    blocked = any(one.name in BLOCKED for one in payload.errors)
+    return Receipt(*known, error.name, reason, opted_out, blocked)
 
 
 def _fate(payload: _Payload) -> Fate | None:

@@ -48,11 +48,24 @@ BLOCKED = {
     21704: "the messaging service has no sender",
     21705: "no such messaging service",
     30002: "the account is suspended",
+    30032: "the toll-free sender is not verified",
     30034: "the sender is not registered",
     63038: "the account's daily limit is reached",
 }
 # 30004 ("blocked") is not here: it also stands for a phone switched off, a landline and a carrier's filter.
 OPTED_OUT = {21610: "opted out"}
+# What is told of a text that was taken, and is its end: another one may arrive, and none is sent because of it.
+PASSING = {
+    30001: "the queue ran over",
+    30003: "the phone cannot be reached",
+    30004: "blocked",
+    30005: "no such number",
+    30006: "a landline, or its carrier cannot be reached",
+    30008: "the carrier does not say why",
+    30022: "the carrier's rate is exceeded",
+    30023: "the carrier's limit for the day is reached",
+    30036: "it could not leave by its use-by",
+}
 
 FATES = {
     "accepted": Fate.SENT,
@@ -70,7 +83,7 @@ FATES = {
 
 def said(code: int) -> str | None:
     """The code in our words: Twilio's own carry the recipient's number."""
-    for table in (THROTTLED, BLOCKED, RECIPIENT, OPTED_OUT, CONTENT):
+    for table in (THROTTLED, BLOCKED, RECIPIENT, OPTED_OUT, CONTENT, PASSING):
         if code in table:
             return table[code]
     return None

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from control_center.domain.inbound import Answered, Inbound
 from control_center.domain.outcome import Fate, Receipt
-from control_center.domain.wire.twilio_codes import FATES, OPTED_OUT
+from control_center.domain.wire.twilio_codes import BLOCKED, FATES, OPTED_OUT, said
 
 _OPT_OUTS = frozenset(str(code) for code in OPTED_OUT)
+_BLOCKED = frozenset(str(code) for code in BLOCKED)
 _MOST_MEDIA = 10
 
 # What Twilio answers by itself unless it is told otherwise, where it is the only word. YES is not among them: it takes
@@ -45,7 +46,8 @@ def verify(signature: str, url: str, params: Sequence[tuple[str, str]], secrets:
 
 
 def _signature(signed: str, secret: str) -> bytes:
-    digest = hmac.digest(secret.encode(), signed.encode("utf-8", "surrogatepass"), "sha1")
+    # Bytes that are no UTF-8 were read so that they come out again as they were.
+    digest = hmac.digest(secret.encode(), signed.encode("utf-8", "surrogateescape"), "sha1")
     return base64.b64encode(digest)
 
 
@@ -76,7 +78,16 @@ def receipt(params: Sequence[tuple[str, str]], reference: str | None) -> Receipt
     code = fields.get("ErrorCode", "")
     if code in {"", "0"} or fate is not Fate.UNDELIVERED:
         return Receipt(fate, reference or None, provider_id)
-    return Receipt(fate, reference or None, provider_id, code, f"twilio {code}", opted_out=code in _OPT_OUTS)
+    words = said(int(code)) if re.fullmatch(r"[0-9]{5}", code) else None
+    return Receipt(
+        fate,
+        reference or None,
+        provider_id,
+        code,
+        f"twilio {code}: {words or 'undelivered'}",
+        opted_out=code in _OPT_OUTS,
+        blocked=code in _BLOCKED,
+    )
 
 
 def inbound(params: Sequence[tuple[str, str]]) -> Inbound | None:

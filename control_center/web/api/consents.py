@@ -33,13 +33,14 @@ class NewConsent(Model):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One thing that the address said. Of each purpose the last one counts."""
+    """One thing that the address said. Of each purpose the last one counts; `said_at` is by their provider's clock."""
 
     at: datetime
     purpose: str
     says: str
     source: str
     evidence: str
+    said_at: datetime | None
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -86,7 +87,7 @@ async def _proof(call: Call[Any, Any], address: str) -> Proof:
         stopped=found.standing.stopped,
         no_marketing=found.standing.no_marketing,
         doubtful=found.standing.doubtful,
-        items=[Line(one.at, one.purpose, one.says, one.source, one.evidence) for one in found.said],
+        items=[Line(one.at, one.purpose, one.says, one.source, one.evidence, one.said_at) for one in found.said],
         clients=found.clients,
         sent=found.sent,
         suppressed=found.suppressed,

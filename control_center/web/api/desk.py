@@ -39,6 +39,7 @@ class NewMessage(Model):
     text: _Text | None = None
     subject: Annotated[str, Field(min_length=1, max_length=500, pattern=ids.TEXT)] | None = None
     html: Annotated[str, Field(min_length=1, max_length=200_000, pattern=ids.TEXT)] | None = None
+    user: Annotated[ids.Name, Field(description="in whose name; left out, the caller's")] | None = None
 
 
 class Linkage(Model):
@@ -107,7 +108,8 @@ async def _send(call: Call[StudioQuery, NewMessage]) -> Answer:
     body = call.body
     given = body.model_dump(exclude={"record", "reply_to", "again"})
     letter = Letter(**given, record=ids.record(body.record), reply_to=_of(body.reply_to), again=_of(body.again))
-    sent = await individual.send(call.parts.pool, call.parts.clock, call.studio, letter, by=call.by)
+    parts = call.parts
+    sent = await individual.send(parts.pool, parts.clock, call.studio, letter, by=call.by, links=parts.links)
     found = await in_full(call, sent.message_id)
     shown = {name: getattr(found, name) for name in MessageInFull.__struct_fields__}
     where = {"Location": f"/api/v1/messages/{found.id}"}

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from control_center.domain.message import State
 from control_center.engine import hub
-from control_center.store import db, views_messages
-from control_center.store.views_messages import Attempt, Box, Filter, Message, Receipt
+from control_center.store import db, views_attempts, views_messages
+from control_center.store.views_attempts import Attempt, Receipt
+from control_center.store.views_messages import Box, Filter, Message
 from control_center.web.api import ids
 from control_center.web.api.routes import Answer, Call, Instant, Items, ListQuery, Route, StudioQuery
 
@@ -24,7 +25,7 @@ _Words = Annotated[
         max_length=200,
         pattern=ids.TEXT,
         description="all of these words, or longer ones that begin with them, in subject and text as they left or came;"
-        " or a whole number or address",
+        " or a whole number or address. A long search answers with what it has found, and `next_cursor` goes on",
     ),
 ]
 _Only = Annotated[Literal["true", "false"], Field(description="`true` leaves out all others")]
@@ -41,6 +42,8 @@ class MessagesQuery(ListQuery):
     client: ids.Name | None = None
     trigger: ids.Name | None = None
     action: ids.ActionId | None = None
+    bulk: Annotated[str, Field(pattern=ids.BULK, description="such as b-12")] | None = None
+    made_by: Annotated[ids.Name, Field(description="the person who wrote it, or made its bulk")] | None = None
     assigned_to: ids.Name | None = None
     since: Annotated[Instant, Field(description="made at this instant or later")] | None = None
     until: Annotated[Instant, Field(description="made before this instant")] | None = None
@@ -67,6 +70,8 @@ async def _list(call: Call[MessagesQuery, None]) -> Answer:
         client=query.client,
         action=ids.number(query.action, ids.ACTION, "action") if query.action else None,
         trigger=query.trigger,
+        bulk=ids.number(query.bulk, ids.BULK, "bulk") if query.bulk else None,
+        made_by=query.made_by,
         assigned_to=query.assigned_to,
         since=query.since,
         until=query.until,
@@ -87,8 +92,8 @@ async def in_full(call: Call[Any, Any], number: int) -> MessageInFull:
         found = await views_messages.message(tx, call.studio, number)
         if found is None:
             raise ids.missing("message", f"m-{number}")
-        attempts = await views_messages.attempts(tx, call.studio, number)
-        receipts = await views_messages.receipts(tx, call.studio, number)
+        attempts = await views_attempts.attempts(tx, call.studio, number)
+        receipts = await views_attempts.receipts(tx, call.studio, number)
     shown = {name: getattr(found, name) for name in Message.__struct_fields__}
     return MessageInFull(**shown, attempt_log=attempts, receipts=receipts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -40,12 +41,14 @@ def key_of(request: web.Request) -> str | None:
     return key
 
 
-async def once(call: Call[Any, Any], key: str, work: Callable[[], Awaitable[Answer]], *, asked: str) -> Answer:
+async def once(
+    call: Call[Any, Any], key: str, work: Callable[[Call[Any, Any]], Awaitable[Answer]], *, asked: str
+) -> Answer:
     """Do the work, or answer as the first time. Raises Problem 422 where the key was used for another request.
 
     `asked` is the digest of everything that makes the call what it is. Others with this key wait meanwhile. Only
-    good answers are kept: what failed may be tried again. The caller bounds how many do this at once, since each
-    holds a connection while its work takes another.
+    good answers are kept: what failed may be tried again. The work and its answer are one transaction, so that whoever
+    heard no answer, because something died, repeats either what was never done or what is answered as it was.
     """
     async with db.transaction(call.parts.pool) as tx:
         await idempotency.lock(tx, call.studio, key)
@@ -55,7 +58,7 @@ async def once(call: Call[Any, Any], key: str, work: Callable[[], Awaitable[Answ
                 raise wrong(HEADER, "was used for another request; take a new key for a new one")
             kept = msgspec.json.decode(earlier.answer, type=_Kept)
             return Answer(kept.body, kept.status, {**kept.headers, "Idempotency-Replayed": "true"})
-        answer = await work()
+        answer = await work(replace(call, parts=replace(call.parts, pool=db.inside(tx))))
         body = msgspec.Raw(msgspec.json.encode(answer.body))
         text = msgspec.json.encode(_Kept(answer.status, body, dict(answer.headers))).decode()
         await idempotency.remember(tx, call.studio, key, Answered(asked, text))

@@ -40,8 +40,12 @@ async def _receive(call: Call[StudioQuery, TextBody]) -> Answer:
     body = call.body
     async with db.session(call.parts.pool) as tx:
         studio = (await stored.get(tx, [call.studio]))[call.studio]
+        shared = (await stored.used_elsewhere(tx, call.studio, [body.to])).numbers
     if body.to not in studio.numbers:
         raise wrong("to", f"{body.to!r} is none of this studio's numbers: {', '.join(studio.numbers) or 'it has none'}")
+    if shared and not call.caller.everywhere:  # whose the text is depends on what was written last
+        detail = f"{body.to} is another studio's, too: only who is for every studio may let a text come in to it"
+        raise Problem(HTTPStatus.FORBIDDEN, detail)
     account = f"sms/{studio.sms_account}"
     if account not in call.parts.sandboxes:
         raise Problem(HTTPStatus.CONFLICT, f"{account} is no sandbox: only its provider brings texts there")

@@ -88,7 +88,7 @@ async def _answer(route: Route, turnstile: Turnstile, request: web.Request) -> A
         return await route.handler(call)
     async with turnstile.keyed:
         asked = repeats.digest(user, request, media, raw)
-        return await repeats.once(call, key, lambda: route.handler(call), asked=asked)
+        return await repeats.once(call, key, route.handler, asked=asked)
 
 
 def _response(answer: Answer) -> web.Response:

@@ -86,8 +86,12 @@ _PROPERTIES: dict[str, Any] = {
         "properties": {
             "account": _TEXT,
             "numbers": {"type": "array", "items": _TEXT},
+            "failover_numbers": {"type": "array", "items": _TEXT},
             "countries": {"type": "array", "items": {"type": "string", "pattern": "^[A-Z]{2}$"}},
-            "identify": {"type": "boolean", "description": "put the name in front of texts that do not begin with it"},
+            "identify": {
+                "type": "boolean",
+                "description": "begin texts with the name, and end the first one to a number with how to stop",
+            },
             "limits": {
                 "type": "object",
                 "description": "segments that each number, and all of them as one campaign, may carry",

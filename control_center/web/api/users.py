@@ -26,6 +26,9 @@ class WantedUser(Model):
     role: Literal[ROLES]  # type: ignore[valid-type]  # as data
     studios: Annotated[list[_Studio], Field(max_length=1000)]
     active: bool = True
+    signature: (
+        Annotated[str, Field(max_length=200, pattern=ids.TEXT, description="what {{ sender.signature }} writes")] | None
+    ) = None
 
 
 class ChangedUser(WantedUser):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs, parse_qsl
 
-from control_center.domain.inbound import Inbound
+from control_center.domain.inbound import Inbound, readable
 from control_center.domain.outcome import Receipt
 from control_center.domain.wire import gateway_hooks, kannel_hooks, telnyx_hooks, twilio_hooks
 from control_center.web.parts import Account
@@ -33,7 +33,7 @@ class Call:
     @property
     def raw(self) -> str:
         """What is kept of it, for whoever has to decide."""
-        return self.body.decode("utf-8", "replace") if self.body else self.query
+        return readable(self.body.decode("utf-8", "replace") if self.body else self.query)
 
     @property
     def reference(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import structlog
@@ -16,6 +17,7 @@ from control_center.web.problems import Problem
 log = structlog.get_logger(__name__)
 
 _REFUSED = "the signature does not fit"
+_SILENCE: Mapping[str, str] = {"twilio": "<Response/>"}  # what a provider that reads our answer is told to do: nothing
 
 
 def add_routes(app: web.Application) -> None:
@@ -51,7 +53,12 @@ async def _take(request: web.Request) -> web.Response:
         await replies.take_receipts(parts.pool, brought.account.name, came)
     if brought.texts:
         await parts.conversations.take(brought.account.name, [(text, call.raw) for text in brought.texts])
-    return web.Response(status=HTTPStatus.OK)
+    if not brought.receipts and not brought.texts:
+        log.warning(
+            "hook.unread", provider=provider, account=brought.account.name, reason=f"{len(call.raw)} characters"
+        )
+    silence = _SILENCE.get(provider)
+    return web.Response(text=silence, content_type="text/xml") if silence else web.Response(status=HTTPStatus.OK)
 
 
 async def _call(parts: Parts, request: web.Request) -> Call:
