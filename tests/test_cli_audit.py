@@ -29,6 +29,7 @@ CHANGES = {
     "triggers rollback": ("change trigger",),
     "triggers copy": ("create trigger",),
     "triggers remove": ("delete trigger",),
+    "fence arm": ("arm fence",),
     "bulk make": ("create bulk",),
     "messages send": ("send message",),
     "messages link": ("link message",),
@@ -63,6 +64,7 @@ OTHERS = {
         "emit",
         "audit",
         "explain",
+        "fence show",
         "sandbox outbox",
         "sandbox receive",
         "commands list",
@@ -220,6 +222,8 @@ async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what
     await trail.leaves("events replay --all")
     await here.sql("DELETE FROM messages")
     await here.sql("DELETE FROM actions")
+    await here.sql("UPDATE fence SET closed_at = clock_timestamp(), reason = 'a copy'")
+    await trail.leaves("fence arm --reason looked")
     await trail.leaves("studios remove main")
 
     assert trail.did == {(name, did) for name, all_of_it in CHANGES.items() for did in all_of_it}
