@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 import uvloop
@@ -22,14 +24,16 @@ from control_center.fence import Fence, recognise
 from control_center.loop import Loop, first_of
 from control_center.service import Service, now
 from control_center.settings import PREFIX, Account, Settings, link_key
-from control_center.store import db, messages, migrate
+from control_center.store import db, flights, messages, migrate
 from workers.channel import Channel
 from workers.delivery import Delivery
 from workers.email.sandbox import Sandbox as MailSandbox
 from workers.email.signing import signer
 from workers.email.smtp import Smtp
+from workers.flight_recorder import FlightRecorder, NotBelievedError
 from workers.hearing import Hearing
 from workers.inquiry import Inquiry
+from workers.recovery import Recovery
 from workers.sms.gateway import Gateway
 from workers.sms.kannel import Kannel
 from workers.sms.sandbox import Sandbox as TextSandbox
@@ -37,8 +41,11 @@ from workers.sms.smpp import Smpp
 from workers.sms.smpp_session import Centre
 from workers.sms.telnyx import Telnyx
 from workers.sms.twilio import Twilio
+from workers.this_boot import Boot, here
 
 log = structlog.get_logger(__name__)
+
+Record = Callable[[UUID], FlightRecorder | None]
 
 CHANNELS: Final = ("sms", "email")
 # How long a call may take before a worker counts as lost: a relay may think for ten minutes about the last dot.
@@ -111,8 +118,10 @@ async def serve(chosen: Settings, channel: str) -> None:
     life.on_close(pool.close)
     fence = Fence(pool, chosen.data_dir)
     life.start("fence", Loop("fence", fence.tend, life.stop, away=db.AWAY).run())
+    record = await _recording(life, chosen, pool)
     deliveries = [
-        _start(life, chosen, pool, f"{channel}/{name}", one, links=links, fence=fence) for name, one in carriers.items()
+        _start(life, chosen, pool, f"{channel}/{name}", one, links=links, fence=fence, record=record)
+        for name, one in carriers.items()
     ]
 
     work = asyncio.Event()
@@ -143,16 +152,48 @@ def _links(chosen: Settings, channel: str) -> Links | None:
     return Links(chosen.links_base, key) if key is not None else None
 
 
+async def _recording(life: Service, chosen: Settings, pool: db.Pool) -> Record:
+    """What makes a delivery's flight recorder; and those that dead workers have left are read from now on."""
+    folder, boot = chosen.data_dir / "flights", here()
+    async with db.session(pool) as connection:
+        history = await flights.history(connection)
+    if boot is None or not history:
+        which = "the machine does not say which run" if boot is None else "the database does not say which life"
+        log.warning("flight.not_recorded", reason=f"{which} this is")
+        return lambda _: None
+    recovery = Recovery(pool, folder, boot=boot, history=history)
+    life.start("flights", Loop("flights", recovery.run_once, life.stop, away=db.AWAY).run())
+    return partial(_recorder, folder, boot, history)
+
+
+def _recorder(folder: Path, boot: Boot, history: str, owner: UUID) -> FlightRecorder | None:
+    """Without one a worker works as well: only the doubt is greater that it leaves when it is killed."""
+    try:
+        return FlightRecorder(folder, owner, boot=boot, history=history)
+    except (NotBelievedError, OSError) as error:
+        log.warning("flight.not_recorded", reason=str(error))
+        return None
+
+
 def _start(
-    life: Service, chosen: Settings, pool: db.Pool, name: str, account: Account, *, links: Links | None, fence: Fence
+    life: Service,
+    chosen: Settings,
+    pool: db.Pool,
+    name: str,
+    account: Account,
+    *,
+    links: Links | None,
+    fence: Fence,
+    record: Record,
 ) -> Delivery:
+    owner = uuid4()
     provider = _channel(chosen, pool, name, account, links)
     life.on_close(provider.close)
     delivery = Delivery(
         pool,
         provider,
         account=name,
-        owner=uuid4(),
+        owner=owner,
         clock=now,
         slots=account.slots,
         longest=LONGEST.get(account.provider, LONGEST_TEXT),
@@ -160,6 +201,7 @@ def _start(
         failover_sender=chosen.carriers("sms")[account.failover].sender if account.failover else "",
         links=links,
         fence=fence,
+        recorder=record(owner),
     )
     life.start(name, delivery.run(life.stop))
     if name.startswith("sms/"):  # no relay can be asked what became of a mail

@@ -9,7 +9,10 @@ from control_center.domain.outcome import Lookup, Outcome
 
 
 class Channel(Protocol):
-    """One way to a provider. Whatever the provider or the network does is a value, never an exception."""
+    """One way to a provider. Whatever the provider or the network does is a value, never an exception.
+
+    One that calls `leaving.about_to_leave` right before the first byte has `says_when_it_leaves = True`.
+    """
 
     async def submit(self, message: Any, /) -> Outcome: ...
 

@@ -16,23 +16,24 @@ from uuid import UUID
 
 import structlog
 
+from control_center import crash_points
 from control_center.domain.links import Links
 from control_center.domain.message import PRIORITIES, Settlement, State
 from control_center.domain.outcome import Outcome, Stage, Unknown
 from control_center.fence import Fence
 from control_center.loop import first_of
-from control_center.store import breakers, cases, db, fences, message_leases, messages, scores, submissions
+from control_center.store import breakers, db, fences, message_leases, submissions
 from control_center.store.cases import Case
-from control_center.store.messages import Claimed, Return
-from control_center.store.rulebooks import Rulebooks
+from control_center.store.messages import Claimed
 from control_center.store.submissions import Ready
 from workers import turns
 from workers.channel import Channel
 from workers.claims import LEASE, Claims
-from workers.pacing import pace
-from workers.rationing import limited, ration
+from workers.flight_recorder import FlightRecorder
+from workers.preparation import Preparation
+from workers.rationing import limited
 from workers.settling import Answered, hand_on, note, settlement_of, tell, written
-from workers.writing import prepare, sheet
+from workers.writing import sheet
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,7 @@ class Delivery:
         failover_sender: str = "",
         links: Links | None = None,
         fence: Fence | None = None,
+        recorder: FlightRecorder | None = None,
     ) -> None:
         self.wake = asyncio.Event()
         self._pool = pool
@@ -73,10 +75,11 @@ class Delivery:
         self._failover_sender = failover_sender or None  # … and the number that it goes out from there
         self._links = links
         self._fence = fence
+        self._recorder = recorder
         self._was_away = True  # the database may be another one than it was
         # While submitting, the lease outlasts the longest call, so that a slow answer is not taken for a dead worker.
         self._submit_lease = longest + LEASE
-        self._rulebooks = Rulebooks()
+        self._preparation = Preparation(owner, clock, links=links)
         self._ready: deque[Ready] = deque()
         self._answered: list[Answered] = []
         self._flying: dict[int, asyncio.Task[None]] = {}
@@ -162,36 +165,14 @@ class Delivery:
             self._more = full or priorities != PRIORITIES
             self._strained = self._strained or limit < CLAIM_LIMIT
             if claimed:
+                crash_points.reach("after_claim")
                 await self._prepare(connection, claimed)
             if self._failover is not None:
                 await hand_on(connection, self._account, self._failover, sender=self._failover_sender)
 
     async def _prepare(self, connection: db.Connection, claimed: Sequence[Claimed | Case]) -> None:
-        ids = [
-            one if isinstance(one, Claimed) else Claimed(one.studio.studio, one.message_id, one.token, one.use_by, 0)
-            for one in claimed
-        ]
-        found = await cases.gather(connection, ids, self._owner)
-        books = await self._rulebooks.of(connection, {case.studio.studio: case.studio for case in found})
-        wanted = [(case.trigger_id, case.about.trigger_version, case.record) for case in found]
-        sessions = await scores.sessions(connection, wanted, books)
-        now = self._clock()
-        rations = await ration(connection, found, (one.case for one in self._ready), now)
-        ready: list[Ready] = []
-        returns: list[tuple[Case, Return]] = []
-        for case in found:
-            session = sessions.get(case.record.key) if case.record else None
-            decided = prepare(case, books[case.studio.studio], now, session=session, links=self._links)
-            match rations.take(decided) if isinstance(decided, Ready) else decided:
-                case Ready() as one:
-                    ready.append(one)
-                case Return() as back:
-                    returns.append((case, back))
-        await messages.put_back(connection, [back for _, back in returns])
-        for case, back in returns:
-            tell(case, back.state, back.reason, due_at=back.due_at)
-        placed = {one.message_id for one in claimed if isinstance(one, Case)}  # decided again, and paced before
-        self._ready = turns.in_turn([*self._ready, *await pace(connection, ready, now, placed=placed)])
+        ready = await self._preparation.prepare(connection, claimed, at_hand=self._ready)
+        self._ready = turns.in_turn([*self._ready, *ready])
 
     async def _renew(self) -> None:
         if self._ready and time.monotonic() - self._renewed > RENEW:
@@ -220,6 +201,8 @@ class Delivery:
             # Outcomes stay with us and are written again: doing so twice changes nothing. Marks are another matter.
             self._doubtful += ready
             raise
+        if passed:
+            crash_points.reach("after_mark")
         for one in ready:
             if one.case.message_id in passed:
                 self._begun[one.case.message_id] = one.case
@@ -243,6 +226,8 @@ class Delivery:
         passed = await submissions.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
         self._answered = self._answered[len(answered) :]
         for one, settlement in answered:
+            if self._recorder is not None:
+                self._recorder.settled(one.ready.case.message_id, one.ready.case.token)
             self._flying.pop(one.ready.case.message_id, None)
             self._begun.pop(one.ready.case.message_id, None)
             tell(one.ready.case, settlement.state, settlement.reason, due_at=settlement.due_at, key=one.ready.key)
@@ -259,6 +244,9 @@ class Delivery:
         """Ask the provider. A call that we ourselves cut off may have arrived."""
         outcome: Outcome
         try:
+            if self._recorder is not None:
+                told = getattr(self._channel, "says_when_it_leaves", False)
+                self._recorder.note_ahead(ready.case.message_id, ready.case.token, ready.case.asked + 1, told=told)
             outcome = await self._channel.submit(sheet(ready, self._clock(), self._links))
         except asyncio.CancelledError:
             outcome = Unknown("the worker was stopped while it was sending", Stage.SENT)
@@ -266,6 +254,7 @@ class Delivery:
             # A fault of ours after the point of no return must not be taken for "not sent".
             log.exception("delivery.fault", message=f"m-{ready.case.message_id}")
             outcome = Unknown(f"{type(error).__name__}: {error}", Stage.SENT)
+        crash_points.reach("after_answer")
         # The slot is freed by the commit of this outcome, not by the answer.
         self._answered.append(Answered(ready, outcome, self._clock()))
         self._came.set()
@@ -276,10 +265,11 @@ class Delivery:
 
     async def _unmark(self) -> None:
         """After a lost answer: what was marked is ours alone, and we know that we never sent it."""
+        doubtful = [one.case for one in self._doubtful]
         async with db.session(self._pool) as connection:
-            await submissions.unmark(connection, self._owner, started=list(self._flying))
-            doubtful, self._doubtful = self._doubtful, []
-            await self._prepare(connection, [one.case for one in doubtful])
+            await submissions.unmark(connection, self._owner, marked=[case.message_id for case in doubtful])
+            self._doubtful = []
+            await self._prepare(connection, doubtful)
 
     # Stopping ---------------------------------------------------------------------------------------------
 
@@ -297,7 +287,10 @@ class Delivery:
                 await asyncio.gather(*late, return_exceptions=True)
         async with db.session(self._pool) as connection:
             if self._doubtful:
-                await submissions.unmark(connection, self._owner, started=list(self._flying))
+                marked = [one.case.message_id for one in self._doubtful]
+                await submissions.unmark(connection, self._owner, marked=marked)
             if self._answered:
                 await self._commit(connection, self._settlements(), [])
             await message_leases.drop_claims(connection, self._owner)
+        if self._recorder is not None:
+            self._recorder.remove()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from control_center import crash_points
 from control_center.crm.connection import BrokerAway, elapsed, pauses
 from control_center.crm.consumer import Consumer, Delivery
 from control_center.crm.outbox import Outbox, Parcel, Published
@@ -167,9 +168,11 @@ class Inbox:
             dead = await self._commit(batch, consumer, stop)
             if dead is None:
                 return
+            crash_points.reach("after_inbox_commit")
             self._proven = True
             self.handled += len(batch)
             self._offer_copies(dead, batch)
+            crash_points.reach("before_inbox_ack")
             await consumer.acknowledge(batch[-1])
             await consumer.attach(self._window())
 

@@ -10,7 +10,7 @@ queued ──▶ claimed ──▶ submitting ──▶ accepted ──▶ deliv
   │ │         ├─ no longer qualifies, STOP, past its use-by ──▶ cancelled | suppressed | expired
   │ │         └─ lease ran out: nothing has left ─────────────▶ queued
   │ └─ held ◀── breaker open
-  └──── nobody puts a submitting message back but the owner who can prove that nothing was taken
+  └──── nobody puts a submitting message back but by proof that nothing was taken: the owner, or its flight recorder
 """
 
 from __future__ import annotations

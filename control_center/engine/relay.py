@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from control_center import crash_points
 from control_center.domain.command import BUCKETS, cloud_event, exchange, is_report
 from control_center.store import commands, db, leases
 from control_center.store.commands import Stored
@@ -116,6 +117,8 @@ class Relay:
             answers = await self._publish([_parcel(head) for head in heads])
             self.counts.update(answer.verdict for answer in answers)
             wave = _wave(heads, answers)
+            if wave.published:
+                crash_points.reach("after_publish_confirm")
             self._pause = self._next_pause(wave)
             buckets = await self._note(wave)
             done = {head.sequence for head in wave.published}

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import structlog
 
+from control_center import crash_points
 from control_center.domain.action import Change, Plan, State
 from control_center.domain.blast import HELD
 from control_center.domain.command import Cause, Command, command
@@ -72,6 +73,8 @@ class Release:
             return await self.apply(tx, due, by=None)
 
         done = await db.retried(self._pool, work)
+        if done.released:
+            crash_points.reach("after_release_commit")
         tell(done)
         return done.due == BATCH
 

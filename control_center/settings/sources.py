@@ -14,8 +14,9 @@ from control_center.domain.errors import ConfigurationError, Malformed
 from control_center.settings.account import Account
 from control_center.settings.model import PREFIX, SECRETS, Settings
 
-# Read elsewhere: where the file lies, which PostgreSQL to run, which Python the launcher takes, whose a server is.
-OTHERS: Final = frozenset({"CONFIG", "POSTGRES_BIN", "PYTHON", "SERVER"})
+# Read elsewhere: where the file lies, which PostgreSQL to run, which Python the launcher takes, whose a server is,
+# which run of the machine this is, where a test lets us die.
+OTHERS: Final = frozenset({"CONFIG", "POSTGRES_BIN", "PYTHON", "SERVER", "BOOT_ID", "CRASH_AT"})
 
 
 def config_file() -> Path | None:

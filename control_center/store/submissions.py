@@ -235,15 +235,16 @@ async def step(
     return {row[0] for row in rows}
 
 
-# After a lost answer to STEP: what was marked is ours alone, and we know that we did not send it.
+# After a lost answer to STEP: what was marked is ours alone, and we know that we did not send it. Of these alone: what
+# else is submitting here may be what a failover has brought back, and was sent long ago.
 UNMARK = """
 UPDATE messages
    SET state = 'queued', due_at = clock_timestamp(), lease_owner = NULL, lease_until = NULL,
        reason = 'the database was away'
- WHERE lease_owner = $1 AND state = 'submitting' AND message_id <> ALL ($2::bigint[]) AND lease_until IS NOT NULL
+ WHERE lease_owner = $1 AND state = 'submitting' AND message_id = ANY ($2::bigint[]) AND lease_until IS NOT NULL
 RETURNING message_id"""
 
 
-async def unmark(tx: Connection, owner: UUID, *, started: Sequence[int]) -> list[int]:
+async def unmark(tx: Connection, owner: UUID, *, marked: Sequence[int]) -> list[int]:
     """Put back what this worker marked but never began to send, because it did not learn that the mark stood."""
-    return [row[0] for row in await tx.fetch(UNMARK, owner, list(started))]
+    return [row[0] for row in await tx.fetch(UNMARK, owner, list(marked))]

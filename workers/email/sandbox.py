@@ -11,12 +11,15 @@ from pathlib import Path
 
 from control_center.domain.outcome import CannotTell, Lookup, Mail, NotSent, Outcome
 from control_center.domain.wire import sandbox
+from workers.leaving import about_to_leave
 
 SLOW = timedelta(seconds=10)
 
 
 class Sandbox:
     """Owns a place in the outbox file that it shares with every other sandbox, in this process or another."""
+
+    says_when_it_leaves = True
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Sandbox:
         if verdict.slow:
             await self._wait(self._slow)
         if verdict.accepts:
+            about_to_leave()
             try:
                 append(self._outbox, sandbox.outbox_line(message, self._clock()))
             except OSError as error:

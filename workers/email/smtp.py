@@ -27,6 +27,7 @@ from control_center.domain.errors import Malformed
 from control_center.domain.outcome import Accepted, Blocked, CannotTell, Cause, Lookup, Mail, Outcome, Refused, Unknown
 from control_center.domain.wire import mime, smtp
 from control_center.domain.wire.smtp import Relay, Step, Tls
+from workers.leaving import about_to_leave
 
 COMMAND = 30.0  # seconds for each reply but the last
 TAKING = 600.0  # for the reply to the text: RFC 5321 asks for ten minutes, and a shorter one makes doubts
@@ -50,6 +51,8 @@ class _Line:
 
 class Smtp:
     """Owns the connections to one relay. Make it inside the running loop, close it there."""
+
+    says_when_it_leaves = True
 
     def __init__(
         self,
@@ -168,6 +171,7 @@ class Smtp:
                 step = Step.DATA
                 answer = await self._say(client, "DATA")
             if step is Step.DATA and answer.code == 354 and client.protocol is not None:
+                about_to_leave()
                 client.protocol.write(content)  # raises where the connection is known to be gone: nothing left
                 step = Step.DOT
                 answer = await client.protocol.read_response(timeout=self._taking)

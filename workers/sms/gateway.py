@@ -12,6 +12,8 @@ from workers.sms.line import CONNECT, TOTAL, Answer, Line
 class Gateway:
     """Owns the connections to one gateway. Make it inside the running loop, close it there."""
 
+    says_when_it_leaves = True  # by its line
+
     def __init__(
         self, *, url: str, secret: str, slots: int = 16, total: float = TOTAL, connect: float = CONNECT
     ) -> None:

@@ -12,6 +12,8 @@ from workers.sms.line import CONNECT, TOTAL, Answer, Line
 class Kannel:
     """Owns the connections to one Kannel. Make it inside the running loop, close it there."""
 
+    says_when_it_leaves = True  # by its line
+
     def __init__(
         self,
         *,

@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from control_center.domain.outcome import NotSent, Stage, Unknown
+from workers.leaving import about_to_leave
 
 TOTAL = 20.0  # seconds; a third of a lease and less
 CONNECT = 5.0
@@ -36,6 +37,7 @@ class _Connector(aiohttp.TCPConnector):
         if _left.get():
             raise aiohttp.ServerDisconnectedError("the connection dropped")
         connection = await super().connect(*arguments, **keywords)
+        about_to_leave()
         _left.set(True)
         return connection
 

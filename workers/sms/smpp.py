@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from control_center.domain.outcome import (
 from control_center.domain.wire import smpp
 from control_center.domain.wire.smpp import Delivered
 from control_center.loop import first_of
+from workers.leaving import about_to_leave
 from workers.sms import smpp_pdus as pdus
 from workers.sms.smpp_pdus import Pdu
 from workers.sms.smpp_session import CONNECT, Centre, LostError, NotBoundError, Session, connect
@@ -47,6 +49,8 @@ class Smpp:
     `hear` keeps what the centre delivers - a text or a part of one, or a receipt with what a repeat of it is known by,
     and the bytes as they came - and says whether it could.
     """
+
+    says_when_it_leaves = True
 
     def __init__(
         self, centre: Centre, hear: Hear, *, clock: Callable[[], datetime], longest_pause: float = LONGEST_PAUSE
@@ -98,7 +102,7 @@ class Smpp:
 
     async def _submit(self, session: Session, message: Text, part: smpp.Part) -> Outcome:
         try:
-            said = await session.ask(lambda sequence: pdus.submit(sequence, message, part))
+            said = await session.ask(partial(_leaving, message, part))
         except LostError as lost:
             return Unknown(f"smpp: {lost}", Stage.SENT) if lost.left else NotSent(f"smpp: {lost}")
         except ValueError as error:  # the library will not write it: nothing has left
@@ -208,6 +212,13 @@ class _Long:
         self.key = key
         self.waiting = waiting
         self.complete = False
+
+
+def _leaving(message: Text, part: smpp.Part, sequence: int) -> bytes:
+    """A part as it is written the next moment. Raises ValueError where it cannot be."""
+    unit = pdus.submit(sequence, message, part)
+    about_to_leave()
+    return unit
 
 
 def _part(came: Delivered) -> Part | None:

@@ -13,6 +13,8 @@ from workers.sms.line import CONNECT, TOTAL, Answer, Line
 class Telnyx:
     """Owns the connections to one Telnyx account. Make it inside the running loop, close it there."""
 
+    says_when_it_leaves = True  # by its line
+
     remembers: timedelta = telnyx.REMEMBERS
 
     def __init__(

@@ -18,6 +18,8 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class Twilio:
     """Owns the connections to one Twilio account. Make it inside the running loop, close it there."""
 
+    says_when_it_leaves = True  # by its line
+
     def __init__(
         self,
         *,

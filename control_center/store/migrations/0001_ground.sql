@@ -335,7 +335,7 @@ create table messages (
         'queued',       -- waits for due_at, then for a worker
         'held',         -- stopped by a breaker, a plan limit or a fence, or said by another message; costs no attempt
         'claimed',      -- one worker prepares it; nothing has left
-        'submitting',   -- the point of no return, committed before the first byte leaves; never queued again by anyone else
+        'submitting',   -- the point of no return, committed before the first byte leaves; never queued again but by proof that none left
         'accepted',     -- the provider took it
         'delivered',    -- a receipt says it arrived
         'undelivered',  -- a receipt says it did not
