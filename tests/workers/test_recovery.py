@@ -19,7 +19,7 @@ from control_center.engine.release import Release
 from control_center.store import db, flights
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
-from workers import leaving, recovery
+from workers import claims, leaving, recovery
 from workers.delivery import Delivery
 from workers.flight_recorder import FlightRecorder
 from workers.recovery import Recovery
