@@ -47,6 +47,7 @@ class Ages:
     commands: timedelta = timedelta(days=30)
     unheard_reports: timedelta = timedelta(days=30)
     unmatched_receipts: timedelta = timedelta(days=30)
+    arrivals: timedelta = timedelta(days=90)
     idempotency_keys: timedelta = timedelta(hours=24)
     release_counts: timedelta = LEARNT_FROM + timedelta(days=1)
     day_shares: timedelta = timedelta(days=8)
@@ -226,6 +227,7 @@ class Upkeep:
             ("commands", pruning.commands, ages.commands),
             ("unheard_reports", pruning.unheard_reports, ages.unheard_reports),
             ("unmatched_receipts", pruning.unmatched_receipts, ages.unmatched_receipts),
+            ("arrivals", pruning.arrivals, ages.arrivals),
             ("idempotency_keys", pruning.idempotency_keys, ages.idempotency_keys),
             ("release_counts", pruning.release_counts, ages.release_counts),
             ("day_shares", pruning.day_shares, ages.day_shares),

@@ -65,6 +65,20 @@ async def unmatched_receipts(tx: Connection, *, older_than: timedelta, limit: in
     return await _deleted(tx, RECEIPTS, older_than, limit)
 
 
+ARRIVALS = """
+WITH old AS MATERIALIZED (
+     SELECT studio_id, account, known_by FROM arrivals
+      WHERE message_id IS NOT NULL AND NOT waiting AND received_at < statement_timestamp() - $1::interval
+      ORDER BY received_at LIMIT $2)
+DELETE FROM arrivals USING old
+ WHERE arrivals.studio_id = old.studio_id AND arrivals.account = old.account AND arrivals.known_by = old.known_by"""
+
+
+async def arrivals(tx: Connection, *, older_than: timedelta, limit: int) -> int:
+    """Calls and mails as they came, of which there is a message: until then a repeat of one does nothing."""
+    return await _deleted(tx, ARRIVALS, older_than, limit)
+
+
 IDEMPOTENCY_KEYS = """
 WITH old AS MATERIALIZED (
      SELECT studio_id, key FROM idempotency_keys

@@ -394,6 +394,21 @@ async def test_hours_from_which_the_blast_guard_no_longer_learns_are_forgotten(p
     assert await pool.fetchval("SELECT count(*) FROM release_counts") == 2
 
 
+async def test_what_came_in_is_forgotten_after_ninety_days_where_it_became_a_message_and_kept_where_it_is_nobodys(
+    pool: db.Pool,
+) -> None:
+    came = """
+        INSERT INTO arrivals (studio_id, account, known_by, sender, receiver, body, message_id, received_at)
+        VALUES ('main', 'sms/default', $1, '', '', '', $2, $3)"""
+    await pool.execute(came, "young", 1, ago(days=89))
+    await pool.execute(came, "old", 2, ago(days=91))
+    await pool.execute(came, "old, and nobody's", None, ago(days=91))
+
+    await upkeep_of(pool).run_once()
+
+    assert {row[0] for row in await pool.fetch("SELECT known_by FROM arrivals")} == {"young", "old, and nobody's"}
+
+
 async def test_a_quiet_round_says_nothing(pool: db.Pool) -> None:
     with capture_logs() as logs:
         await upkeep_of(pool).run_once()

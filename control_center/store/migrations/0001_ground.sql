@@ -581,6 +581,8 @@ comment on table arrivals is 'Every text and email that a provider brought, once
 
 -- serves store.heard.WAITING, store.heard.BEGUN: what is to be read next?
 create index arrivals_waiting on arrivals (received_at) where waiting;
+-- serves store.pruning.ARRIVALS
+create index arrivals_read on arrivals (received_at) where message_id is not null and not waiting;
 
 create table conversations (
     studio_id  text        not null,
