@@ -342,7 +342,7 @@ create table messages (
         'failed',       -- refused for good, or out of attempts; nothing was taken
         'unknown',      -- may have been taken; settled by a receipt, the provider or a person, never by another text
         'cancelled',    -- no longer qualified at the last check
-        'suppressed',   -- the address has said STOP
+        'suppressed',   -- the address has said STOP, or takes no texts
         'expired',      -- its use-by passed before it could go
         'shadow',       -- recorded only, by a trigger in shadow mode
         'received'      -- incoming
@@ -429,7 +429,7 @@ create index messages_by_number on messages (message_id);
 -- serves store.doubts.UNDECIDED: what may have been taken
 create index messages_unknown on messages (account, message_id) where state = 'unknown';
 -- serves store.conversations.ASKED, store.conversations.LAST_WRITTEN, store.conversations.SAID_BEFORE,
--- store.consents.SUPPRESS, store.firsts.HAD: what passed between us and an address, however its letters are written
+-- store.consents.SUPPRESS, store.dead_numbers.SUPPRESS, store.dead_numbers.TIMES, store.firsts.HAD: what passed between us and an address, however its letters are written
 create index messages_by_address on messages (studio_id, lower(address), message_id);
 -- serves store.views_messages.MESSAGES: what was written about a record
 create index messages_by_record on messages (studio_id, kind, record_id, message_id);
@@ -516,6 +516,7 @@ create table receipts (
     code        text,
     reason      text,
     opted_out   boolean     not null default false,   -- the code means that the address said STOP at the provider
+    dead        boolean     not null default false,   -- the code means that the number takes no texts
     body        text        not null,                 -- what came, for the person who has to decide
     message_id  bigint,                               -- null: names a message we do not know (yet)
     received_at timestamptz not null default clock_timestamp(),
@@ -561,6 +562,20 @@ comment on function refuse_to_forget is 'Keeps a ledger append-only, whatever th
 
 create trigger consents_only_grow before update or delete or truncate on consents
     for each statement execute function refuse_to_forget();
+
+create table dead_numbers (
+    studio_id  text        not null,
+    number     text        not null,                  -- E.164
+    reason     text        not null,                  -- the provider's word for it
+    message_id bigint      not null,                  -- the text that it was said of
+    at         timestamptz not null,                  -- since when
+    lifted_at  timestamptz,                           -- it takes texts after all, since then; null: it takes none
+    lifted_by  text,                                  -- why we think so: a text from it, a receipt, the CRM, person: …
+    primary key (studio_id, number),
+    check ((lifted_at is null) = (lifted_by is null))
+);
+comment on table dead_numbers is
+    'Numbers that take no texts, as their providers say: of what goes by itself nothing does there. No consent: nobody said anything.';
 
 
 -- Conversations: what comes in -------------------------------------------------------------------------------

@@ -68,7 +68,8 @@ async def note(connection: db.Connection, account: str, answered: Sequence[tuple
     """What relays and providers said of addresses and of us, beside the message itself.
 
     An address that did not take a mail in the end is judged by the engine, as by a bounce; so is what follows for
-    others from a STOP that a provider knew of. A domain that is told to send less does.
+    others from a STOP that a provider knew of, or from a number that takes no texts. A domain that is told to send
+    less does.
     """
     said = [(one, settlement) for one, settlement in answered if one.ready.case.channel == "email" and settlement.code]
     refused = [
@@ -77,9 +78,9 @@ async def note(connection: db.Connection, account: str, answered: Sequence[tuple
         if settlement.state is State.FAILED
     ]
     refused += [
-        (one.ready.case.address, Refusal(one.ready.key, settlement.code or "", settlement.reason))
+        (one.ready.case.address, Refusal(one.ready.key, settlement.code or "", settlement.reason, settlement.dead))
         for one, settlement in answered
-        if one.ready.case.channel == "sms" and settlement.opted_out
+        if one.ready.case.channel == "sms" and (settlement.opted_out or settlement.dead)
     ]
     if refused:
         await heard.keep_refusals(connection, account, refused)

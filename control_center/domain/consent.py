@@ -1,4 +1,7 @@
-"""What an address allows: nothing lifts a stop but an explicit opt-in, and a doubt is for a person to settle."""
+"""What an address allows: nothing lifts a stop but an explicit opt-in, and a doubt is for a person to settle.
+
+Beside it stands what a number can: one that takes no texts has said nothing, and is no opt-out.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from control_center.domain import dead_number
 from control_center.domain.errors import Refused
 
+OPTED_OUT: Final = "opted out"
 DOUBTFUL: Final = "may be an opt-out"  # how the reason of a message begins that waits for a person to settle a doubt
 
 
@@ -30,27 +35,38 @@ class Said(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an address stands now. `doubtful`: what goes there by itself waits until a person has read what was said."""
+    """How an address stands now. `doubtful`: what goes there by itself waits until a person has read what was said.
+
+    `dead` is how we know that a number takes no texts; empty where nothing says so.
+    """
 
     stopped: bool = False
     no_marketing: bool = False
     doubtful: bool = False
+    dead: str = ""
 
     def bars(self, purpose: str) -> bool:
         """Whether nothing of this purpose may go there."""
         return self.stopped or (self.no_marketing and purpose == Purpose.MARKETING)
 
+    def against(self, purpose: str) -> str:
+        """Why nothing of this purpose goes there by itself; empty where it does."""
+        if self.bars(purpose):
+            return OPTED_OUT
+        return dead_number.told(self.dead) if self.dead else ""
+
 
 OPEN: Final = Standing()
 
 
-def standing(newest: Mapping[Purpose, Said]) -> Standing:
-    """How an address stands by the newest thing that it said of each purpose."""
+def standing(newest: Mapping[Purpose, Said], dead: str = "") -> Standing:
+    """How an address stands by the newest thing that it said of each purpose, and by whether it takes texts."""
     everything = newest.get(Purpose.ALL)
     return Standing(
         stopped=everything is Said.STOP,
         no_marketing=newest.get(Purpose.MARKETING) is Said.STOP,
         doubtful=everything is Said.DOUBT,
+        dead=dead,
     )
 
 

@@ -18,7 +18,7 @@ from control_center.domain.catalogue_actions import Leg
 from control_center.domain.message import State
 from control_center.domain.people import GONE, Circle, Somebody, named
 from control_center.domain.planner import Expire, Lapse, Review, Wait, decide
-from control_center.domain.recipients import Errand, Letterbox, Stopped, allowed
+from control_center.domain.recipients import Errand, Letterbox, Stopped, allowed, closed
 from control_center.domain.record import Picture, Record, moment
 from control_center.domain.record_parts import Flags
 from control_center.domain.rules import Rule
@@ -118,7 +118,7 @@ def upcoming(rule: Rule, record: Record, now: datetime, *, after: int = -1) -> t
 
 
 def step(at: Standing, now: datetime, stopped: Stopped) -> Step:
-    """What to do about the next rung at this instant. `stopped(channel, address)`: it takes nothing any more.
+    """What to do about the next rung at this instant. `stopped(channel, address)`: why it takes nothing any more.
 
     The planner is asked first, as for any message: filters, exclusions, a date that moved, use-by and calendar count
     here as they did before.
@@ -187,9 +187,9 @@ def _way(rung: Rung, at: Standing, rule: Rule, record: Record, stopped: Stopped)
     written = {one.address.casefold() for one in at.sent if one.leg is leg}
     known = client.phones if leg is Leg.SMS else client.emails
     others = [one for one in known if one.casefold() not in written]
-    open_ones = [one for one in others if not stopped(leg.value, one)]
-    if open_ones:
-        return Letterbox(leg, open_ones[0], client.recipient)
+    against = [stopped(leg.value, one) for one in others]
+    if "" in against:
+        return Letterbox(leg, others[against.index("")], client.recipient)
     if others:
-        return f"opted out: the client takes no {leg.value}"
+        return closed("the client", leg, against)
     return f"the client has no {'other number that takes texts' if leg is Leg.SMS else 'email address left'}"

@@ -89,8 +89,8 @@ class Settlement:
     """What becomes of a submitting message: the state it goes to and everything written with it.
 
     `outcome` is the attempt's; `counts` says whether the try counts towards the limit; `opted_out` that the
-    address is to be suppressed from now on; `blocked` that the account's breaker is to count a failure;
-    `segments` is what the provider counted.
+    address is to be suppressed from now on; `blocked` that the account's breaker is to count a failure; `dead` that
+    the address itself cannot receive; `segments` is what the provider counted.
     """
 
     state: State
@@ -102,6 +102,7 @@ class Settlement:
     counts: bool = True
     opted_out: bool = False
     blocked: bool = False
+    dead: bool = False
     segments: int | None = None
 
 
@@ -133,8 +134,8 @@ def settle(
         case Blocked(reason=reason, code=code):
             return Settlement(State.HELD, "blocked", f"breaker: {reason}", code, counts=False, blocked=True)
         case Refused(reason=reason, cause=cause, code=code):
-            opted_out = cause is Cause.OPTED_OUT
-            return Settlement(State.FAILED, "refused", f"{cause.value}: {reason}", code, opted_out=opted_out)
+            opted_out, dead = cause is Cause.OPTED_OUT, cause is Cause.RECIPIENT
+            return Settlement(State.FAILED, "refused", f"{cause.value}: {reason}", code, opted_out=opted_out, dead=dead)
         case Unknown(reason=reason, stage=stage, code=code):
             return Settlement(State.UNKNOWN, "unknown", f"{stage.value}: {reason}", code)
 

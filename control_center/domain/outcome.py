@@ -19,6 +19,7 @@ class Cause(Enum):
     """Why a provider refused for good; decides what else is written down."""
 
     RECIPIENT = "recipient"  # the number or address cannot receive
+    ROUTE = "route"  # our account may not write there, or knows no way; the number itself may be well
     OPTED_OUT = "opted_out"  # the provider knows of a STOP, even if we never saw it
     CONTENT = "content"  # filtered, too long, malformed
 
@@ -92,8 +93,8 @@ class Receipt:
     """What a provider later says about one message.
 
     `reference` is ours (the attempt's key) where the provider echoes it; else `provider_id` must name it.
-    `code` is the provider's own, `opted_out` says that the code means an opt-out at the provider, and `blocked` that it
-    blames the account or the sender: nothing else will get through either.
+    `code` is the provider's own, `opted_out` says that the code means an opt-out at the provider, `blocked` that it
+    blames the account or the sender: nothing else will get through either, and `dead` that the number takes no texts.
     """
 
     fate: Fate
@@ -103,6 +104,7 @@ class Receipt:
     reason: str | None = None
     opted_out: bool = False
     blocked: bool = False
+    dead: bool = False
 
     @property
     def readable(self) -> Receipt:

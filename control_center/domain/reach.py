@@ -19,6 +19,29 @@ def reach(client: Record, country: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def changed(before: Record, after: Record, country: str) -> tuple[str, ...]:
+    """Their numbers, and those of their family, of which something else is said than before, and that texts may go to.
+
+    A number that is new to them is not among these: nothing was said of it before.
+    """
+    if (before.phones, before.family) == (after.phones, after.family):
+        return ()
+    known, said = _entries(before, country), _entries(after, country)
+    numbers = {one for one, _, _ in known}
+    return tuple(sorted({one for one, _, ticked in said - known if ticked and one in numbers}))
+
+
+def _entries(client: Record, country: str) -> set[tuple[str, str, bool]]:
+    """Each number of a client or their family, with its label and its tick."""
+    everybody = [client.phones, *(person.phones for person in client.family or ())]
+    return {
+        (spelled, phone.label, phone.sms)
+        for phones in everybody
+        for phone in phones or ()
+        for spelled in _numbers([phone], country)
+    }
+
+
 def _numbers(phones: Iterable[Phone] | None, country: str) -> Iterable[str]:
     for one in phones or ():
         spelled = number.phone(one.number, country, recipient=False)

@@ -1,7 +1,8 @@
 """To whom an action goes: which people, at which numbers and addresses, by which leg.
 
 The leg is chosen from data before any attempt, and the choice is recorded with its reason. A number that said
-STOP counts as not able to receive texts; a box that is not ticked ends the matter, and never starts a fallback.
+STOP, or was found to take no texts, counts as none; a box that is not ticked ends the matter, and never starts a
+fallback.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from control_center.domain.catalogue_actions import Choice, Leg
+from control_center.domain.consent import OPTED_OUT
 from control_center.domain.people import NOBODY, Circle, Recipient, Somebody, Users, named, ticked
 from control_center.domain.record import Record
 from control_center.domain.trigger import Trigger
 
-Stopped = Callable[[str, str], bool]
+Stopped = Callable[[str, str], str]  # of a channel and an address: why nothing goes there; empty where it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def route(
     gone: bool = False,
     countries: Collection[str] = (),
 ) -> Routing:
-    """Choose people, legs and addresses. `stopped(channel, address)` says whether an address has opted out.
+    """Choose people, legs and addresses. `stopped(channel, address)` says why an address takes nothing, if it does.
 
     Staff is looked up among `users`: who has left is left out. `gone`: the client was deleted, and `client` is None.
     A number of another country than `country` and `countries` counts as none.
@@ -187,7 +189,8 @@ def allowed(trigger: Trigger, leg: Leg, role: str, record: Record, client: Recor
 def _letterboxes(leg: Leg, somebody: Somebody, stopped: Stopped, routing: Routing) -> list[Letterbox]:
     """The letterboxes of one person for one leg: every ticked number, the first email address that takes mail."""
     addresses = somebody.phones if leg is Leg.SMS else somebody.emails
-    open_ones = [address for address in addresses if not stopped(leg.value, address)]
+    against = {address: stopped(leg.value, address) for address in addresses}
+    open_ones = [address for address, why in against.items() if not why]
     if leg is Leg.EMAIL:
         open_ones = open_ones[:1]
     role = somebody.recipient.role
@@ -195,8 +198,14 @@ def _letterboxes(leg: Leg, somebody: Somebody, stopped: Stopped, routing: Routin
         what = "no number that takes texts" if leg is Leg.SMS else "no email address"
         routing.reasons.append(f"no route: {role} has {what}")
     elif not open_ones:
-        routing.reasons.append(f"opted out: {role} takes no {leg.value}")
+        routing.reasons.append(closed(role, leg, against.values()))
     return [Letterbox(leg, address, somebody.recipient) for address in open_ones]
+
+
+def closed(role: str, leg: Leg, against: Iterable[str]) -> str:
+    """Why somebody is not reached by a leg of which all addresses have something against it."""
+    known = [why for why in dict.fromkeys(against) if why != OPTED_OUT]
+    return f"no route: {role}: {known[0]}" if known else f"{OPTED_OUT}: {role} takes no {leg.value}"
 
 
 def possible(
@@ -212,9 +221,9 @@ def possible(
     """Every (channel, address) that `route` may ask `stopped` about, so that one query can answer all of them."""
     everything: list[tuple[str, str]] = []
 
-    def note(channel: str, address: str) -> bool:
+    def note(channel: str, address: str) -> str:
         everything.append((channel, address))
-        return True  # as if stopped, so that every leg is looked at
+        return OPTED_OUT  # as if it were, so that every leg is looked at
 
     route(trigger, record, client, country, note, users=users, gone=gone, countries=countries)
     return everything

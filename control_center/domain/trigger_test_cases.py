@@ -226,7 +226,7 @@ def _sent(case: _Case, occurrence: str, now: datetime) -> Outcome:
         case.picture.record,
         whose,
         country,
-        lambda *_: False,
+        lambda *_: "",
         users=case.users,
         countries=(*case.studio.countries, COUNTRY),
     )

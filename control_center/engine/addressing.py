@@ -67,7 +67,7 @@ class Sending:
 
 
 async def routes(tx: db.Connection, sending: Sequence[Sending]) -> list[tuple[Sending, Routing]]:
-    """Where each goes. Few addresses ever say STOP: first as if none had, then anew for those where one has."""
+    """Where each goes. Few addresses ever say STOP, or take no texts: first as if none, then anew where one does."""
     found = [(one, _route(one, {})) for one in sending]
     reached = {address for one, routing in found for address in _chosen(one, routing)}
     said = await consents.standings(tx, reached)
@@ -91,10 +91,10 @@ def _chosen(one: Sending, routing: Routing) -> list[tuple[str, str, str]]:
 def _route(one: Sending, said: Mapping[consents.Address, Standing]) -> Routing:
     purpose = one.rule.trigger.purpose
 
-    def said_stop(channel: str, address: str) -> bool:
-        return said.get((one.due.studio, channel, address), OPEN).bars(purpose)
+    def stopped(channel: str, address: str) -> str:
+        return said.get((one.due.studio, channel, address), OPEN).against(purpose)
 
-    return route(*one.addressed, said_stop, **one.house)
+    return route(*one.addressed, stopped, **one.house)
 
 
 def message(one: Sending, box: Letterbox) -> messages.New:

@@ -243,9 +243,9 @@ class _World:
         about = (rule.trigger, picture.record, known, self.book.studio.country)
         self.asked.update(possible(*about, users=self.book.users, gone=gone, countries=self.book.studio.countries))
 
-        def stopped(channel: str, address: str) -> bool:
+        def stopped(channel: str, address: str) -> str:
             said = ((purpose, says) for when, purpose, says in self.said.get((channel, address), ()) if when <= at)
-            return replay(said).bars(rule.trigger.purpose)
+            return replay(said).against(rule.trigger.purpose)
 
         return route(*about, stopped, users=self.book.users, gone=gone, countries=self.book.studio.countries)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from control_center.domain.bulk import MOST, Audience, Entry, Way, entries, once
-from control_center.domain.consent import OPEN
+from control_center.domain.consent import OPEN, OPTED_OUT, Standing
 from control_center.domain.errors import Refused
 from control_center.domain.record import Picture
 from control_center.store import bulks, consents, db, records
@@ -50,15 +50,15 @@ async def with_clients(tx: db.Connection, pictures: Sequence[Picture]) -> list[t
 
 
 async def _heard(tx: db.Connection, studio: str, found: Sequence[Entry], way: Way) -> list[Entry]:
-    """These, with the reason at those who have said that they want no such message."""
+    """These, with the reason at those who have said that they want no such message, or take no texts."""
     channel = way.leg.value
     said = await consents.standings(tx, [(studio, channel, one.address) for one in found if one.address is not None])
     return [
-        replace(one, reason=OPTED_OUT)
-        if one.address is not None and said.get((studio, channel, one.address), OPEN).bars(way.purpose)
-        else one
-        for one in found
+        replace(one, reason=against(said.get((studio, channel, one.address or "")), way) or one.reason) for one in found
     ]
 
 
-OPTED_OUT = "opted out: the address takes no such messages"
+def against(said: Standing | None, way: Way) -> str | None:
+    """Why an address gets none of a bulk, by how it stands."""
+    why = (said or OPEN).against(way.purpose)
+    return f"{OPTED_OUT}: the address takes no such messages" if why == OPTED_OUT else why or None

@@ -14,7 +14,7 @@ import structlog
 
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.command import Cause, Command, command
-from control_center.domain.consent import DOUBTFUL, Purpose, Said, Standing, refuse_pointless
+from control_center.domain.consent import DOUBTFUL, OPTED_OUT, Purpose, Said, Standing, refuse_pointless
 from control_center.domain.ladder import NOT_ARRIVED, Sent
 from control_center.domain.message import State
 from control_center.domain.number import mask_email, mask_phone
@@ -87,13 +87,18 @@ async def _stop(tx: db.Connection, effect: Effect, now: datetime) -> None:
     lost = sorted({one.action_id for one in ended if one.action_id is not None})
     if lost:
         due = [one for one in await actions.pick(tx, said.studio, lost) if one.action.released_at is not None]
-        effect.otherwise = await _otherwise(tx, due, said, now)
+        effect.otherwise = await otherwise(tx, due, said.studio, f"{OPTED_OUT}: {said.source}", now)
 
 
-async def _otherwise(tx: db.Connection, due: Sequence[Due], said: Saying, now: datetime) -> list[tuple[Due, str]]:
-    """Take the other leg of these actions where they have one; returns what is kept with each."""
-    books = await Rulebooks().of(tx, await studios.get(tx, {said.studio}))
-    book = books.get(said.studio)
+async def otherwise(
+    tx: db.Connection, due: Sequence[Due], studio: str, why: str, now: datetime, *, refused: str | None = None
+) -> list[tuple[Due, str]]:
+    """Take the other leg of these actions where they have one; returns what is kept with each, which begins with `why`.
+
+    No text to the number `refused` was taken, whatever is written down of it so far.
+    """
+    books = await Rulebooks().of(tx, await studios.get(tx, {studio}))
+    book = books.get(studio)
     if book is None:
         return []  # the studio was deleted
     pictures = await pictures_of(tx, due)
@@ -105,9 +110,9 @@ async def _otherwise(tx: db.Connection, due: Sequence[Due], said: Saying, now: d
         picture = pictures.get(action.key)
         decision = decide(rule, picture, action.action.occurrence, now, by_hand=True)
         if rule is None or picture is None or not isinstance(decision, Send):
-            kept.append((action, f"opted out: {said.source}"))
-        elif _on_its_way(passed.get((action.studio, action.action.action_id), ())):
-            kept.append((action, f"opted out: {said.source}; a text of it was on its way already"))
+            kept.append((action, why))
+        elif _on_its_way(passed.get((action.studio, action.action.action_id), ()), refused):
+            kept.append((action, f"{why}; a text of it was on its way already"))
         else:
             sending.append(Sending(action, book, rule, picture, _client(picture, pictures)))
     made: list[messages.New] = []
@@ -119,7 +124,7 @@ async def _otherwise(tx: db.Connection, due: Sequence[Due], said: Saying, now: d
         made += boxes
         asked += errands
         what = routing.reason if boxes or errands else "nobody else to write to"
-        kept.append((one.due, f"opted out: {said.source}; {what}"))
+        kept.append((one.due, f"{why}; {what}"))
     if made:
         await messages.add(tx, await stick(tx, made, [one.book.studio for one in sending]))
         await db.notify(tx, messages.WORK_CHANNEL)
@@ -130,10 +135,11 @@ async def _otherwise(tx: db.Connection, due: Sequence[Due], said: Saying, now: d
     return kept
 
 
-def _on_its_way(sent: Sequence[Sent]) -> bool:
+def _on_its_way(sent: Sequence[Sent], refused: str | None) -> bool:
     """Whether a text of the action may have arrived, or may still: a second leg would then be a second message."""
     waiting = {State.QUEUED, State.HELD, State.CLAIMED}
-    return any(one.leg is Leg.SMS and one.state not in NOT_ARRIVED | waiting for one in sent)
+    texts = [one for one in sent if one.leg is Leg.SMS and one.address != refused]
+    return any(one.state not in NOT_ARRIVED | waiting for one in texts)
 
 
 def _client(picture: Picture, pictures: dict[consents.Address, Picture]) -> Picture | None:
@@ -191,7 +197,12 @@ def tell(effect: Effect) -> None:
     )
     for number in effect.suppressed:
         log.info("message.suppressed", studio=said.studio, message=f"m-{number}", reason=f"opted out: {said.source}")
-    for due, reason in effect.otherwise:
+    tell_otherwise(effect.otherwise)
+
+
+def tell_otherwise(went: Sequence[tuple[Due, str]]) -> None:
+    """Log which actions took another leg, or ended."""
+    for due, reason in went:
         log.info(
             "action.rerouted",
             studio=due.studio,

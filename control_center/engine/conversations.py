@@ -26,18 +26,19 @@ from control_center.domain.sms import segments
 from control_center.domain.text_plan import month_of
 from control_center.engine import consenting
 from control_center.engine.consenting import Effect
+from control_center.engine.undeliverable import tell_lifted
 from control_center.engine.understanding import Heard, act, meaning, say
-from control_center.store import commands, consents, conversations, db, heard, records, studios, usage
+from control_center.store import commands, consents, conversations, db, dead_numbers, heard, records, studios, usage
 from control_center.store.conversations import Arrival, Asked, Pair, Received
+from control_center.store.dead_numbers import Number
 from control_center.store.rulebooks import Rulebook, Rulebooks
 
 log = structlog.get_logger(__name__)
 
 SHARED_FOR: Final = timedelta(days=90)  # how long a number that several studios use remembers who wrote to whom
-OVER_FOR: Final = timedelta(
-    days=7
-)  # after its date: how long ago a question may have been asked that a yes is late for
+OVER_FOR: Final = timedelta(days=7)  # after its date: how old a question may be that a yes is late for
 ASKED_WITHIN: Final = max(answered.LASTS.values())
+_WROTE: Final = "a text came from it"
 REPEATED_WITHIN: Final = timedelta(minutes=15)  # how long a text without a name may be the repeat of the one before it
 
 
@@ -52,6 +53,7 @@ class Taken:
     meaning: str = ""
     attention: str | None = None
     effects: list[Effect] = field(default_factory=list)
+    alive: list[Number] = field(default_factory=list)  # what was thought to take no texts
     new: bool = True
 
 
@@ -136,6 +138,7 @@ class Conversations:
             said_at=inbound.at,
         )
         await conversations.attach(tx, came, heard.message_id)
+        taken.alive = await dead_numbers.lift(tx, [(one, theirs) for one in sharing], _WROTE)
         done = await act(tx, self._rulebooks, book, heard, reply)
         taken.message_id, taken.attention, taken.effects = heard.message_id, done.attention, done.effects
         if isinstance(reply, OptOut):
@@ -293,3 +296,4 @@ def _tell(taken: Taken) -> None:
     )
     for effect in taken.effects:
         consenting.tell(effect)
+    tell_lifted(taken.alive, _WROTE)

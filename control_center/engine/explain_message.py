@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from control_center.domain import dead_number
 from control_center.domain.arrival import CALM
 from control_center.domain.consent import told
 from control_center.domain.message import State
 from control_center.engine.explain_words import Case, Step, Told, when
-from control_center.store import consents, db, views_attempts
+from control_center.store import consents, db, dead_numbers, views_attempts
 from control_center.store.views_attempts import Attempt, Receipt
 from control_center.store.views_messages import Message
 
@@ -58,12 +59,19 @@ def _receipt(receipt: Receipt, message: str) -> Step:
 
 
 async def _consent(tx: db.Connection, studio: str, message: Message) -> list[Step]:
-    """What the address said about being written to."""
+    """What the address said about being written to, and whether it takes texts."""
     address = message.sender if message.direction == "in" else message.to
-    return [
+    steps = [
         Step(one.at, f"{address}: {told(one.purpose, one.says)} ({one.source})", [message.id])
         for one in await consents.history(tx, studio, message.channel, address)
     ]
+    dead = await dead_numbers.of_number(tx, studio, address)
+    if dead is not None:
+        shown = f"m-{dead.message_id}"
+        steps.append(Step(dead.at, f"{address}: {dead_number.told(dead.reason)}", [message.id, shown]))
+        if dead.lifted_at is not None:
+            steps.append(Step(dead.lifted_at, f"{address}: it takes texts after all ({dead.lifted_by})", [message.id]))
+    return steps
 
 
 def _sentence(case: Case, message: Message) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from control_center.domain.inbound import Inbound
 from control_center.domain.wire.smpp import whole
-from control_center.engine import replies, returned_mail
+from control_center.engine import replies, returned_mail, undeliverable
 from control_center.engine.conversations import Conversations
 from control_center.store import clock, db, heard
 from control_center.store.heard import Heard, Refusal, Words
@@ -51,14 +51,20 @@ class Hearing:
             now = await clock.read(connection) if found else None
         for one in found:
             if isinstance(one.said, Refusal):
-                refused = replies.refused if one.account.startswith("sms/") else returned_mail.refused
-                await refused(self._pool, one.account, one.known_by, one.said, one.at)
+                await _refused(one)(self._pool, one.account, one.known_by, one.said, one.at)
         for text in _texts(found):
             if now is not None and text.readable(now):
                 raw = "\n".join(words.raw for _, words in text.rows)
                 known_by = [known_by for known_by, _ in text.rows]
                 await self._conversations.take_heard(text.account, known_by, text.inbound, raw, parts=text.total > 1)
         return len(found) == ROUND
+
+
+def _refused(one: Heard) -> Callable[[db.Pool, str, str, Refusal, datetime], Awaitable[None]]:
+    """What sees to what was refused because of its address."""
+    if not one.account.startswith("sms/"):
+        return returned_mail.refused
+    return undeliverable.refused if isinstance(one.said, Refusal) and one.said.dead else replies.refused
 
 
 def _texts(found: Iterable[Heard]) -> list[_Text]:

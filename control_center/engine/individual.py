@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from control_center.domain import arrival, mail_html, sms, words, zones
+from control_center.domain import arrival, dead_number, mail_html, sms, words, zones
 from control_center.domain.arrival import Addressee
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.confirmation import enclosed
@@ -75,8 +75,10 @@ async def _send(tx: db.Connection, draft: Draft, now: datetime, by: str, links: 
     (draft.message_id,) = await messages.ids(tx, 1)
     draft.sender = await users.writes_as(tx, await _writer(tx, draft, by))
     written, draft.purpose = await _words(tx, draft, now, links)
-    await _refuse_stopped(tx, key, draft.purpose)
-    _warn(draft, now)
+    standing = (await consents.standings(tx, [key])).get(key, OPEN)
+    if standing.bars(draft.purpose):
+        await _refuse_stopped(tx, key, standing)
+    _warn(draft, standing, now)
     message_id = await outgoing.send(tx, _outgoing(draft, written))
     if letter.again is not None:
         await desk.replace(tx, studio, message_id, letter.again)
@@ -180,11 +182,8 @@ def _seen(draft: Draft, about: Picture | None, now: datetime, links: Mapping[str
 # Whether ----------------------------------------------------------------------------------------------------
 
 
-async def _refuse_stopped(tx: db.Connection, key: consents.Address, purpose: str) -> None:
+async def _refuse_stopped(tx: db.Connection, key: consents.Address, standing: Standing) -> None:
     """A STOP is final, for whoever writes and whatever they mean. Raises Refused saying when and how it was said."""
-    standing: Standing = (await consents.standings(tx, [key])).get(key, OPEN)
-    if not standing.bars(purpose):
-        return
     which = Purpose.ALL if standing.stopped else Purpose.MARKETING
     said = [one for one in await consents.history(tx, *key) if one.purpose is which and one.says is Said.STOP]
     last = said[-1]
@@ -195,10 +194,12 @@ async def _refuse_stopped(tx: db.Connection, key: consents.Address, purpose: str
     )
 
 
-def _warn(draft: Draft, now: datetime) -> None:
+def _warn(draft: Draft, standing: Standing, now: datetime) -> None:
     """What does not stop a person, but what they should know."""
     if draft.channel != "sms":
         return
+    if standing.dead:
+        draft.warnings.append(f"{dead_number.told(standing.dead)}; it goes all the same")
     to = Addressee(draft.address, draft.recipient.role, draft.client.body if draft.client is not None else None)
     closed = arrival.warning(draft.studio, to, draft.purpose, now)
     if closed is not None:

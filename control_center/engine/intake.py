@@ -14,19 +14,23 @@ from itertools import groupby
 
 import structlog
 
+from control_center.domain import reach
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Event, Verb, decode
-from control_center.domain.reach import reach
 from control_center.domain.studio import Studio
 from control_center.engine import lines
 from control_center.engine.catalogs import Noted, SeenNames, told
 from control_center.engine.seen import Seen
-from control_center.store import catalogs, db, events, records, studios
+from control_center.engine.undeliverable import tell_lifted
+from control_center.store import catalogs, db, dead_numbers, events, records, studios
+from control_center.store.dead_numbers import Number
 from control_center.store.events import Dead
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
 
 log = structlog.get_logger(__name__)
+
+_CHANGED = "the CRM says something else of it"
 
 
 @dataclass(slots=True)
@@ -39,6 +43,7 @@ class Taken:
     due_now: bool = False
     noted: Noted = field(default_factory=dict, repr=False)  # names that records showed for the first time
     stopped: list[tuple[Key, str]] = field(default_factory=list)  # chains of triggers that end here, and why
+    alive: list[Number] = field(default_factory=list)  # numbers that were thought to take no texts
 
 
 class Intake:
@@ -105,7 +110,7 @@ class Intake:
             rules = {name: book.rules for name, book in rulebooks.items()}
             seen: list[Seen] = []
             for stretch in _stretches(event for event in taken.new if event.catalog is None):
-                shown = await self._project(tx, stretch, known)
+                shown = await self._project(tx, stretch, known, taken)
                 lined = await lines.bring(tx, shown, rules, self._clock())
                 taken.due_now |= lined.due_now
                 taken.stopped += lined.stopped
@@ -117,7 +122,9 @@ class Intake:
             await db.notify(tx, lines.RELEASE_CHANNEL)
         return taken
 
-    async def _project(self, tx: db.Connection, new: Iterable[Event], known: Mapping[str, Studio]) -> list[Seen]:
+    async def _project(
+        self, tx: db.Connection, new: Iterable[Event], known: Mapping[str, Studio], taken: Taken
+    ) -> list[Seen]:
         """Move the pictures of all records the events show, and store them; returns those that changed."""
         shown = [(picture, event) for event in new for picture in event.seen]
         before = await records.lock(tx, {picture.key for picture, _ in shown})
@@ -133,8 +140,9 @@ class Intake:
             # In the order of their keys, so that two batches with the same new records wait and do not deadlock.
             pictures = sorted((one.picture for one in changed if one.picture), key=lambda picture: picture.key)
             clients = (picture for picture in pictures if picture.kind == "client")
-            reached = {one.key: reach(one.record, known[one.studio].country) for one in clients}
+            reached = {one.key: reach.reach(one.record, known[one.studio].country) for one in clients}
             await records.save(tx, pictures, before, reached=reached)
+            taken.alive += await dead_numbers.lift(tx, _changed_numbers(changed, known), _CHANGED)
         verdicts = [
             (event, "loaded" if event.verb is Verb.SNAPSHOT else "superseded")
             for event in new
@@ -162,6 +170,16 @@ class Intake:
 def _stretches(new: Iterable[Event]) -> list[list[Event]]:
     """News and history apart, in their order: what the one shows of a record must not pass for what the other does."""
     return [list(stretch) for _, stretch in groupby(new, key=lambda event: event.verb is Verb.SNAPSHOT)]
+
+
+def _changed_numbers(changed: Iterable[Seen], known: Mapping[str, Studio]) -> set[Number]:
+    """The numbers of which the CRM says something else than before: what a provider said of them may be over, too."""
+    return {
+        (one.picture.studio, number)
+        for one in changed
+        if one.picture is not None and one.before is not None and one.picture.kind == "client"
+        for number in reach.changed(one.before.record, one.picture.record, known[one.picture.studio].country)
+    }
 
 
 def _decode(bodies: Iterable[bytes]) -> tuple[list[Event], list[Dead]]:
@@ -197,5 +215,6 @@ def _tell(taken: Taken) -> None:
         log.info("event.duplicate", studio=event.studio, event_id=event.event_id, record=event.subject)
     for (studio, kind, record_id), reason in taken.stopped:
         log.info("chain.stopped", studio=studio, record=f"{kind}/{record_id}", reason=reason)
+    tell_lifted(taken.alive, _CHANGED)
     for dead in taken.dead:
         log.warning("event.dead", field=dead.field, reason=dead.reason)

@@ -119,9 +119,9 @@ class Ladder:
 
 
 def stopped_of(studio: str, at: Standing, said: Mapping[consents.Address, consent.Standing]) -> Stopped:
-    """Whether an address takes no such message, by what those that said anything have said."""
+    """Why an address takes no such message, by what those that said anything have said."""
     purpose = at.rule.trigger.purpose if at.rule is not None else ""
-    return lambda channel, address: said.get((studio, channel, address), consent.OPEN).bars(purpose)
+    return lambda channel, address: said.get((studio, channel, address), consent.OPEN).against(purpose)
 
 
 def standing_of(

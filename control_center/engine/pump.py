@@ -18,7 +18,7 @@ from control_center.domain.arrival import addressee, later
 from control_center.domain.bulk import MESSAGE_LASTS, State, Turn, Way, still
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.confirmation import enclosed
-from control_center.domain.consent import OPEN, Standing
+from control_center.domain.consent import Standing
 from control_center.domain.links import Links
 from control_center.domain.message import Origin
 from control_center.domain.pacing import CAMPAIGN, Budget, Place, meter
@@ -31,7 +31,7 @@ from control_center.domain.sms import segments
 from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable
 from control_center.domain.words import Words
-from control_center.engine.bulk_list import OPTED_OUT, with_clients
+from control_center.engine.bulk_list import against, with_clients
 from control_center.engine.senders import chosen
 from control_center.store import (
     budgets,
@@ -217,7 +217,7 @@ class _Turn:
         """Why somebody on the list is not written to after all, or not yet."""
         if found is None:
             return None
-        reason = OPTED_OUT if (said or OPEN).bars(self._bulk.purpose) else still(one.entry, *found, self._way)
+        reason = against(said, self._way) or still(one.entry, *found, self._way)
         if reason is not None:
             return Passed(one.recipient_id, Turn.BARRED, reason)
         if not keeps(Origin.BULK, self._bulk.channel):

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from control_center.domain.consent import OPEN, Said
 from control_center.domain.inbound import LONGEST_NAME, readable
 from control_center.domain.message import State, fold, key_of, message_of
-from control_center.domain.outcome import Receipt
-from control_center.engine import consenting, own_records, reports, text_plans
+from control_center.domain.outcome import Fate, Receipt
+from control_center.engine import consenting, own_records, reports, text_plans, undeliverable
 from control_center.engine.consenting import Effect
 from control_center.engine.reports import Step
-from control_center.store import breakers, clock, consents, db, followed, heard, receipts
+from control_center.engine.undeliverable import Found
+from control_center.store import breakers, clock, consents, db, dead_numbers, followed, heard, receipts
 from control_center.store.consents import Saying
+from control_center.store.dead_numbers import Number
 from control_center.store.heard import Refusal
 from control_center.store.receipts import Came, Folded, Named
 
@@ -83,6 +86,8 @@ class _Taken:
     matches: Sequence[_Match]
     folded: Sequence[Folded]
     stops: Sequence[Effect] = ()
+    dead: Sequence[Found] = ()
+    alive: Sequence[Number] = ()
 
 
 async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken:
@@ -93,12 +98,17 @@ async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken
     fresh = [one for key, one in matches.items() if key in new]
     folded = _folded(fresh)
     stops: Sequence[Effect] = ()
+    dead: Sequence[Found] = ()
+    alive: Sequence[Number] = ()
     if fresh:
         await receipts.prove(tx, _proofs(fresh))
         await receipts.fold(tx, folded)
         await _count(tx, folded)
         await reports.tell(tx, _steps(folded))
         stops = await _stop(tx, [one for one in fresh if one.came.receipt.opted_out])
+        alive = await dead_numbers.lift(tx, _arrived(fresh), _ARRIVED)
+        if blaming := {one.named.message_id: _said(one.came.receipt) for one in fresh if one.came.receipt.dead}:
+            dead = await undeliverable.reported(tx, sorted(blaming.items()), await clock.read(tx))
         blamed = [one.came.receipt for one in fresh if one.came.receipt.blocked]
         if blamed:
             await breakers.failed(tx, account, blamed[-1].reason or "", times=len(blamed))
@@ -106,7 +116,16 @@ async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken
         if moved:
             reached = [(one.named.studio, one.named.message_id, one.state) for one in moved]
             await own_records.note_emails(tx, reached, await clock.read(tx))
-    return _Taken(len(once), len(new), fresh, folded, stops)
+    return _Taken(len(once), len(new), fresh, folded, stops, dead, alive)
+
+
+_ARRIVED: Final = "a text arrived there"
+
+
+def _arrived(matches: Sequence[_Match]) -> set[Number]:
+    """The numbers that a text has reached, as their carriers say."""
+    texts = [one for one in matches if one.named.channel == "sms" and one.came.receipt.fate is Fate.DELIVERED]
+    return {(one.named.studio, one.named.address) for one in texts}
 
 
 async def _matches(tx: db.Connection, account: str, came: Sequence[Came]) -> list[_Match]:
@@ -226,6 +245,9 @@ def _tell(taken: _Taken) -> None:
     """Log what committed receipts did, and loudly where they prove us wrong."""
     for effect in taken.stops:
         consenting.tell(effect)
+    for found in taken.dead:
+        undeliverable.tell(found)
+    undeliverable.tell_lifted(taken.alive, _ARRIVED)
     keys = {match.named.message_id: key_of(match.named.message_id, match.number) for match in taken.matches}
     changed = {one.named.message_id for one in taken.folded if one.state is not one.named.state}
     for one in taken.folded:

@@ -9,28 +9,38 @@ from datetime import datetime
 from control_center.domain.consent import Purpose, Said, Standing, standing
 from control_center.store.db import Connection
 
+# Beside it whether a number takes texts at all: whoever asks the one has to know the other.
 NEWEST = """
-SELECT DISTINCT ON (consents.studio_id, consents.channel, consents.address, purpose)
-       consents.studio_id, consents.channel, consents.address, purpose, says
-  FROM consents JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (studio_id, channel, address)
- USING (studio_id, channel, address)
- ORDER BY consents.studio_id, consents.channel, consents.address, purpose, consent_id DESC"""
+WITH asked AS MATERIALIZED (
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (studio_id, channel, address))
+(SELECT DISTINCT ON (consents.studio_id, consents.channel, consents.address, purpose)
+        consents.studio_id, consents.channel, consents.address, purpose, says, '' AS dead
+   FROM consents JOIN asked USING (studio_id, channel, address)
+  ORDER BY consents.studio_id, consents.channel, consents.address, purpose, consent_id DESC)
+ UNION ALL
+ SELECT asked.studio_id, channel, address, NULL, NULL, reason
+   FROM dead_numbers JOIN asked ON asked.studio_id = dead_numbers.studio_id AND asked.address = dead_numbers.number
+  WHERE lifted_at IS NULL"""
 
 Address = tuple[str, str, str]  # studio, channel, address
 
 
 async def standings(tx: Connection, asked: Iterable[Address]) -> dict[Address, Standing]:
-    """How these addresses stand, by the spelling they were asked in; one that never said anything is left out."""
+    """How these addresses stand, by the spelling they were asked in; one of which nothing is known is left out."""
     wanted = set(asked)
     if not wanted:
         return {}
     keys = sorted({spelled(one) for one in wanted})
     newest: dict[Address, dict[Purpose, Said]] = {}
-    for studio, channel, address, purpose, says in await tx.fetch(
-        NEWEST, *([one[n] for one in keys] for n in range(3))
-    ):
-        newest.setdefault((studio, channel, address), {})[Purpose(purpose)] = Said(says)
-    return {one: standing(newest[key]) for one in wanted if (key := spelled(one)) in newest}
+    dead: dict[Address, str] = {}
+    for *known, purpose, says, reason in await tx.fetch(NEWEST, *([one[n] for one in keys] for n in range(3))):
+        key: Address = (known[0], known[1], known[2])
+        if purpose is None:
+            dead[key] = reason
+        else:
+            newest.setdefault(key, {})[Purpose(purpose)] = Said(says)
+    found = {key: standing(newest.get(key, {}), dead.get(key, "")) for key in newest.keys() | dead.keys()}
+    return {one: found[key] for one in wanted if (key := spelled(one)) in found}
 
 
 def spelled(address: Address) -> Address:
@@ -95,12 +105,13 @@ class Suppressed:
     action_id: int | None
 
 
-# What is being submitted is past recall, and its order shows in the times. The answer to a STOP leaves all the same.
+# What is being submitted is past recall, and its order shows in the times. So are words that go with it: they come to
+# what it comes to, and where it did not go, they are held against the STOP then. The answer to one leaves all the same.
 SUPPRESS = """
 UPDATE messages
    SET state = 'suppressed', reason = $5, lease_owner = NULL, lease_until = NULL, ended_at = clock_timestamp()
  WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND state IN ('queued', 'held', 'claimed')
-   AND origin <> 'answer' AND ($4 = 'all' OR purpose = $4)
+   AND origin <> 'answer' AND ($4 = 'all' OR purpose = $4) AND rides_with IS NULL
 RETURNING message_id, action_id"""
 
 

@@ -27,6 +27,7 @@ class Followed:
     sent_at: datetime
     answered: Sequence[str]
     answered_at: datetime | None
+    action_id: int | None = None
 
 
 # A link in it proves that it has left, whatever we know of it.
@@ -37,7 +38,7 @@ SELECT studio_id, message_id, channel, address, sender, account, kind, record_id
               WHERE answers.studio_id = messages.studio_id AND answers.message_id = messages.message_id
               ORDER BY answer_id),
        (SELECT max(at) FROM answers
-         WHERE answers.studio_id = messages.studio_id AND answers.message_id = messages.message_id)
+         WHERE answers.studio_id = messages.studio_id AND answers.message_id = messages.message_id), action_id
   FROM messages
  WHERE message_id = ANY ($1::bigint[]) AND origin <> 'client'"""
 

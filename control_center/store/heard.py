@@ -29,12 +29,13 @@ class Words(msgspec.Struct, frozen=True, tag="text"):
 class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     """A mail that a relay did not take in the end, or a text to a number that said STOP at the provider.
 
-    `key` is of the last attempt, the rest what was said at it.
+    `key` is of the last attempt, the rest what was said at it. `dead`: the number said nothing, and takes no texts.
     """
 
     key: str
     code: str
     reason: str
+    dead: bool = False
 
 
 Said: TypeAlias = Words | Refusal
@@ -61,7 +62,7 @@ async def keep(tx: Connection, account: str, known_by: str, words: Words) -> Non
 
 
 async def keep_refusals(tx: Connection, account: str, refused: Sequence[tuple[str, Refusal]]) -> None:
-    """Store what a relay refused, each with the address; to do it twice changes nothing."""
+    """Store what was refused because of its address, each with the address; to do it twice changes nothing."""
     await tx.executemany(KEEP, [(account, f"refused {one.key}", "", to, _body(one)) for to, one in refused])
     await notify(tx, CHANNEL)
 

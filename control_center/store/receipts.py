@@ -60,13 +60,14 @@ class Came:
 
 
 ADD = """
-INSERT INTO receipts (studio_id, account, dedupe_key, key, provider_id, fate, code, reason, opted_out, body, message_id,
-                      received_at)
+INSERT INTO receipts (studio_id, account, dedupe_key, key, provider_id, fate, code, reason, opted_out, dead, body,
+                      message_id, received_at)
 SELECT coalesce(came.studio_id, ''), $1, came.dedupe_key, came.key, came.provider_id, came.fate, came.code,
-       came.reason, came.opted_out, came.body, came.message_id, coalesce(came.received_at, clock_timestamp())
+       came.reason, came.opted_out, came.dead, came.body, came.message_id, coalesce(came.received_at, clock_timestamp())
   FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[],
-              $10::text[], $11::bigint[], $12::timestamptz[])
-       AS came (studio_id, dedupe_key, key, provider_id, fate, code, reason, opted_out, body, message_id, received_at)
+              $10::boolean[], $11::text[], $12::bigint[], $13::timestamptz[])
+       AS came (studio_id, dedupe_key, key, provider_id, fate, code, reason, opted_out, dead, body, message_id,
+                received_at)
     ON CONFLICT DO NOTHING
 RETURNING dedupe_key"""
 
@@ -84,6 +85,7 @@ async def add(tx: Connection, account: str, came: Sequence[tuple[Came, Named | N
         [one.receipt.code for one, _ in came],
         [one.receipt.reason for one, _ in came],
         [one.receipt.opted_out for one, _ in came],
+        [one.receipt.dead for one, _ in came],
         [one.body for one, _ in came],
         [named and named.message_id for _, named in came],
         [one.received_at for one, _ in came],
@@ -169,7 +171,7 @@ WITH known AS MATERIALIZED (
       ORDER BY receipt_id LIMIT $1 FOR UPDATE SKIP LOCKED)
 DELETE FROM receipts USING known
  WHERE receipts.studio_id = known.studio_id AND receipts.receipt_id = known.receipt_id
-RETURNING receipts.receipt_id, account, dedupe_key, fate, key, provider_id, code, reason, opted_out, body,
+RETURNING receipts.receipt_id, account, dedupe_key, fate, key, provider_id, code, reason, opted_out, dead, body,
           received_at"""
 
 
@@ -182,5 +184,6 @@ async def take_out(tx: Connection, *, limit: int) -> dict[str, list[Came]]:
 
 
 def _came(row: Any) -> Came:
-    _, _, dedupe_key, fate, key, provider_id, code, reason, opted_out, body, received_at = row
-    return Came(dedupe_key, Receipt(Fate(fate), key, provider_id, code, reason, opted_out), body, received_at)
+    _, _, dedupe_key, fate, key, provider_id, code, reason, opted_out, dead, body, received_at = row
+    receipt = Receipt(Fate(fate), key, provider_id, code, reason, opted_out, dead=dead)
+    return Came(dedupe_key, receipt, body, received_at)

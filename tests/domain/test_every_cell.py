@@ -157,7 +157,7 @@ def a_trigger_of(number: int, **keys: Any) -> Trigger:
 
 
 def routed(trigger: Trigger, picture: Picture, **client: Any) -> Routing:
-    return route(trigger, picture.record, as_read({**CLIENT, **client}), "US", lambda *_: False)
+    return route(trigger, picture.record, as_read({**CLIENT, **client}), "US", lambda *_: "")
 
 
 # When, and to whom ----------------------------------------------------------------------------------------

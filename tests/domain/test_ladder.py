@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from control_center.domain import words
 from control_center.domain.blackouts import Blackout
 from control_center.domain.catalogue_actions import Leg
+from control_center.domain.consent import OPTED_OUT
 from control_center.domain.errors import Malformed
 from control_center.domain.ladder import Climb, Done, Look, Pass, Sent, Standing, Step, step, upcoming
 from control_center.domain.message import State
@@ -34,8 +35,8 @@ def text(state: State, address: str = MOBILE, *, role: str = "client") -> Sent:
     return Sent(Leg.SMS, address, role, state)
 
 
-def nobody_stopped(_channel: str, _address: str) -> bool:
-    return False
+def nobody_stopped(_channel: str, _address: str) -> str:
+    return ""
 
 
 def standing(*sent: Sent, rung: int = 0, record: Any = None, client: Any = None, **trigger: Any) -> Standing:
@@ -267,7 +268,7 @@ def test_a_step_that_leads_nowhere_says_why() -> None:
     assert taken(at) == Pass("not delivered, and no sms_other: the client has no other number that takes texts")
 
     mailed = standing(text(State.FAILED))
-    assert step(mailed, TWO_DAYS, lambda *_: True) == Pass(
+    assert step(mailed, TWO_DAYS, lambda *_: OPTED_OUT) == Pass(
         "not delivered, and no email: opted out: the client takes no email"
     )
 
@@ -307,7 +308,7 @@ def test_whatever_became_of_its_messages_no_text_follows_one_that_may_have_arriv
     at = standing(*messages, client={"phones": PHONES}, record={"flags": {"confirmed": confirmed}})
     now = TWO_DAYS + timedelta(hours=hours)
 
-    found = step(replace(at, rule=rule), now, lambda _, address: address in stops)
+    found = step(replace(at, rule=rule), now, lambda _, address: OPTED_OUT if address in stops else "")
 
     if isinstance(found, Climb):
         assert TWO_DAYS <= now < local("2027-06-12 14:00")

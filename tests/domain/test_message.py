@@ -129,6 +129,7 @@ def test_only_a_stop_that_the_provider_knows_of_becomes_an_opt_out(cause: Cause)
     settled = settle(Refused("no", cause), key="m-1", tries=0, use_by=NOW + DAY, now=NOW)
 
     assert settled.opted_out is (cause is Cause.OPTED_OUT)
+    assert settled.dead is (cause is Cause.RECIPIENT)
 
 
 # Receipts -------------------------------------------------------------------------------------------------

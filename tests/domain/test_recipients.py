@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from control_center.domain.catalogue_actions import Leg
+from control_center.domain.consent import OPTED_OUT
+from control_center.domain.dead_number import told
 from control_center.domain.recipients import Routing, possible, route
 from control_center.domain.studio_catalog import User
 from tests.support.values import a_client, a_record, a_trigger, as_read
@@ -39,6 +42,7 @@ def routed(
     client: dict[str, Any] | None = None,
     unlinked: bool = False,
     stopped: Collection[str] = (),
+    dead: Collection[str] = (),
     trigger_keys: dict[str, Any] | None = None,
     inactive: Collection[str] = (),
     users: Collection[User] = (),
@@ -48,9 +52,9 @@ def routed(
 ) -> Routing:
     questions: list[tuple[str, str]] = []
 
-    def has_stopped(channel: str, address: str) -> bool:
+    def has_stopped(channel: str, address: str) -> str:
         questions.append((channel, address))
-        return address in stopped
+        return OPTED_OUT if address in stopped else told("twilio 21635: a landline") if address in dead else ""
 
     trigger = a_trigger(**of_kind(kind), action=action, **keys_of(action, send_to), **(trigger_keys or {}))
     about = as_read(a_record(kind, **record))
@@ -307,6 +311,15 @@ def test_a_number_that_said_stop_is_left_out_and_another_of_the_same_person_is_n
 
 def test_a_stop_is_named_as_the_reason() -> None:
     assert routed(stopped=(JO,)).reason == "opted out: client takes no sms"
+
+
+def test_a_number_that_takes_no_texts_is_passed_over_and_named_as_that_and_not_as_an_opt_out() -> None:
+    routing = routed("sms_or_email", dead=(JO,))
+
+    assert [box.leg for box in routing.letterboxes] == [Leg.EMAIL]
+    landline = "no route: client: this number takes no texts: twilio 21635: a landline"
+    assert routing.reason == f"{landline}; fallback: email for client"
+    assert routed(dead=(JO,)).reason == landline
 
 
 def test_neither_number_nor_address_ends_without_a_route_and_says_so() -> None:

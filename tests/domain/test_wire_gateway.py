@@ -169,8 +169,8 @@ def test_each_status_has_its_fate(fate: Fate) -> None:
 
 
 def test_a_failure_carries_the_gateways_code_and_words() -> None:
-    assert reported(status="undelivered", code="7", reason="off", opted_out=True) == Receipt(
-        Fate.UNDELIVERED, "m-7.1", "g-1", "7", "off", opted_out=True
+    assert reported(status="undelivered", code="7", reason="off", opted_out=True, no_texts=True) == Receipt(
+        Fate.UNDELIVERED, "m-7.1", "g-1", "7", "off", opted_out=True, dead=True
     )
     assert reported(status="undelivered") == Receipt(Fate.UNDELIVERED, "m-7.1", "g-1", None, "gateway undelivered")
 

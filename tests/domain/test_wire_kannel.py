@@ -129,8 +129,8 @@ def test_a_temporal_failure_is_not_taken_for_now() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "cause"),
     [
-        (403, b"Not routable. Do not try again.", Refused, Cause.RECIPIENT),
-        (400, b"Number(s) has/have been denied by white- and/or black-lists.", Refused, Cause.RECIPIENT),
+        (403, b"Not routable. Do not try again.", Refused, Cause.ROUTE),
+        (400, b"Number(s) has/have been denied by white- and/or black-lists.", Refused, Cause.ROUTE),
         (400, b"Charset or body misformed, rejected", Refused, Cause.CONTENT),
         (400, b"Sender missing and no global set, rejected", Blocked, None),
         (400, b"DLR-URL field misformed, rejected", Blocked, None),
@@ -194,7 +194,25 @@ def test_each_report_has_its_fate(status: str, fate: Fate) -> None:
     ],
 )
 def test_a_failure_carries_the_networks_code_and_no_number(status: str, said: str, reason: str) -> None:
-    assert reported(status, said) == Receipt(Fate.UNDELIVERED, "m-7.1", None, status, reason)
+    found = reported(status, said)
+    assert found is not None
+    assert replace(found, dead=False) == Receipt(Fate.UNDELIVERED, "m-7.1", None, status, reason)
+
+
+@pytest.mark.parametrize(
+    ("said", "dead"),
+    [
+        ("NACK/0x0000000b/Invalid Destination Address", True),
+        ("NACK/11/Invalid Destination Address", True),
+        ("NACK/0x0000000a/Invalid Source Address", False),
+        ("NACK/110/", False),
+        ("id:1 stat:UNDELIV err:011 text:", False),  # every centre's own
+    ],
+)
+def test_only_the_status_that_blames_the_number_says_that_it_takes_no_texts(said: str, *, dead: bool) -> None:
+    found = reported("16", said)
+    assert found is not None
+    assert found.dead is dead
 
 
 @pytest.mark.parametrize("status", ["", "0", "x", "-1", "%d", "9" * 5000])

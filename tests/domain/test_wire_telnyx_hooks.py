@@ -108,7 +108,24 @@ def test_each_status_has_its_fate(kind: str, status: str, fate: Fate) -> None:
 def test_a_failure_carries_telnyxs_code_in_our_words() -> None:
     failed = receipt(to=[{"status": "delivery_failed"}], errors=[{"code": "40001", "title": "Not routable"}])
 
-    assert failed == Receipt(Fate.UNDELIVERED, "m-7.1", "403", "40001", "telnyx 40001: a landline, or not routable")
+    words = "telnyx 40001: a landline, or not routable"
+    assert failed == Receipt(Fate.UNDELIVERED, "m-7.1", "403", "40001", words, dead=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "dead"),
+    [
+        ({"code": "40012"}, True),
+        ({"code": "40309"}, False),
+        ({"code": "40006"}, False),
+        ({"code": "40310", "source": {"pointer": "/from"}}, False),
+    ],
+)
+def test_only_a_code_that_blames_their_number_says_that_it_takes_no_texts(error: dict[str, Any], *, dead: bool) -> None:
+    failed = receipt(to=[{"status": "delivery_failed"}], errors=[error])
+
+    assert failed is not None
+    assert failed.dead is dead
 
 
 @pytest.mark.parametrize(

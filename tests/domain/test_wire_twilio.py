@@ -188,8 +188,8 @@ def test_retry_after_is_understood_in_both_of_its_forms(said: str, wait: timedel
     ("code", "kind", "cause"),
     [
         (21211, Refused, Cause.RECIPIENT),
-        (21408, Refused, Cause.RECIPIENT),
-        (21612, Refused, Cause.RECIPIENT),
+        (21408, Refused, Cause.ROUTE),
+        (21612, Refused, Cause.ROUTE),
         (21614, Refused, Cause.RECIPIENT),
         (21610, Refused, Cause.OPTED_OUT),
         (21617, Refused, Cause.CONTENT),

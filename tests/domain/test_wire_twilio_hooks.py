@@ -126,8 +126,23 @@ def test_a_failure_carries_twilios_code() -> None:
     said = receipt([("MessageSid", "SM1"), ("MessageStatus", "undelivered"), ("ErrorCode", "30006")], "m-7.1")
 
     assert said == Receipt(
-        Fate.UNDELIVERED, "m-7.1", "SM1", "30006", "twilio 30006: a landline, or its carrier cannot be reached"
+        Fate.UNDELIVERED,
+        "m-7.1",
+        "SM1",
+        "30006",
+        "twilio 30006: a landline, or its carrier cannot be reached",
+        dead=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "dead"), [("30005", True), ("21614", True), ("30003", False), ("21408", False), ("30008", False)]
+)
+def test_only_a_code_that_blames_the_number_says_that_it_takes_no_texts(code: str, *, dead: bool) -> None:
+    said = receipt([("MessageSid", "SM1"), ("MessageStatus", "undelivered"), ("ErrorCode", code)], "m-7.1")
+
+    assert said is not None
+    assert said.dead is dead
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.rows import a_client, a_message, a_studio
+from control_center.store import db, dead_numbers
+from tests.support.rows import a_client, a_message, a_studio, now
 from tests.web.conftest import Caller, a_token
 
 JO = "+13125550188"
@@ -61,6 +62,24 @@ async def test_the_whole_proof_of_an_address_is_one_page(app: Caller) -> None:
     assert (proof["clients"], proof["sent"], proof["received"], proof["suppressed"]) == (["c-12"], 1, 1, 0)
     assert (await app.get("/consents?address=nobody")).status == 400
     assert (await app.get("/consents")).status == 400
+
+
+async def test_the_proof_shows_that_a_number_takes_no_texts_until_a_person_knows_better(app: Caller) -> None:
+    message = await a_message(app.pool, state="failed")
+    async with db.transaction(app.pool) as tx:
+        await dead_numbers.mark(tx, ("main", JO), "twilio 21635: a landline", message, now())
+
+    proof = (await app.get("/consents?address=%2B13125550188")).json
+    lifted = await app.post("/consents", json={"address": JO, "says": "takes_texts", "evidence": "a mobile since May"})
+    again = await app.post("/consents", json={"address": JO, "says": "takes_texts", "evidence": "once more"})
+
+    known = (proof["stopped"], proof["takes_no_texts"], proof["dead"]["reason"], proof["dead"]["message"])
+    assert known == (False, True, "twilio 21635: a landline", f"m-{message}")
+    assert (lifted.status, lifted.json["takes_no_texts"], again.status) == (201, False, 409)
+    assert lifted.json["dead"]["lifted_by"] == "person: owner *"
+    assert lifted.json["items"] == []
+    [audit] = (await app.get(f"/audit?resource=consent/{JO.replace('+', '%2B')}")).json["items"]
+    assert audit["after"]["evidence"] == "a mobile since May"
 
 
 async def test_the_boxes_of_the_hub(app: Caller) -> None:

@@ -154,6 +154,8 @@ async def test_a_throttled_centre_is_tried_again_later(smsc: Smsc, smpp: Smpp, s
     ("status", "cause"),
     [
         (0x0B, Cause.RECIPIENT),
+        (0x51, Cause.ROUTE),
+        (0x48, Cause.CONTENT),
         (0x0A, Cause.CONTENT),
         (0x01, Cause.CONTENT),
         (0x65, Cause.CONTENT),

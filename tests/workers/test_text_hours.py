@@ -22,12 +22,14 @@ from control_center.domain.outcome import (
     Text,
     Unknown,
 )
+from control_center.engine import consenting
 from control_center.engine.explain import explain
 from control_center.engine.upkeep import Upkeep
 from control_center.store import cases, db, messages, pruning, studios
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready, step
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, an_action
+from tests.support.sayings import a_saying
 from workers.delivery import Delivery
 from workers.writing import prepare
 
@@ -63,6 +65,19 @@ class Provider:
 
     async def close(self) -> None:
         """It has nothing open."""
+
+
+class Stopping(Provider):
+    """Takes its time: while it has a text in hand, its recipient says STOP."""
+
+    def __init__(self, pool: db.Pool, *outcomes: Outcome) -> None:
+        super().__init__(*outcomes)
+        self.pool = pool
+
+    async def submit(self, message: Text) -> Outcome:
+        async with db.transaction(self.pool) as tx:
+            await consenting.say(tx, a_saying(message.to), MONDAY)
+        return await super().submit(message)
 
 
 async def a_house(pool: db.Pool, **settings: Any) -> None:
@@ -476,6 +491,31 @@ async def test_while_nobody_knows_whether_it_went_its_words_wait_with_it(pool: d
 
     assert doubtful["state"] == "held"
     assert (await the(pool, late))["state"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ends"),
+    [
+        (Accepted("SM1"), ("accepted", "calm day: its words went with m-{first}")),
+        (Refused("no", Cause.CONTENT), ("suppressed", "opted out: the address said STOP")),
+    ],
+)
+async def test_a_stop_meanwhile_leaves_its_words_to_what_the_text_comes_to(
+    pool: db.Pool, outcome: Outcome, ends: tuple[str, str]
+) -> None:
+    await a_house(pool, calm_day="merge", marketing_per_day=5)
+    late, first = await a_text(pool, trigger=TWO["late"]), await a_text(pool, trigger=TWO["sms"])
+    provider = Stopping(pool, outcome)
+
+    await delivering(pool, delivery(pool, provider, MONDAY))
+    between = await the(pool, late)
+    await settled(pool)
+    await delivering(pool, delivery(pool, Provider(), MONDAY))
+
+    assert (between["state"], between["rides_with"]) == ("held", first)
+    row = await the(pool, late)
+    assert (row["state"], row["reason"]) == (ends[0], ends[1].format(first=first))
+    assert len(provider.asked) == 1
 
 
 @pytest.mark.parametrize(

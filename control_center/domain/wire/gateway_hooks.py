@@ -64,6 +64,7 @@ class _Status(msgspec.Struct, tag_field="type", tag="message.status"):
     code: str | None = None
     reason: str | None = None
     opted_out: bool = False
+    no_texts: bool = False
 
 
 class _Received(msgspec.Struct, tag_field="type", tag="message.received", rename={"sender": "from"}):
@@ -87,7 +88,7 @@ def receipt(body: bytes) -> Receipt | None:
     if fate is not Fate.UNDELIVERED:
         return Receipt(*known)
     reason = quoted(said.reason or "") or f"gateway {said.code or 'undelivered'}"
-    return Receipt(*known, said.code or None, reason, opted_out=said.opted_out)
+    return Receipt(*known, said.code or None, reason, opted_out=said.opted_out, dead=said.no_texts)
 
 
 def inbound(body: bytes) -> Inbound | None:

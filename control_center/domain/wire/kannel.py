@@ -67,7 +67,7 @@ def outcome(status: int, retry_after: str | None, body: bytes | None, at: dateti
     if status == 429 or (status == 503 and words.startswith("Temporal failure")):
         return NotSent(f"kannel: {quoted(words) or 'too many requests'}", str(status), wait(retry_after, at))
     if status == 403 and words.startswith("Not routable"):
-        return Refused("kannel: no route to this number", Cause.RECIPIENT, "403")
+        return Refused("kannel: no route to this number", Cause.ROUTE, "403")
     if status in {401, 403, 404, 405}:
         return Blocked(f"kannel: HTTP {status} {_plain(words)}".strip(), str(status))
     if status == 400 and _plain(words):
@@ -78,7 +78,7 @@ def outcome(status: int, retry_after: str | None, body: bytes | None, at: dateti
 def _rejected(words: str) -> Outcome:
     """A 400: Kannel says in its own words what is wrong with the request."""
     if words.startswith("Number(s) has/have been denied"):
-        return Refused("kannel: the number is not allowed", Cause.RECIPIENT, "400")
+        return Refused("kannel: the number is not allowed", Cause.ROUTE, "400")
     if words.startswith(("Sender missing", "DLR-URL")):
         return Blocked(f"kannel: {quoted(words)}", "400")
     return Refused(f"kannel: {quoted(words)}", Cause.CONTENT, "400")

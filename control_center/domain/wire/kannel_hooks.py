@@ -18,6 +18,8 @@ from control_center.domain.outcome import Fate, Receipt
 
 _DELIVERED, _FAILED, _REFUSED, _ON_ITS_WAY, _UNSURE = 1, 2, 16, 4 | 8, 64
 _CHARSETS = {"UTF-8": "utf-8", "US-ASCII": "ascii", "ISO-8859-1": "latin-1", "WINDOWS-1252": "cp1252"}
+# 0x0B of SMPP, with which the centre refused; an `err:` is its vendor's own.
+_NO_SUCH_NUMBER = re.compile(r"\bNACK/(?:0x0*[bB]|11)(?![0-9a-zA-Z])")
 _BINARY = "8-BIT"  # what a telephone sends to a telephone: no text
 _CHARSETS |= dict.fromkeys(("UTF-16BE", "UTF-16", "UCS-2"), "utf-16-be")
 
@@ -44,7 +46,9 @@ def receipt(query: str) -> Receipt | None:
     if fate is not Fate.UNDELIVERED:
         return Receipt(fate, reference, None)
     what = "refused by the network" if int(status) & _REFUSED else "undelivered"
-    return Receipt(fate, reference, None, status, f"kannel {status}: {what}{_answer(_text(fields, 'said'))}")
+    words = _text(fields, "said")
+    dead = _NO_SUCH_NUMBER.search(words) is not None
+    return Receipt(fate, reference, None, status, f"kannel {status}: {what}{_answer(words)}", dead=dead)
 
 
 def known_by(query: str) -> str:

@@ -59,17 +59,17 @@ _ACCOUNT: Final[Mapping[int, str]] = {
     0x0F: "the system id is wrong",
     0x53: "the system type is wrong",
 }
-_RECIPIENT: Final[Mapping[int, str]] = {
-    0x0B: "no such number",
-    0x33: "no such number",
-    0x48: "the number's type is wrong",
+_RECIPIENT: Final[Mapping[int, str]] = {0x0B: "no such number"}
+_ROUTE: Final[Mapping[int, str]] = {  # what this centre wants to be told of a number, and not the number
+    0x33: "it takes no number of ours",
     0x50: "the number's type is wrong",
     0x51: "the number's plan is wrong",
 }
 _REFUSED: Final[Mapping[int, str]] = {
     0x01: "too long",
     0x0A: "the sender is not allowed",
-    0x49: "the sender's type is wrong",
+    0x48: "the sender's type is wrong",
+    0x49: "the sender's plan is wrong",
     0x65: "refused for good",
     0x66: "refused",
 }
@@ -110,6 +110,8 @@ def outcome(status: int, message_id: str) -> Outcome:
         return Blocked(f"smpp: {_ACCOUNT[status]}", code)
     if status in _RECIPIENT:
         return Refused(f"smpp: {_RECIPIENT[status]}", Cause.RECIPIENT, code)
+    if status in _ROUTE:
+        return Refused(f"smpp: {_ROUTE[status]}", Cause.ROUTE, code)
     if status == _UNSURE:
         return Unknown("smpp: the centre says that it does not know", Stage.ANSWERED, code)
     return Refused(f"smpp: {_REFUSED.get(status, 'refused')}", Cause.CONTENT, code)

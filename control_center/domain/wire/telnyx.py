@@ -18,7 +18,7 @@ import msgspec
 from control_center.domain.outcome import Accepted, Blocked, Cause, NotSent, Outcome, Refused, Stage, Text, Unknown
 from control_center.domain.sms import segments
 from control_center.domain.wire.answers import decoded, quoted, wait
-from control_center.domain.wire.telnyx_codes import BLOCKED, RECIPIENT, THROTTLED, means_opt_out, said
+from control_center.domain.wire.telnyx_codes import BLOCKED, RECIPIENT, ROUTE, THROTTLED, means_opt_out, said
 
 BASE = "https://api.telnyx.com"
 PATH = "/v2/messages"
@@ -57,6 +57,13 @@ class Error(msgspec.Struct):
     @property
     def words(self) -> str:
         return f"{self.title or ''} {self.detail or ''}".strip()
+
+    @property
+    def is_of_the_recipient(self) -> bool:
+        """Whether an error about a number is about theirs."""
+        source = self.source
+        at = "" if source is None else f"{source.pointer or ''} {source.parameter or ''}"
+        return "from" not in at.lower()
 
 
 class _Problem(msgspec.Struct):
@@ -147,6 +154,8 @@ def _refusal(error: Error, pause: timedelta | None) -> Outcome:
         return Blocked(reason, code)
     if code in RECIPIENT:
         return _of_a_number(error, reason)
+    if code in ROUTE:
+        return Refused(reason, Cause.ROUTE, code)
     if means_opt_out(code, error.words):
         return Refused(reason, Cause.OPTED_OUT, code)
     if code == "40300":
@@ -156,8 +165,6 @@ def _refusal(error: Error, pause: timedelta | None) -> Outcome:
 
 def _of_a_number(error: Error, reason: str) -> Outcome:
     """A number that is refused is the recipient's, unless the error points at the sender's."""
-    source = error.source
-    at = "" if source is None else f"{source.pointer or ''} {source.parameter or ''}"
-    if "from" in at.lower():
+    if not error.is_of_the_recipient:
         return Blocked(f"telnyx {error.name}: the sender is not valid", error.name)
     return Refused(reason, Cause.RECIPIENT, error.name)

@@ -15,10 +15,13 @@ RECIPIENT = {
     "10016": "not a phone number",
     "40001": "a landline, or not routable",
     "40012": "the carrier does not know this number",
-    "40301": "this number cannot receive texts",
-    "40309": "the account may not text this region",
     "40310": "not a phone number",
-    "40319": "this number cannot receive texts",
+}
+# What the account may not, or two numbers cannot do together: with another sender it may go.
+ROUTE = {
+    "40301": "this kind of message cannot go to this number",
+    "40309": "the account may not text this region",
+    "40319": "this kind of message cannot go to this number",
 }
 CONTENT = {
     "40002": "filtered as spam",
@@ -84,7 +87,7 @@ FATES = {
 
 def said(code: str) -> str | None:
     """The code in our words: Telnyx's own carry both numbers."""
-    for table in (THROTTLED, BLOCKED, RECIPIENT, OPTED_OUT, CONTENT):
+    for table in (THROTTLED, BLOCKED, RECIPIENT, ROUTE, OPTED_OUT, CONTENT):
         if code in table:
             return table[code]
     return None

@@ -17,7 +17,7 @@ from control_center.domain.inbound import Answered, Inbound
 from control_center.domain.outcome import Fate, Receipt
 from control_center.domain.wire.answers import timestamp, told
 from control_center.domain.wire.telnyx import Error
-from control_center.domain.wire.telnyx_codes import BLOCKED, FATES, means_opt_out, said
+from control_center.domain.wire.telnyx_codes import BLOCKED, FATES, RECIPIENT, means_opt_out, said
 
 SIGNATURE = "telnyx-signature-ed25519"
 TIMESTAMP = "telnyx-timestamp"
@@ -124,7 +124,8 @@ def receipt(event: Event, reference: str | None) -> Receipt | None:
     opted_out = any(means_opt_out(one.name, one.words) for one in payload.errors)
     reason = f"telnyx {error.name}: {said(error.name) or 'undelivered'}"
     blocked = any(one.name in BLOCKED for one in payload.errors)
-    return Receipt(*known, error.name, reason, opted_out, blocked)
+    dead = any(one.name in RECIPIENT and one.is_of_the_recipient for one in payload.errors)
+    return Receipt(*known, error.name, reason, opted_out, blocked, dead)
 
 
 def _fate(payload: _Payload) -> Fate | None:

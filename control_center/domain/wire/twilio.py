@@ -31,7 +31,7 @@ from control_center.domain.outcome import (
     Unknown,
 )
 from control_center.domain.wire.answers import decoded, instant, quoted, wait
-from control_center.domain.wire.twilio_codes import BLOCKED, FATES, OPTED_OUT, RECIPIENT, THROTTLED, said
+from control_center.domain.wire.twilio_codes import BLOCKED, FATES, OPTED_OUT, RECIPIENT, ROUTE, THROTTLED, said
 
 BASE = "https://api.twilio.com"
 REFERENCE = "{key}"  # where the callback's address carries our reference
@@ -152,6 +152,8 @@ def _refusal(problem: _Problem, pause: timedelta | None) -> Outcome:
         return Blocked(reason, str(code))
     if code in RECIPIENT:
         return Refused(reason, Cause.RECIPIENT, str(code))
+    if code in ROUTE:
+        return Refused(reason, Cause.ROUTE, str(code))
     if code in OPTED_OUT:
         return Refused(reason, Cause.OPTED_OUT, str(code))
     return Refused(reason, Cause.CONTENT, str(code))

@@ -13,11 +13,14 @@ THROTTLED = {
 }
 RECIPIENT = {
     21211: "not a phone number",
+    21614: "this number cannot receive texts",
+    21635: "a landline",
+}
+# What the account may not, or Twilio cannot: mended there, it goes, so nothing is held against the number.
+ROUTE = {
     21408: "the account may not text this region",
     21604: "no number given",
     21612: "no route to this number",
-    21614: "this number cannot receive texts",
-    21635: "a landline",
 }
 CONTENT = {
     21602: "no text given",
@@ -67,6 +70,10 @@ PASSING = {
     30036: "it could not leave by its use-by",
 }
 
+# Those that say in a receipt that a number takes no texts. 30006 is also a carrier that cannot be reached, and 30003 a
+# phone that is off: the one has to come twice, the other says nothing of its number.
+DEAD = frozenset({*RECIPIENT, 30005, 30006})
+
 FATES = {
     "accepted": Fate.SENT,
     "scheduled": Fate.SENT,
@@ -83,7 +90,7 @@ FATES = {
 
 def said(code: int) -> str | None:
     """The code in our words: Twilio's own carry the recipient's number."""
-    for table in (THROTTLED, BLOCKED, RECIPIENT, OPTED_OUT, CONTENT, PASSING):
+    for table in (THROTTLED, BLOCKED, RECIPIENT, ROUTE, OPTED_OUT, CONTENT, PASSING):
         if code in table:
             return table[code]
     return None

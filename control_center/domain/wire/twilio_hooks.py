@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from control_center.domain.inbound import Answered, Inbound
 from control_center.domain.outcome import Fate, Receipt
-from control_center.domain.wire.twilio_codes import BLOCKED, FATES, OPTED_OUT, said
+from control_center.domain.wire.twilio_codes import BLOCKED, DEAD, FATES, OPTED_OUT, said
 
 _OPT_OUTS = frozenset(str(code) for code in OPTED_OUT)
 _BLOCKED = frozenset(str(code) for code in BLOCKED)
+_DEAD = frozenset(str(code) for code in DEAD)
 _MOST_MEDIA = 10
 
 # What Twilio answers by itself unless it is told otherwise, where it is the only word. YES is not among them: it takes
@@ -87,6 +88,7 @@ def receipt(params: Sequence[tuple[str, str]], reference: str | None) -> Receipt
         f"twilio {code}: {words or 'undelivered'}",
         opted_out=code in _OPT_OUTS,
         blocked=code in _BLOCKED,
+        dead=code in _DEAD,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from control_center.domain.consent import Purpose, Said
 from control_center.engine import proof
+from control_center.store.dead_numbers import DeadNumber
 from control_center.web.api import ids
 from control_center.web.api.routes import JSON, Answer, Call, Model, Route, StudioQuery
 
@@ -27,7 +28,10 @@ class NewConsent(Model):
     """What an address said, and how it is known: kept for good."""
 
     address: _Address
-    says: Literal["stop", "start", "no_stop"]
+    says: Annotated[
+        Literal["stop", "start", "no_stop", "takes_texts"],
+        Field(description="`takes_texts`: what a provider said of the number is not so, or not any more"),
+    ]
     purpose: Literal["all", "marketing"] = "all"
     evidence: Annotated[str, Field(min_length=1, max_length=2000, pattern=ids.TEXT)]
 
@@ -43,6 +47,16 @@ class Line(msgspec.Struct, frozen=True):
     said_at: datetime | None
 
 
+class Dead(msgspec.Struct, frozen=True):
+    """Why a number takes no texts, by the text `message`; `lifted_at` and `lifted_by` say what took that back."""
+
+    reason: str
+    message: str
+    at: datetime
+    lifted_at: datetime | None
+    lifted_by: str | None
+
+
 class Proof(msgspec.Struct, frozen=True):
     """How an address stands, why, whose it is, and what has passed between it and the studio."""
 
@@ -51,6 +65,8 @@ class Proof(msgspec.Struct, frozen=True):
     stopped: bool
     no_marketing: bool
     doubtful: bool
+    takes_no_texts: bool
+    dead: Dead | None
     items: list[Line]
     clients: list[str]
     sent: int
@@ -66,6 +82,9 @@ async def _get(call: Call[ConsentsQuery, None]) -> Answer:
 
 async def _post(call: Call[StudioQuery, NewConsent]) -> Answer:
     body, parts = call.body, call.parts
+    if body.says == "takes_texts":
+        known = await proof.takes_texts(parts.pool, call.studio, body.address, evidence=body.evidence, by=call.by)
+        return Answer(await _proof(call, known), HTTPStatus.CREATED)
     address = await proof.record(
         parts.pool,
         parts.clock,
@@ -87,6 +106,8 @@ async def _proof(call: Call[Any, Any], address: str) -> Proof:
         stopped=found.standing.stopped,
         no_marketing=found.standing.no_marketing,
         doubtful=found.standing.doubtful,
+        takes_no_texts=bool(found.standing.dead),
+        dead=_dead(found.dead) if found.dead is not None else None,
         items=[Line(one.at, one.purpose, one.says, one.source, one.evidence, one.said_at) for one in found.said],
         clients=found.clients,
         sent=found.sent,
@@ -95,6 +116,10 @@ async def _proof(call: Call[Any, Any], address: str) -> Proof:
         last_sent_at=found.last_sent_at,
         last_received_at=found.last_received_at,
     )
+
+
+def _dead(known: DeadNumber) -> Dead:
+    return Dead(known.reason, f"m-{known.message_id}", known.at, known.lifted_at, known.lifted_by)
 
 
 ROUTES = [
@@ -112,7 +137,7 @@ ROUTES = [
         "POST",
         "/consents",
         "record_consent",
-        "Write down what an address said: STOP takes effect at once, and only START lifts it",
+        "Write down what an address said (only START lifts a STOP), or that a number takes texts after all",
         "front_desk",
         _post,
         Proof,
