@@ -29,7 +29,8 @@ create table studios (
     revision  bigint  not null default extract(epoch from clock_timestamp()) * 1000000,
     -- Rises when a section of the catalogue is replaced: what a process remembers of its names no longer holds. Of
     -- the catalogue, decisions depend on who is active alone, so this is not the revision above; it begins likewise.
-    catalog_revision bigint not null default extract(epoch from clock_timestamp()) * 1000000
+    catalog_revision bigint not null default extract(epoch from clock_timestamp()) * 1000000,
+    zones     text    not null default ''             -- the release of the time zones that what waits here was placed by
 );
 comment on table studios is 'Who we send for. Its row is locked FOR SHARE by intake, so that saving a trigger sees every record or none.';
 

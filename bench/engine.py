@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import child
 from control_center.daemon.duties import Duties
-from control_center.service import Service
+from control_center.service import Service, now
 from control_center.store import db
 
 
@@ -18,7 +18,7 @@ async def contend(options: dict[str, Any]) -> dict[str, Any]:
     life.on_close(pool.close)
     hot = await db.open_hot_pool(options["dsn"], application="control-center spine")
     life.on_close(hot.close)
-    duties = Duties(life, pool, hot, options["dsn"], options["broker_url"])
+    duties = Duties(life, pool, hot, options["dsn"], options["broker_url"], now)
     duties.engine()
     duties.release()
     serving = asyncio.create_task(life.run())

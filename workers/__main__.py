@@ -25,6 +25,7 @@ from control_center.loop import Loop, first_of
 from control_center.service import Service, now
 from control_center.settings import PREFIX, Account, Settings, link_key
 from control_center.store import db, flights, messages, migrate
+from control_center.store.clock import Clock
 from workers.channel import Channel
 from workers.delivery import Delivery
 from workers.email.sandbox import Sandbox as MailSandbox
@@ -119,8 +120,11 @@ async def serve(chosen: Settings, channel: str) -> None:
     fence = Fence(pool, chosen.data_dir)
     life.start("fence", Loop("fence", fence.tend, life.stop, away=db.AWAY).run())
     record = await _recording(life, chosen, pool)
+    clock = Clock(pool, now)
+    await clock.tend()
+    life.start("clock", Loop("clock", clock.tend, life.stop, away=db.AWAY).run())
     deliveries = [
-        _start(life, chosen, pool, f"{channel}/{name}", one, links=links, fence=fence, record=record)
+        _start(life, chosen, pool, f"{channel}/{name}", one, links=links, fence=fence, record=record, clock=clock)
         for name, one in carriers.items()
     ]
 
@@ -185,6 +189,7 @@ def _start(
     links: Links | None,
     fence: Fence,
     record: Record,
+    clock: Clock,
 ) -> Delivery:
     owner = uuid4()
     provider = _channel(chosen, pool, name, account, links)
@@ -194,7 +199,7 @@ def _start(
         provider,
         account=name,
         owner=owner,
-        clock=now,
+        clock=clock.now,
         slots=account.slots,
         longest=LONGEST.get(account.provider, LONGEST_TEXT),
         failover=f"sms/{account.failover}" if account.failover else None,
@@ -205,7 +210,7 @@ def _start(
     )
     life.start(name, delivery.run(life.stop))
     if name.startswith("sms/"):  # no relay can be asked what became of a mail
-        inquiry = Inquiry(pool, provider, account=name, clock=now, links=links)
+        inquiry = Inquiry(pool, provider, account=name, clock=clock.now, links=links)
         life.start(f"{name} inquiry", Loop(f"{name} inquiry", inquiry.run_once, life.stop, away=db.AWAY).run())
     if account.provider == "sandbox":
         life.start(f"{name} closes", _close_at(life.stop, provider))

@@ -90,6 +90,7 @@ class Delivery:
         self._more = False  # the last claim may have left something, bulk at least
         self._refilling: asyncio.Task[None] | None = None
         self._strained = False  # the account's breaker has something against us
+        self._shut = False  # … and has just opened: what is at hand is not to be tried in vain
         self._strayed = False  # a claim's answer was lost: what it claimed is not at hand, and would wait for its lease
         self._doubtful: list[Ready] = []  # a step's answer was lost: what it marked is unmarked before anything else
 
@@ -122,6 +123,8 @@ class Delivery:
         self._was_away = False
         if self._doubtful:
             await self._unmark()
+        if self._shut:
+            await self._let_go()
         if self._strayed and self._refilling is None:
             await self._give_back_strays()
         self._tend_refill()
@@ -195,7 +198,7 @@ class Delivery:
             async with db.session(self._pool) as connection:
                 passed = await self._commit(connection, answered, ready)
                 stale = [one.case for one in ready if one.case.message_id not in passed]
-                if stale:
+                if stale and not self._shut:
                     await self._decide_again(connection, stale)
         except (*db.AWAY, *db.MET):
             # Outcomes stay with us and are written again: doing so twice changes nothing. Marks are another matter.
@@ -217,11 +220,25 @@ class Delivery:
             self._ready.clear()
             await message_leases.drop_claims(connection, self._owner)
 
+    async def _let_go(self) -> None:
+        """The breaker has opened: all that is at hand, or is just being claimed, is anybody's again."""
+        if self._refilling is not None:
+            await asyncio.wait([self._refilling])
+        self._ready.clear()
+        async with db.session(self._pool) as connection:
+            await message_leases.drop_claims(connection, self._owner)
+        self._shut = False
+
     async def _commit(
         self, connection: db.Connection, answered: Sequence[tuple[Answered, Settlement]], ready: Sequence[Ready]
     ) -> set[int]:
-        """Write outcomes and marks; free the slots of what is settled; let the account's breaker know."""
+        """Write outcomes and marks; free the slots of what is settled; let the account's breaker know first."""
         await note(connection, self._account, answered)
+        blocked = [settlement.reason for _, settlement in answered if settlement.blocked]
+        if blocked:
+            self._strained = True
+            self._shut = await breakers.failed(connection, self._account, blocked[-1], times=len(blocked)) or self._shut
+        ready = [] if self._shut else ready
         settled = [written(one, settlement) for one, settlement in answered]
         passed = await submissions.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
         self._answered = self._answered[len(answered) :]
@@ -231,11 +248,7 @@ class Delivery:
             self._flying.pop(one.ready.case.message_id, None)
             self._begun.pop(one.ready.case.message_id, None)
             tell(one.ready.case, settlement.state, settlement.reason, due_at=settlement.due_at, key=one.ready.key)
-        blocked = [settlement.reason for _, settlement in answered if settlement.blocked]
-        if blocked:
-            self._strained = True
-            await breakers.failed(connection, self._account, blocked[-1], times=len(blocked))
-        elif self._strained and any(settlement.state is State.ACCEPTED for _, settlement in answered):
+        if not blocked and self._strained and any(settlement.state is State.ACCEPTED for _, settlement in answered):
             await breakers.succeeded(connection, self._account)
             self._strained = False
         return passed

@@ -79,7 +79,8 @@ def broker_errors(doing: str) -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise BrokerAway(f"{doing}: the connection was closed") from None
-    except (AMQPError, OSError, RuntimeError) as error:  # RuntimeError: "channel closed", "connection closed"
+    # RuntimeError: "channel closed", "connection closed". StopAsyncIteration: closed in the middle of the greeting.
+    except (AMQPError, OSError, RuntimeError, StopAsyncIteration) as error:
         raise BrokerAway(f"{doing}: {str(error) or type(error).__name__}") from error
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -24,7 +25,7 @@ from control_center.engine.relay import Answer, Parcel, Relay, Verdict
 from control_center.engine.release import Release
 from control_center.engine.upkeep import Ages, Upkeep
 from control_center.loop import Loop
-from control_center.service import Service, now
+from control_center.service import Service
 from control_center.store import db, fences, heard
 
 POLL: Final = 5.0  # seconds between looks for what is due, when nobody says that there is something
@@ -41,6 +42,7 @@ class Duties:
     hot: db.Pool
     dsn: str
     broker_url: str
+    now: Callable[[], datetime]
     ages: Ages = field(default_factory=Ages)
     links: Links | None = None  # what links in a bulk's mail are made with
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,18 +52,18 @@ class Duties:
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
-        self.intake = Intake(self.hot, now)
+        self.intake = Intake(self.hot, self.now)
 
     def release(self) -> None:
         """SPINE 2, whenever something is due: by its own clock, or woken by an intake anywhere."""
-        release = Release(self.hot, now)
+        release = Release(self.hot, self.now)
 
         async def work() -> float:
             if await release.run_once():
                 await release.catch_up()
             due = await release.next_due()
             # What is due and not ours is another release's; its transaction is short.
-            return POLL if due is None else min(POLL, max(0.05, (due - now()).total_seconds()))
+            return POLL if due is None else min(POLL, max(0.05, (due - self.now()).total_seconds()))
 
         wakes = {RELEASE_CHANNEL: self.wake, PUMP_CHANNEL: self.bulk_wake}
         listener = db.Listener(self.dsn, wakes, application="control-center release wakes")
@@ -78,13 +80,13 @@ class Duties:
 
     def _pump(self) -> None:
         """Bulks have their turns: once somebody lets one go, and then as fast as its number takes it."""
-        pump = Pump(self.pool, now, links=self.links)
+        pump = Pump(self.pool, self.now, links=self.links)
 
         async def turn() -> float:
             if await pump.run_once():
                 return 0.0
             due = await pump.next_due()
-            wait = POLL if due is None else (due - now()).total_seconds()
+            wait = POLL if due is None else (due - self.now()).total_seconds()
             # What is due and was not ours is another pump's, or its studio is switched off.
             return min(POLL, wait) if wait > 0 else 1.0
 
@@ -92,7 +94,7 @@ class Duties:
 
     def _ladder(self) -> None:
         """What was released and came to nothing goes another way in time."""
-        ladder = Ladder(self.pool, now)
+        ladder = Ladder(self.pool, self.now)
 
         async def climb() -> float:
             return 0.0 if await ladder.run_once() else CLIMB
@@ -110,7 +112,7 @@ class Duties:
 
     def _hearing(self) -> None:
         """What workers heard on their sessions is read once it is there."""
-        hearing, wake = Hearing(self.pool, now), asyncio.Event()
+        hearing, wake = Hearing(self.pool, self.now), asyncio.Event()
         listener = db.Listener(self.dsn, {heard.CHANNEL: wake}, application="control-center hearing wakes")
         self.life.on_close(listener.close)
 
@@ -137,13 +139,13 @@ class Duties:
         self._start(Loop("relay", relay.run_once, self.life.stop, away=db.AWAY))
 
     def _upkeep(self) -> None:
-        upkeep = Upkeep(self.pool, now, uuid4(), ages=self.ages)
+        upkeep = Upkeep(self.pool, self.now, uuid4(), ages=self.ages)
         self.life.on_close(upkeep.close)
         self._start(Loop("upkeep", upkeep.run_once, self.life.stop, away=db.AWAY))
 
     def carrier(self, folder: Path) -> None:
         """Receipts for what the sandbox of this data folder took."""
-        self._start(Loop("carrier", Carrier(self.pool, folder, now).run_once, self.life.stop, away=db.AWAY))
+        self._start(Loop("carrier", Carrier(self.pool, folder, self.now).run_once, self.life.stop, away=db.AWAY))
 
     async def fenced(self) -> str | None:
         """What keeps messages from being sent, for readiness."""

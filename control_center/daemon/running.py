@@ -18,12 +18,14 @@ from control_center.daemon.site import served
 from control_center.daemon.studio import first_studio
 from control_center.domain.errors import ConfigurationError
 from control_center.domain.links import Links
+from control_center.engine import zone_sweep
 from control_center.engine.upkeep import Ages
 from control_center.fence import Fence, recognise
 from control_center.loop import Loop
-from control_center.service import Service
+from control_center.service import Service, now
 from control_center.settings import PREFIX, Settings, link_key
 from control_center.store import db
+from control_center.store.clock import Clock
 
 ROLES: Final = ("engine", "release", "sms", "email", "web")
 CHANNELS: Final = ("sms", "email")
@@ -62,8 +64,13 @@ async def run(
         if not await fence.look():
             say("nothing is sent: the fence is closed; see why with: control-center fence show")
         life.start("fence", Loop("fence", fence.tend, life.stop, away=db.AWAY).run())
+        clock = Clock(pool, now)
+        await clock.tend()
+        life.start("clock", Loop("clock", clock.tend, life.stop, away=db.AWAY).run())
+        if "release" in roles:
+            await zone_sweep.follow_release(pool, clock.now())
         ages = Ages(events=timedelta(days=settings.keep_events_days))
-        duties = Duties(life, pool, hot, dsn, broker_url, ages)
+        duties = Duties(life, pool, hot, dsn, broker_url, clock.now, ages)
         _key(settings, roles)
         key = link_key.find(settings)
         duties.links = Links(settings.links_base, key) if key is not None else None

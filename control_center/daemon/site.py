@@ -13,7 +13,6 @@ from control_center.engine import users
 from control_center.engine.conversations import Conversations
 from control_center.engine.following import Following
 from control_center.engine.mailroom import Mailroom
-from control_center.service import now
 from control_center.settings import Settings, link_key
 from control_center.settings.account import plain
 from control_center.store import db
@@ -34,13 +33,13 @@ async def served(settings: Settings, duties: Duties) -> str:
     links = Links(settings.links_base, link_key.keep(settings))
     parts = web.Parts(
         pool=duties.pool,
-        clock=now,
+        clock=duties.now,
         intake=duties.intake,
-        conversations=Conversations(duties.pool, now),
+        conversations=Conversations(duties.pool, duties.now),
         public_url=settings.public_url or f"http://{settings.listen}",
         links=links,
-        following=Following(duties.pool, now, links),
-        mailroom=Mailroom(duties.pool, now, links),
+        following=Following(duties.pool, duties.now, links),
+        mailroom=Mailroom(duties.pool, duties.now, links),
         accounts=_accounts(settings),
         texting=frozenset(f"sms/{name}" for name in settings.carriers("sms")),
         sandboxes=frozenset(

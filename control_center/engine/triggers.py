@@ -216,6 +216,7 @@ async def _carry_out(
         )
         if edit.turns_on:
             changed += await trigger_pausing.wake(tx, studio, trigger_id, rules, now)
+        if edit.turns_on or edit.before is not None:  # what waits for a window may not have to any more
             await messages.look_again(tx, studio)
             await db.notify(tx, messages.WORK_CHANNEL)
         await db.notify(tx, RELEASE_CHANNEL)

@@ -1,17 +1,37 @@
-"""A studio that is in another time zone: what waits there is given the times that the new one's clocks show."""
+"""Other clocks: a studio that has moved to another zone, or a release of the time zones that says otherwise.
+
+What waits there is given the times that those clocks show.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+import structlog
+
+from control_center.domain import zones
 from control_center.domain.action import Change
 from control_center.domain.planner import relocated
 from control_center.domain.studio import Studio
 from control_center.engine.lines import RELEASE_CHANNEL
-from control_center.store import actions, db, ladders, messages, records, waiting
+from control_center.store import actions, db, ladders, messages, records, studios, waiting
 from control_center.store.rulebooks import read
 
+log = structlog.get_logger(__name__)
+
 PAGE = 1000
+
+
+async def follow_release(pool: db.Pool, now: datetime, *, release: str = zones.IANA_VERSION) -> None:
+    """Place anew what was placed by another release of the time zones. Any number of processes may do so at once."""
+    async with db.session(pool) as connection:
+        behind = await studios.placed_before(connection, release)
+    for studio in behind:
+        async with db.transaction(pool) as tx:
+            house = (await studios.get(tx, [studio])).get(studio) if await studios.placed(tx, studio, release) else None
+            moved = await place_anew(tx, house, now) if house is not None else 0
+        if moved:
+            log.info("zones.followed", studio=studio, actions=moved, reason=f"release {release} of the time zones")
 
 
 async def place_anew(tx: db.Connection, house: Studio, now: datetime) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from control_center.domain.studio import Studio, parse
+from control_center.domain.zones import IANA_VERSION
 from control_center.store.db import Connection
 
 _COLUMNS = "studio_id, name, timezone, country, settings, enabled, revision, catalog_revision"
@@ -46,8 +47,8 @@ async def switched_off(tx: Connection) -> list[str]:
 
 
 PUT = """
-INSERT INTO studios (studio_id, name, timezone, country, settings, enabled, numbers)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO studios (studio_id, name, timezone, country, settings, enabled, numbers, zones)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT (studio_id) DO UPDATE
    SET name = excluded.name, timezone = excluded.timezone, country = excluded.country,
        settings = excluded.settings, enabled = excluded.enabled,
@@ -66,6 +67,7 @@ async def put(tx: Connection, studio: Studio) -> None:
         settings,
         studio.enabled,
         list(studio.every_number),
+        IANA_VERSION,
     )
 
 
@@ -110,6 +112,22 @@ async def bump(tx: Connection, studio: str) -> int | None:
     """Say that something decisions depend on has changed; None where there is no such studio. Locks its row."""
     revision: int | None = await tx.fetchval(BUMP, studio)
     return revision
+
+
+PLACED_BEFORE = "SELECT studio_id FROM studios WHERE zones <> $1 ORDER BY studio_id"
+
+
+async def placed_before(tx: Connection, zones: str) -> list[str]:
+    """Studios where what waits was placed by another release of the time zones than this."""
+    return [row[0] for row in await tx.fetch(PLACED_BEFORE, zones)]
+
+
+PLACED = "UPDATE studios SET zones = $2, revision = revision + 1 WHERE studio_id = $1 AND zones <> $2 RETURNING zones"
+
+
+async def placed(tx: Connection, studio: str, zones: str) -> bool:
+    """Say that it is placed by this release; whether it was by another. Locks its row."""
+    return await tx.fetchval(PLACED, studio, zones) is not None
 
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('studio' || chr(31) || $1, 0))"

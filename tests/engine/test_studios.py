@@ -106,6 +106,22 @@ async def test_all_of_many_are_placed_anew_page_by_page(pool: db.Pool, monkeypat
     assert set(await times(pool)) == {("planned", "06-04 15:00", "06-05 00:00", "06-12 05:00")}
 
 
+async def test_by_another_release_of_the_zones_what_waits_is_placed_anew_and_only_once(pool: db.Pool) -> None:
+    await waiting(pool)
+    right = await times(pool)
+    stale = "UPDATE actions SET due_at = due_at + interval '1 hour'"
+    await pool.execute(stale)
+    await zone_sweep.follow_release(pool, NOW)
+    assert await times(pool) != right, "it was made by this very release"
+
+    await zone_sweep.follow_release(pool, NOW, release="2099z")
+    assert await times(pool) == right
+
+    await pool.execute(stale)
+    await zone_sweep.follow_release(pool, NOW, release="2099z")
+    assert await times(pool) != right
+
+
 async def test_what_a_person_has_to_decide_on_stays_theirs_and_is_placed_too(pool: db.Pool) -> None:
     await waiting(pool, processing={"mode": "manual"})
     at = datetime(2027, 6, 5, 14, tzinfo=UTC)

@@ -85,6 +85,7 @@ class HttpStub:
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     url: str = ""
+    port: int = 0  # 0: any that is free
 
     def submits(self, request: Request) -> bool:
         raise NotImplementedError
@@ -105,8 +106,9 @@ class HttpStub:
         self._calls: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -133,7 +135,7 @@ class HttpStub:
         self.connections += 1
         number = self.connections
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await self._exchange(reader, writer, number):
                     pass
         finally:

@@ -79,6 +79,7 @@ class Installation:
         self.database_url = database_url
         self.broker_url = broker_url
         self.programs: list[Program] = []
+        self.ahead: list[Path] = []  # folders in which its processes look first for what they import
         self._connection: asyncpg.Connection | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.write("control_center.toml", settings)
@@ -121,7 +122,8 @@ class Installation:
         }
         kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         ours = {f"CONTROL_CENTER_{name.upper()}": value for name, value in told.items() if value}
-        return {**kept, **ours, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(self.folder)}
+        path = os.pathsep.join(str(folder) for folder in (*self.ahead, ROOT))
+        return {**kept, **ours, "PYTHONPATH": path, "XDG_CONFIG_HOME": str(self.folder)}
 
     async def cli(self, *words: str, stdin: bytes = b"", within: float = 60.0, **settings: str) -> Done:
         """Carry out `control-center WORDS`."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Self
+from typing import Final, Self
+
+from tests.support.ledger import Brought, Taken
 
 
 class Place(Enum):
@@ -26,7 +29,8 @@ class Place(Enum):
 class Act:
     """What happens at a place: a reply line, or silence; then the connection stays or goes.
 
-    `accept` says whether the dot puts the mail into the ledger, whatever is answered.
+    `accept` says whether the dot puts the mail into the ledger, whatever is answered; `delay` is of the answer, in
+    seconds.
     """
 
     reply: bytes = b""
@@ -34,6 +38,7 @@ class Act:
     reset: bool = False
     stall: bool = False
     accept: bool = False
+    delay: float = 0.0
 
 
 DROP = Act(close=True)
@@ -53,6 +58,14 @@ class Letter:
     recipients: tuple[str, ...]
     content: bytes
     connection: int
+
+
+_MESSAGE_ID: Final = re.compile(rb"^Message-ID: <(m-[0-9]+)\.", re.MULTILINE)
+
+
+def _named(letter: Letter) -> str:
+    found = _MESSAGE_ID.search(letter.content)
+    return found[1].decode() if found else f"no message of ours, to {', '.join(letter.recipients)}"
 
 
 _USUAL = {
@@ -104,6 +117,13 @@ class SmtpStub:
         """What the next visits to that place meet, one each; then all is well again."""
         self._acts.setdefault(place, deque()).extend(acts)
 
+    def taken(self) -> list[Taken]:
+        """Its books: it learns the name of a message alone, and tells nobody what became of it."""
+        return [Taken(_named(letter), None) for letter in self.accepted]
+
+    def brought(self) -> list[Brought]:
+        return []
+
     def hang_up(self) -> None:
         """Close every connection, as a relay does that is restarted or tired of waiting."""
         for writer in self._talks.values():
@@ -125,7 +145,7 @@ class SmtpStub:
         self.connections += 1
         await self._count(1)
         try:
-            with suppress(_Gone, ConnectionError, asyncio.IncompleteReadError):
+            with suppress(_Gone, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await self._talk(reader, writer, self.connections)
         finally:
             del self._talks[talk]
@@ -173,6 +193,9 @@ class SmtpStub:
     async def _perform(self, act: Act, writer: asyncio.StreamWriter) -> None:
         if act.stall:
             await self._closing.wait()
+        if act.delay:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), act.delay)
         if act.reset:
             writer.transport.abort()
             raise _Gone

@@ -327,6 +327,7 @@ async def test_wrong_credentials_hold_everything_and_burn_no_attempts(pool: db.P
 
     assert await pool.fetchval("SELECT max(tries) FROM messages") == 0
     assert await pool.fetchval("SELECT count(*) FROM messages WHERE state NOT IN ('queued', 'held')") == 0
+    assert len(provider.asked) <= 2 * 4, "what was at hand when the breaker opened was given back"
 
 
 async def test_a_lease_that_ran_out_before_submitting_queues_and_after_it_leaves_unknown(pool: db.Pool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 
 import structlog
@@ -35,7 +36,8 @@ async def _take(request: web.Request) -> web.Response:
     if account is None:
         log.warning("hook.refused", provider="email", reason=_REFUSED)
         raise Problem(HTTPStatus.FORBIDDEN, _REFUSED)
-    await parts.mailroom.take(account.name, body, to=request.headers.get(_TO, "")[:320])
+    async with asyncio.timeout(parts.limits.hook_seconds):
+        await parts.mailroom.take(account.name, body, to=request.headers.get(_TO, "")[:320])
     return web.Response(status=HTTPStatus.OK)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -48,11 +49,12 @@ async def _take(request: web.Request) -> web.Response:
     if brought is None:
         log.warning("hook.refused", provider=provider, reason=_REFUSED)
         raise Problem(HTTPStatus.FORBIDDEN, _REFUSED)
-    if brought.receipts:
-        came = [(known_by, receipt, call.raw) for known_by, receipt in brought.receipts]
-        await replies.take_receipts(parts.pool, brought.account.name, came)
-    if brought.texts:
-        await parts.conversations.take(brought.account.name, [(text, call.raw) for text in brought.texts])
+    async with asyncio.timeout(parts.limits.hook_seconds):  # then 503: what is not stored is never taken for received
+        if brought.receipts:
+            came = [(known_by, receipt, call.raw) for known_by, receipt in brought.receipts]
+            await replies.take_receipts(parts.pool, brought.account.name, came)
+        if brought.texts:
+            await parts.conversations.take(brought.account.name, [(text, call.raw) for text in brought.texts])
     if not brought.receipts and not brought.texts:
         log.warning(
             "hook.unread", provider=provider, account=brought.account.name, reason=f"{len(call.raw)} characters"
