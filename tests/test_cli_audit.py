@@ -52,6 +52,7 @@ CHANGES = {
     "users token": ("issue token",),
     "users revoke": ("revoke token",),
     "events replay": ("replay dead_event",),
+    "events gaps": ("accept event",),
 }
 # What they do is the engine's or the CRM's doing, is signed where it is done, or is no change at all.
 OTHERS = {
@@ -220,6 +221,9 @@ async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what
     await trail.leaves("users revoke ada")
     await here.sql("INSERT INTO dead_events (body, field, reason) VALUES ($1, 'studio', 'not there yet')", SNAPSHOT)
     await trail.leaves("events replay --all")
+    numbers = "INSERT INTO event_numbers VALUES ('main', '/crm', 9, '{[3,5]}', clock_timestamp())"
+    await here.sql(numbers)
+    await trail.leaves("events gaps --accept")
     await here.sql("DELETE FROM messages")
     await here.sql("DELETE FROM actions")
     await here.sql("UPDATE fence SET closed_at = clock_timestamp(), reason = 'a copy'")

@@ -19,6 +19,7 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "list", example="events list --record session/4711")(list_)
     verb(noun, "show", example="events show 01JD0000")(show_one)
     verb(noun, "dead", example="events dead", but=("studio",))(dead)
+    verb(noun, "gaps", example="events gaps")(gaps)
     verb(noun, "replay", example="events replay --all", but=("studio",))(replay)
 
 
@@ -88,6 +89,33 @@ async def dead(aim: Aim, *, limit: Annotated[int, typer.Option(min=1, max=200)] 
             for one in page.items
         ],
         none="nothing is set aside: everything that came was understood",
+    )
+
+
+async def gaps(
+    aim: Aim,
+    *,
+    accept: Annotated[bool, typer.Option("--accept", help="Wait for these no more; they will not come.")] = False,
+) -> None:
+    """List the events that never came, of sources that count theirs."""
+    from control_center.store import audit, db, event_numbers
+
+    async with aim.database() as here, db.transaction(here.pool) as tx:
+        zone = await here.zone()
+        found = await event_numbers.gaps(tx, here.studio)
+        if accept and found:
+            await event_numbers.accept(tx, here.studio)
+            was = [{"source": one.source, "first": one.first, "last": one.last} for one in found]
+            await audit.write(tx, person(), audit.Entry(here.studio, "accept", "event/missing", was, []))
+    if aim.json:
+        as_json({"items": found})
+        return
+    columns(
+        [
+            {"source": one.source, "first": one.first, "last": one.last, "since": local(zone, one.since)}
+            for one in found
+        ],
+        none="every event that was counted has come",
     )
 
 

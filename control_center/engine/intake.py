@@ -18,7 +18,7 @@ from control_center.domain import reach
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Event, Verb, decode
 from control_center.domain.studio import Studio
-from control_center.engine import lines
+from control_center.engine import copies, gaps, lines
 from control_center.engine.catalogs import Noted, SeenNames, told
 from control_center.engine.seen import Seen
 from control_center.engine.undeliverable import tell_lifted
@@ -100,11 +100,13 @@ class Intake:
         if tell := {event.studio for event in understood if event.catalog is not None}:
             await catalogs.lock(tx, tell)
         known = await studios.share(tx, (event.studio for event in understood))
-        ours = _of_known_studios(understood, known, taken)
+        ours, again = _of_known_studios(understood, known, taken)
         stored = await events.remember(tx, ours) if ours else set()
         for event in ours:
-            (taken.new if event.key in stored else taken.duplicates).append(event)
-            stored.discard(event.key)
+            (taken.new if event.key in stored else again).append(event)
+        if again:
+            taken.duplicates, conflicts = await copies.sort_out(tx, taken.new, again)
+            taken.dead += conflicts
         if taken.new:
             rulebooks = await self._rulebooks.of(tx, known)
             rules = {name: book.rules for name, book in rulebooks.items()}
@@ -116,6 +118,7 @@ class Intake:
                 taken.stopped += lined.stopped
                 seen += shown
             taken.noted = await self._note_names(tx, known, taken.new, seen)
+        await gaps.note(tx, [*taken.new, *taken.duplicates])
         if keep_dead and taken.dead:
             await events.bury(tx, taken.dead)
         if taken.due_now:
@@ -193,19 +196,22 @@ def _decode(bodies: Iterable[bytes]) -> tuple[list[Event], list[Dead]]:
     return understood, dead
 
 
-def _of_known_studios(understood: Iterable[Event], known: Iterable[str], taken: Taken) -> list[Event]:
-    """The first of each event for studios that exist; the rest is set aside or counted as copies."""
+def _of_known_studios(
+    understood: Iterable[Event], known: Iterable[str], taken: Taken
+) -> tuple[list[Event], list[Event]]:
+    """The first of each event for studios that exist, and what bears the id of one of them; the rest is set aside."""
     ours: dict[tuple[str, str, str], Event] = {}
+    again = []
     names = set(known)
     for event in understood:
         if event.studio not in names:
             reason = f"{event.studio!r} is not a studio here; `control-center studios list` shows those that are"
             taken.dead.append(Dead(event.body.encode(), "studio", reason))
         elif event.key in ours:
-            taken.duplicates.append(event)
+            again.append(event)
         else:
             ours[event.key] = event
-    return list(ours.values())
+    return list(ours.values()), again
 
 
 def _tell(taken: Taken) -> None:

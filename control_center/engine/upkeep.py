@@ -14,7 +14,7 @@ import structlog
 from control_center.domain.blast import LEARNT_FROM
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
-from control_center.engine import blast, recurring, replies, reports, text_plans
+from control_center.engine import blast, gaps, recurring, replies, reports, text_plans
 from control_center.engine.reports import Step
 from control_center.store import breakers, commands, db, expiry, leases, message_leases, messages, pruning, riders
 from control_center.store.expiry import Lapsed
@@ -35,6 +35,7 @@ class Intervals:
     return_held: float = 2.0
     adopt: float = 5.0
     plans: float = 10.0
+    gaps: float = 10.0
     expire: float = 60.0
     prune: float = 600.0
 
@@ -91,6 +92,7 @@ class Upkeep:
             _Duty(intervals.return_held, self.follow_riders, heavy=False),
             _Duty(intervals.adopt, self.adopt, heavy=False),
             _Duty(intervals.plans, self.heed_plans, heavy=True),
+            _Duty(intervals.gaps, self.watch_gaps, heavy=True),
             _Duty(intervals.expire, self.expire_messages, heavy=True),
             _Duty(intervals.expire, self.expire_actions, heavy=True),
             _Duty(intervals.prune, self.prune, heavy=True),
@@ -177,6 +179,11 @@ class Upkeep:
         now = self._clock()
         await text_plans.warn(self._pool, now)
         return await text_plans.let_go(self._pool, now, limit=self._batch)
+
+    async def watch_gaps(self) -> bool:
+        """Tell of events that were counted by their source and never came."""
+        await gaps.watch(self._pool)
+        return False
 
     async def expire_messages(self) -> bool:
         """End messages whose use-by passed while they waited."""

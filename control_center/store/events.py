@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from control_center.domain.event import Event
 from control_center.store.db import Connection
@@ -29,6 +30,25 @@ async def remember(tx: Connection, events: Sequence[Event]) -> set[tuple[str, st
         [event.body for event in events],
     )
     return {tuple(row) for row in rows}
+
+
+UNLIKE = """
+SELECT DISTINCT events.studio_id, events.source, events.event_id, events.body
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS copy (studio_id, source, event_id, digest)
+  JOIN events ON events.studio_id = copy.studio_id AND events.source = copy.source AND events.event_id = copy.event_id
+ WHERE encode(sha256(convert_to(events.body, 'UTF8')), 'hex') <> copy.digest"""
+
+
+async def unlike(tx: Connection, copies: Sequence[Event]) -> dict[tuple[str, str, str], str]:
+    """What is stored under the keys of copies, by key, where any of them is not the same to the letter."""
+    rows = await tx.fetch(
+        UNLIKE,
+        [event.studio for event in copies],
+        [event.source for event in copies],
+        [event.event_id for event in copies],
+        [sha256(event.body.encode()).hexdigest() for event in copies],
+    )
+    return {tuple(row[:3]): row[3] for row in rows}
 
 
 MARK = """

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from control_center.domain.text_plan import month_before, month_of
-from control_center.store import commands, db, studios, usage, views_health
+from control_center.store import commands, db, event_numbers, studios, usage, views_health
 from control_center.web.api import bearer
 from control_center.web.parts import PARTS, Check, Parts
 from control_center.web.problems import Problem
@@ -110,11 +110,16 @@ async def _warnings(parts: Parts) -> list[str]:
     try:
         async with asyncio.timeout(CHECK_SECONDS), db.session(parts.pool) as tx:
             holding = len(await usage.holding(tx))
+            missing = len({(gap.studio, gap.source) for gap in await event_numbers.gaps(tx)})
     except TimeoutError:
         return []
     except db.AWAY:
         return []
-    return [f"texts of {holding} studio(s) wait because a plan is used up"] if holding else []
+    said = {
+        f"texts of {holding} studio(s) wait because a plan is used up": holding,
+        f"events of {missing} source(s) never came; see: control-center events gaps": missing,
+    }
+    return [words for words, number in said.items() if number]
 
 
 async def _checked(check: Check) -> str | None:
@@ -163,6 +168,10 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
         waiting, oldest = await commands.unpublished(tx)
         _gauge(registry, "control_center_commands_waiting", "Commands and reports not yet published").set(waiting)
         _gauge(registry, "control_center_relay_lag_seconds", "Age of the oldest of them").set(oldest)
+        words = "Events that a source has counted and that have not come"
+        missing = _gauge(registry, "control_center_events_missing", words, ("studio", "source"))
+        for gap in await event_numbers.gaps(tx):
+            missing.labels(gap.studio, gap.source).inc(gap.last - gap.first + 1)
         await _measure_messages(registry, tx, now)
         await _measure_plans(registry, tx, now)
         for table, number in (await views_health.inserted(tx, list(_TABLES))).items():

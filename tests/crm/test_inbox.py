@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
-from yarl import URL
 
 from control_center.crm.connection import connect
 from control_center.crm.inbox import ConsumerMissing, Dead, Inbox
 from control_center.crm.topology import Topology, declare
 from control_center.domain.errors import ConfigurationError
 from control_center.embedded import Rabbitmq
+from tests.support.proxy import Proxy
 
 Operate = Callable[..., Awaitable[str]]
 
@@ -110,55 +110,6 @@ async def crm(broker_url: str) -> AsyncIterator[Crm]:
         yield crm
 
 
-class Wire:
-    """A cable between us and the broker that can be cut, or go silent in both directions."""
-
-    def __init__(self, url: str) -> None:
-        self._far = URL(url)
-        self._live = asyncio.Event()
-        self._live.set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
-
-    @contextlib.asynccontextmanager
-    async def laid(self, *, heartbeat: int) -> AsyncIterator[str]:
-        server = await asyncio.start_server(self._join, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        try:
-            yield str(self._far.with_port(port).update_query(heartbeat=heartbeat))
-        finally:
-            server.close()
-            self._live.set()
-            self.cut()
-            await asyncio.gather(*self._pumps)
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    def go_silent(self) -> None:
-        self._live.clear()
-
-    def heal(self) -> None:
-        self._live.set()
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._far.host, self._far.port)
-        self._writers |= {writer, far_writer}
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            pump = asyncio.create_task(self._pump(source, sink))
-            self._pumps.add(pump)
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65536):
-                await self._live.wait()
-                sink.write(data)
-                await sink.drain()
-        sink.transport.abort()
-
-
 # --- acknowledgement -------------------------------------------------------------------------------------------
 
 
@@ -192,9 +143,8 @@ async def test_a_message_is_acknowledged_only_after_its_batch_committed(broker_u
 async def test_a_batch_whose_connection_was_cut_is_delivered_again(broker_url: str, crm: Crm) -> None:
     database = Database()
     database.open.clear()
-    wire = Wire(broker_url)
 
-    async with wire.laid(heartbeat=10) as url, running(Inbox(url, database.commit)):
+    async with Proxy.before(broker_url) as wire, running(Inbox(wire.url(broker_url), database.commit)):
         await crm.publishes([b"twice"])
         await eventually(lambda: database.calls == 1)
         wire.cut()
@@ -428,17 +378,16 @@ async def test_a_queue_deleted_by_somebody_is_made_again_and_consumed(broker_url
 
 async def test_a_line_gone_silent_is_noticed_and_replaced(broker_url: str, crm: Crm) -> None:
     database = Database()
-    wire = Wire(broker_url)
 
-    async with wire.laid(heartbeat=1) as url:
-        inbox = Inbox(url, database.commit)
+    async with Proxy.before(broker_url) as wire:
+        inbox = Inbox(f"{wire.url(broker_url)}?heartbeat=1", database.commit)
         async with running(inbox):
             await eventually(lambda: inbox.attached)
-            wire.go_silent()
+            wire.freeze()
             await crm.publishes([b"unheard"])
             await eventually(lambda: not inbox.attached, within=3 * (1 + 1) + 5)
             wire.cut()
-            wire.heal()
+            wire.thaw()
             await eventually(lambda: b"unheard" in database.bodies, within=30)
 
 
@@ -475,16 +424,15 @@ async def test_a_consumer_that_the_broker_forgot_is_replaced_before_anything_wai
 
 
 async def test_a_line_that_dies_during_a_look_leaves_the_watchdog_awake(broker_url: str, crm: Crm) -> None:
-    wire = Wire(broker_url)
 
-    async with wire.laid(heartbeat=1) as url:
-        inbox = Inbox(url, Database().commit, watch_interval=0.3)
+    async with Proxy.before(broker_url) as wire:
+        inbox = Inbox(f"{wire.url(broker_url)}?heartbeat=1", Database().commit, watch_interval=0.3)
         async with running(inbox):
             await eventually(lambda: inbox.attached)
-            wire.go_silent()
+            wire.freeze()
             await eventually(lambda: not inbox.attached)
             wire.cut()
-            wire.heal()
+            wire.thaw()
             await eventually(lambda: inbox.attached)
             await _silently_cancel(inbox)
             await _replaced(inbox)

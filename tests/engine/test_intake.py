@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -77,10 +78,36 @@ async def test_an_event_that_comes_again_changes_nothing(pool: db.Pool, intake: 
 async def test_the_same_id_with_another_body_is_the_same_event_the_first_wins(pool: db.Pool, intake: Intake) -> None:
     await intake.take_in([event(session(status="Booked"), event_id="one")])
 
-    await intake.take_in([event(session(version=2, status="Canceled"), event_id="one")])
+    other = event(session(version=2, status="Canceled"), event_id="one")
+    taken = await intake.take_in([other])
 
     (record,) = await records_of(pool)
     assert record[2] == 1
+    assert (taken.new, taken.duplicates) == ([], [])
+    assert [(one.body, one.field) for one in taken.dead] == [(other, "id")]
+    assert await pool.fetchval("SELECT body FROM dead_events") == other
+
+
+async def test_within_one_batch_too_the_first_of_an_id_wins_and_what_says_otherwise_is_set_aside(
+    pool: db.Pool, intake: Intake
+) -> None:
+    first, other = event(session("1"), event_id="one"), event(session("2"), event_id="one")
+
+    taken = await intake.take_in([first, other, first, event(session("3"))])
+
+    assert (len(taken.new), len(taken.duplicates)) == (2, 1)
+    assert [one.body for one in taken.dead] == [other]
+    assert await pool.fetch("SELECT body FROM events WHERE event_id = 'one'") == [(first.decode(),)]
+
+
+async def test_a_copy_may_be_written_otherwise_as_long_as_it_says_the_same(pool: db.Pool, intake: Intake) -> None:
+    body = event(session(), event_id="one")
+    spaced = json.dumps(json.loads(body), indent=1, sort_keys=True).encode()
+    await intake.take_in([body])
+
+    taken = await intake.take_in([spaced, body])
+
+    assert (taken.new, len(taken.duplicates), taken.dead) == ([], 2, [])
 
 
 async def test_an_older_version_never_overwrites_a_newer_one_and_fires_nothing(pool: db.Pool, intake: Intake) -> None:

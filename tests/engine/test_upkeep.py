@@ -375,7 +375,9 @@ async def test_an_upkeep_that_stops_lets_another_take_over_at_once(pool: db.Pool
 
 
 async def test_a_duty_that_is_not_due_is_not_done_and_the_wait_says_when_it_is(pool: db.Pool) -> None:
-    upkeep = upkeep_of(pool, intervals=Intervals(rescue=50, return_held=50, adopt=30, plans=50, expire=60, prune=600))
+    upkeep = upkeep_of(
+        pool, intervals=Intervals(rescue=50, return_held=50, adopt=30, plans=50, gaps=50, expire=60, prune=600)
+    )
     wait = await upkeep.run_once()
     lost = await a_message(pool, state="submitting", lease_until=ago(seconds=1))
 

@@ -9,9 +9,19 @@ from tests.support import crm
 
 
 def booking(
-    record_id: str, *, number: int = 0, version: int = 1, verb: str = "created", studio: str = "main", **keys: Any
+    record_id: str,
+    *,
+    number: int = 0,
+    version: int = 1,
+    verb: str = "created",
+    studio: str = "main",
+    place: int | None = None,
+    **keys: Any,
 ) -> bytes:
-    """A session booked at this instant by client number `number`, whose texts the sandbox takes and delivers."""
+    """A session booked at this instant by client number `number`, whose texts the sandbox takes and delivers.
+
+    `place` is the number that the CRM gives to the event, where it counts them.
+    """
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     record = crm.session(record_id, version=version, client=f"c-{record_id}", **{"status_changed_at": now, **keys})
     who = crm.client(
@@ -19,7 +29,8 @@ def booking(
         phones=[{"number": phone(number), "label": "mobile", "sms": True}],
         emails=[{"address": f"client{number}@mail.example"}],
     )
-    return crm.event(record, verb, about=who, studio=studio, event_id=f"{record_id}-{version}", time=now)
+    event_id = f"{record_id}-{version}"
+    return crm.event(record, verb, about=who, studio=studio, event_id=event_id, time=now, number=place)
 
 
 def bookings(number: int, *, prefix: str = "s", studio: str = "main", first: int = 0) -> list[bytes]:

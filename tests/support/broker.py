@@ -93,6 +93,14 @@ async def delete_queue(url: str, queue: str = EVENTS) -> None:
         await channel.queue_delete(queue)
 
 
+async def bind(url: str, *, bound: bool) -> None:
+    """Let the events' queue hear what is published, or let it not."""
+    connection = await aio_pika.connect(url, timeout=10)
+    async with connection, connection.channel() as channel:
+        queue = await channel.get_queue(EVENTS, ensure=False)
+        await (queue.bind(EXCHANGE, "#") if bound else queue.unbind(EXCHANGE, "#"))
+
+
 async def forget_everything(url: str) -> None:
     """Rid a broker of what was declared by whoever used it before."""
     connection = await aio_pika.connect(url, timeout=10)

@@ -47,6 +47,7 @@ def event(
     studio: str = "main",
     time: str = "2026-11-21T16:04:06Z",
     source: str = "/crm/main",
+    number: int | None = None,
     **envelope: Any,
 ) -> bytes:
     """One event about `record`, with `about` as its client; about the client alone where there is no record."""
@@ -67,6 +68,7 @@ def event(
         "time": time,
         "studio": studio,
         "data": data,
+        **({} if number is None else {"sequence": str(number), "sequencetype": "Integer"}),
         **envelope,
     }
     return json.dumps(body).encode()

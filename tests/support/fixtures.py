@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 import pytest
@@ -18,15 +16,10 @@ import pytest
 from control_center.embedded import Postgres, Rabbitmq
 from tests.support import broker as crm
 from tests.support.installation import Installation
+from tests.support.operator import write_down
 
 Install: TypeAlias = Callable[..., Awaitable[Installation]]
 
-# RabbitMQ 3.10 writes down lazily what exists: a quorum queue made less than about two seconds before a kill never
-# finds its leader again. So it is told to, before anybody kills.
-WRITE_DOWN = """
-    ok = dets:sync(maps:get(directory_rev, maps:get(names, ra_system:fetch(quorum_queues)))),
-    dumped = mnesia:dump_log().
-"""
 _numbers = count(1)
 
 
@@ -153,24 +146,3 @@ async def to_kill(folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq)
     ) as here:
         await here.furnish(account="slow")
         yield here
-
-
-async def write_down(server: Rabbitmq) -> None:
-    """Make the node write down now which queues it has. Run with the environment and the account of the node."""
-    assert server.pid is not None
-    node = Path(f"/proc/{server.pid}")
-    told = node.joinpath("environ").read_text("utf-8").split("\0")
-    owner = node.stat()  # noqa: ASYNC240 - /proc answers at once
-    account: dict[str, Any] = (
-        {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(server.scripts / "rabbitmqctl", "-q", "eval", WRITE_DOWN),
-        env=dict(entry.split("=", 1) for entry in told if "=" in entry),
-        cwd="/",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        **account,
-    )
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()

@@ -72,3 +72,8 @@ async def test_the_plan_is_among_the_metrics_and_held_texts_among_the_warnings_o
     assert 'control_center_texts_this_month{studio="main"} 2.0' in metrics
     assert 'control_center_texts_planned{studio="main"} 2.0' in metrics
     assert (ready["ready"], ready["warnings"]) == (True, ["texts of 1 studio(s) wait because a plan is used up"])
+    await app.pool.execute("INSERT INTO event_numbers VALUES ('main', '/crm', 9, '{[3,5],[7,7]}', clock_timestamp())")
+    said = (await app.call("GET", "/readyz")).json["warnings"]
+    assert said[1:] == ["events of 1 source(s) never came; see: control-center events gaps"]
+    metrics = (await app.call("GET", "/metrics")).body.decode()
+    assert 'control_center_events_missing{source="/crm",studio="main"} 4.0' in metrics

@@ -110,6 +110,17 @@ create index events_by_age on events (studio_id, received_at, source, event_id);
 -- serves store.views_events.EVENTS: what do we know of this record?
 create index events_by_subject on events (studio_id, subject, received_at);
 
+create table event_numbers (
+    studio_id     text           not null,
+    source        text           not null,            -- that counts its events
+    newest        bigint         not null,            -- the highest number that has come
+    missing       int8multirange not null default '{}',  -- lower ones that have not
+    missing_since timestamptz,                        -- since when there is any; null while all have come
+    told          int8multirange not null default '{}',  -- of the missing, those that were told of
+    primary key (studio_id, source)
+);
+comment on table event_numbers is 'How far each source that counts its events has come, and what never arrived.';
+
 create table dead_events (
     dead_id     bigint      not null generated always as identity primary key,
     body        bytea       not null,                 -- the bytes as they came: they may be anything, and name no studio we know
