@@ -36,11 +36,12 @@ class Fence:
 
     async def look(self) -> bool:
         """Whether anything may be sent; closes the fence where that must not be. Raises one of `db.AWAY`."""
+        # Read first: another process of this host may look after us and write before us, and has seen more then.
+        seen = await asyncio.to_thread(_read, self._file)
         async with db.transaction(self._pool) as tx:
             fence = await fences.look(tx)
             if fence.closed_at is not None:
                 return False
-            seen = await asyncio.to_thread(_read, self._file)
             reason = doubt(fence.home, fence.sight, seen)
             closed = await fences.close(tx, reason) if reason else None
             if reason is None:

@@ -118,11 +118,11 @@ async def serve(chosen: Settings, channel: str) -> None:
     pool = await db.open_hot_pool(dsn, application=f"control-center {channel} worker", size=size, greet=recognise)
     life.on_close(pool.close)
     fence = Fence(pool, chosen.data_dir)
-    life.start("fence", Loop("fence", fence.tend, life.stop, away=db.AWAY).run())
+    life.start("fence", Loop("fence", fence.tend, life.stop, away=db.PASSES).run())
     record = await _recording(life, chosen, pool)
     clock = Clock(pool, now)
     await clock.tend()
-    life.start("clock", Loop("clock", clock.tend, life.stop, away=db.AWAY).run())
+    life.start("clock", Loop("clock", clock.tend, life.stop, away=db.PASSES).run())
     deliveries = [
         _start(life, chosen, pool, f"{channel}/{name}", one, links=links, fence=fence, record=record, clock=clock)
         for name, one in carriers.items()
@@ -136,7 +136,7 @@ async def serve(chosen: Settings, channel: str) -> None:
         await listener.tend()
         return TEND
 
-    life.start("listen", Loop("listen", tend, life.stop, away=db.AWAY).run())
+    life.start("listen", Loop("listen", tend, life.stop, away=db.PASSES).run())
     life.start("wake", _pass_on(work, deliveries, life.stop))
     accounts = [f"{channel}/{name}" for name in carriers]
     await life.run(
@@ -166,7 +166,7 @@ async def _recording(life: Service, chosen: Settings, pool: db.Pool) -> Record:
         log.warning("flight.not_recorded", reason=f"{which} this is")
         return lambda _: None
     recovery = Recovery(pool, folder, boot=boot, history=history)
-    life.start("flights", Loop("flights", recovery.run_once, life.stop, away=db.AWAY).run())
+    life.start("flights", Loop("flights", recovery.run_once, life.stop, away=db.PASSES).run())
     return partial(_recorder, folder, boot, history)
 
 
@@ -211,7 +211,7 @@ def _start(
     life.start(name, delivery.run(life.stop))
     if name.startswith("sms/"):  # no relay can be asked what became of a mail
         inquiry = Inquiry(pool, provider, account=name, clock=clock.now, links=links)
-        life.start(f"{name} inquiry", Loop(f"{name} inquiry", inquiry.run_once, life.stop, away=db.AWAY).run())
+        life.start(f"{name} inquiry", Loop(f"{name} inquiry", inquiry.run_once, life.stop, away=db.PASSES).run())
     if account.provider == "sandbox":
         life.start(f"{name} closes", _close_at(life.stop, provider))
     return delivery

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from control_center.domain.message import PRIORITIES
-from control_center.store import db, messages
+from control_center.store import db, message_leases, messages
 from control_center.store.messages import Claimed
 
 LEASE: Final = timedelta(seconds=90)
@@ -26,17 +26,32 @@ class Claims:
         self._owner = owner
         self._since = dict.fromkeys(PRIORITIES, BEGINNING)
         self._swept = float("-inf")  # on the monotonic clock
+        self.wary = False  # something that was lost with its worker may come next
 
     async def claim(self, connection: db.Connection, priorities: Sequence[int], limit: int) -> list[Claimed]:
         """Claim up to `limit` messages that are due, of these priorities. Now and then from the beginning of all."""
         sweep = time.monotonic() - self._swept > SWEEP
         since = {one: BEGINNING if sweep else self._since[one] for one in priorities}
         claimed = await messages.claim_due(
-            connection, self._account, self._owner, since=since, lease=LEASE, limit=limit
+            connection, self._account, self._owner, since=since, lease=LEASE, limit=1 if self.wary else limit
         )
+        self.wary = any(one.claims > 1 for one in claimed)
         if sweep:
             self._swept = time.monotonic()
         # Each priority has its own place in the queue: reminders may be taken for minutes while bulk waits.
         for priority in {one.priority for one in claimed}:
             self._since[priority] = max(one.due_at for one in claimed if one.priority == priority) - LAG
         return claimed
+
+    async def apart(
+        self, connection: db.Connection, claimed: Sequence[Claimed], at_hand: Sequence[int]
+    ) -> Sequence[Claimed]:
+        """What of it is to be prepared together: of what was lost with its worker before, one, and nothing else.
+
+        If that is what kills, it takes nobody along; the others are anybody's again. `at_hand` are kept besides.
+        """
+        suspects = [one for one in claimed if one.claims > 1]
+        if not suspects or len(claimed) == 1:
+            return claimed
+        await message_leases.drop_claims(connection, self._owner, but=[suspects[0].message_id, *at_hand])
+        return suspects[:1]

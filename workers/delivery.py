@@ -151,11 +151,13 @@ class Delivery:
 
     async def _give_back_strays(self) -> None:
         """After a lost answer: whatever is claimed by us and not at hand is anybody's again, at once."""
-        at_hand = [one.case.message_id for one in (*self._ready, *self._doubtful)]
         async with db.session(self._pool) as connection:
-            await message_leases.drop_claims(connection, self._owner, but=at_hand)
+            await message_leases.drop_claims(connection, self._owner, but=self._at_hand())
         self._strayed = False
         self._look_at = float("-inf")
+
+    def _at_hand(self) -> list[int]:
+        return [one.case.message_id for one in (*self._ready, *self._doubtful)]
 
     async def _refill(self, priorities: Sequence[int] = PRIORITIES) -> None:
         """Claim what is due and prepare it; put back what may not go now."""
@@ -163,13 +165,13 @@ class Delivery:
             limit = await breakers.allowance(connection, self._account, CLAIM_LIMIT)
             claimed = await self._claims.claim(connection, priorities, limit) if limit else []
             # A full claim says that there is more: the next look is due as soon as there is room.
-            full = len(claimed) == CLAIM_LIMIT
+            full = len(claimed) == CLAIM_LIMIT or self._claims.wary
             self._look_at = time.monotonic() + (0 if full else POLL)
             self._more = full or priorities != PRIORITIES
             self._strained = self._strained or limit < CLAIM_LIMIT
             if claimed:
                 crash_points.reach("after_claim")
-                await self._prepare(connection, claimed)
+                await self._prepare(connection, await self._claims.apart(connection, claimed, self._at_hand()))
             if self._failover is not None:
                 await hand_on(connection, self._account, self._failover, sender=self._failover_sender)
 

@@ -73,8 +73,8 @@ class Duties:
             await listener.tend()
             return TEND
 
-        self._start(Loop("release", work, self.life.stop, away=db.AWAY, wake=self.wake))
-        self._start(Loop("listen", listen, self.life.stop, away=db.AWAY))
+        self._start(Loop("release", work, self.life.stop, away=db.PASSES, wake=self.wake))
+        self._start(Loop("listen", listen, self.life.stop, away=db.PASSES))
         self._ladder()
         self._pump()
 
@@ -90,7 +90,7 @@ class Duties:
             # What is due and was not ours is another pump's, or its studio is switched off.
             return min(POLL, wait) if wait > 0 else 1.0
 
-        self._start(Loop("pump", turn, self.life.stop, away=db.AWAY, wake=self.bulk_wake))
+        self._start(Loop("pump", turn, self.life.stop, away=db.PASSES, wake=self.bulk_wake))
 
     def _ladder(self) -> None:
         """What was released and came to nothing goes another way in time."""
@@ -99,7 +99,7 @@ class Duties:
         async def climb() -> float:
             return 0.0 if await ladder.run_once() else CLIMB
 
-        self._start(Loop("ladder", climb, self.life.stop, away=db.AWAY))
+        self._start(Loop("ladder", climb, self.life.stop, away=db.PASSES))
 
     def engine(self) -> None:
         """SPINE 1 from the broker, the way back to it, and the upkeep of the database."""
@@ -123,8 +123,8 @@ class Duties:
         async def read() -> float:
             return 0.0 if await hearing.run_once() else POLL
 
-        self._start(Loop("hearing wakes", listen, self.life.stop, away=db.AWAY))
-        self._start(Loop("hearing", read, self.life.stop, away=db.AWAY, wake=wake))
+        self._start(Loop("hearing wakes", listen, self.life.stop, away=db.PASSES))
+        self._start(Loop("hearing", read, self.life.stop, away=db.PASSES, wake=wake))
 
     def _relay(self) -> None:
         outbox = Outbox(self.broker_url)
@@ -136,16 +136,16 @@ class Duties:
         relay = Relay(self.pool, publish, uuid4())
         self.life.on_close(outbox.close)
         self.life.on_close(relay.close)
-        self._start(Loop("relay", relay.run_once, self.life.stop, away=db.AWAY))
+        self._start(Loop("relay", relay.run_once, self.life.stop, away=db.PASSES))
 
     def _upkeep(self) -> None:
         upkeep = Upkeep(self.pool, self.now, uuid4(), ages=self.ages)
         self.life.on_close(upkeep.close)
-        self._start(Loop("upkeep", upkeep.run_once, self.life.stop, away=db.AWAY))
+        self._start(Loop("upkeep", upkeep.run_once, self.life.stop, away=db.PASSES))
 
     def carrier(self, folder: Path) -> None:
         """Receipts for what the sandbox of this data folder took."""
-        self._start(Loop("carrier", Carrier(self.pool, folder, self.now).run_once, self.life.stop, away=db.AWAY))
+        self._start(Loop("carrier", Carrier(self.pool, folder, self.now).run_once, self.life.stop, away=db.PASSES))
 
     async def fenced(self) -> str | None:
         """What keeps messages from being sent, for readiness."""

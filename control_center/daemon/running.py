@@ -63,10 +63,10 @@ async def run(
         fence = Fence(pool, settings.data_dir)
         if not await fence.look():
             say("nothing is sent: the fence is closed; see why with: control-center fence show")
-        life.start("fence", Loop("fence", fence.tend, life.stop, away=db.AWAY).run())
+        life.start("fence", Loop("fence", fence.tend, life.stop, away=db.PASSES).run())
         clock = Clock(pool, now)
         await clock.tend()
-        life.start("clock", Loop("clock", clock.tend, life.stop, away=db.AWAY).run())
+        life.start("clock", Loop("clock", clock.tend, life.stop, away=db.PASSES).run())
         if "release" in roles:
             await zone_sweep.follow_release(pool, clock.now())
         ages = Ages(events=timedelta(days=settings.keep_events_days))

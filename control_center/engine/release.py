@@ -38,6 +38,7 @@ from control_center.store.rulebooks import Rulebooks
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+FEW = 50  # of those that are released one by one, after a fault of ours
 
 
 @dataclass(slots=True)
@@ -65,18 +66,51 @@ class Release:
         self._rulebooks = rulebooks or Rulebooks()
 
     async def run_once(self) -> bool:
-        """Release one batch of what is due; whether there may be more. Raises one of `db.AWAY`."""
+        """Release one batch of what is due; whether there may be more. Raises one of `db.PASSES`."""
 
         async def work(tx: db.Connection) -> Released:
-            off = await studios.switched_off(tx)
-            due = await actions.claim_due(tx, self._clock(), without=off, limit=BATCH)
-            return await self.apply(tx, due, by=None)
+            return await self.apply(tx, await self._claim(tx, BATCH), by=None)
 
-        done = await db.retried(self._pool, work)
+        try:
+            done = await db.retried(self._pool, work)
+        except db.PASSES:
+            raise
+        except Exception:
+            log.exception("release.fault")
+            return await self._one_by_one()
         if done.released:
             crash_points.reach("after_release_commit")
         tell(done)
         return done.due == BATCH
+
+    async def _claim(self, tx: db.Connection, limit: int) -> list[Due]:
+        off = await studios.switched_off(tx)
+        return await actions.claim_due(tx, self._clock(), without=off, limit=limit)
+
+    async def _one_by_one(self) -> bool:
+        """Release some of what is due, each by itself: one that we fail on is held for a person, and stops no other."""
+
+        async def work(tx: db.Connection) -> list[Released]:
+            return [await self._alone(tx, one) for one in await self._claim(tx, FEW)]
+
+        every = await db.retried(self._pool, work)
+        for done in every:
+            tell(done)
+        return len(every) == FEW
+
+    async def _alone(self, tx: db.Connection, one: Due) -> Released:
+        try:
+            async with tx.transaction():
+                return await self.apply(tx, [one], by=None)
+        except db.PASSES:
+            raise
+        except Exception as error:
+            log.exception("action.fault", studio=one.studio, action=f"a-{one.action.action_id}")
+            done = Released(due=1)
+            reason = f"our own fault: {type(error).__name__}; the log says more"
+            _end(done, one, one.action.turned(State.HELD, reason), None)
+            await _write(tx, done, now=self._clock(), by=None)
+            return done
 
     async def catch_up(self) -> None:
         """Release all that is due, two batches side by side: while one waits for the database the other is decided.

@@ -16,7 +16,18 @@ from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
 from control_center.engine import blast, gaps, recurring, replies, reports, text_plans
 from control_center.engine.reports import Step
-from control_center.store import breakers, commands, db, expiry, leases, message_leases, messages, pruning, riders
+from control_center.store import (
+    breakers,
+    commands,
+    db,
+    expiry,
+    leases,
+    message_leases,
+    messages,
+    pruning,
+    riders,
+    views_health,
+)
 from control_center.store.expiry import Lapsed
 
 log = structlog.get_logger(__name__)
@@ -38,6 +49,7 @@ class Intervals:
     gaps: float = 10.0
     expire: float = 60.0
     prune: float = 600.0
+    transactions: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,7 @@ class Upkeep:
         intervals: Intervals = Intervals(),
         ages: Ages = Ages(),
         batch: int = 500,
+        old_transaction: timedelta = timedelta(minutes=5),
         lease: timedelta = timedelta(
             minutes=3
         ),  # longer than the heavy duties are apart, so that they stay in one place
@@ -86,6 +99,8 @@ class Upkeep:
         self._ages = ages
         self._batch = batch
         self._lease = lease
+        self._old_transaction = old_transaction
+        self._warned_of = 0  # the process of the server that a warning was about
         self._duties = [
             _Duty(intervals.rescue, self.rescue, heavy=False),
             _Duty(intervals.return_held, self.return_held, heavy=False),
@@ -96,6 +111,7 @@ class Upkeep:
             _Duty(intervals.expire, self.expire_messages, heavy=True),
             _Duty(intervals.expire, self.expire_actions, heavy=True),
             _Duty(intervals.prune, self.prune, heavy=True),
+            _Duty(min(intervals.transactions, old_transaction.total_seconds()), self.look_back, heavy=True),
         ]
 
     async def run_once(self) -> float:
@@ -225,6 +241,19 @@ class Upkeep:
                 reason=one.reason,
             )
         return len(ended) >= self._batch
+
+    async def look_back(self) -> bool:
+        """Warn of a transaction that has been open for long, once: what dies under it slows the queue down."""
+        async with db.session(self._pool) as connection:
+            found = await views_health.oldest_transaction(connection)
+        if found is None or found.seconds < self._old_transaction.total_seconds():
+            self._warned_of = 0
+        elif found.pid != self._warned_of:
+            self._warned_of = found.pid
+            log.warning(
+                "database.held_back", pid=found.pid, application=found.application, seconds=round(found.seconds)
+            )
+        return False
 
     async def prune(self) -> bool:
         """Forget what is old, one bounded step of each kind."""

@@ -25,6 +25,7 @@ EVENTS: Final[dict[str, str]] = {
     "hook.refused": "A provider's call was not signed as it must be; it changed nothing.",
     "hook.unread": "A provider's call was signed, and says nothing that is known here; it was answered, and left.",
     # An action, by the state it has come to.
+    "action.fault": "Releasing an action failed by a fault of ours; it is held for a person.",
     "action.planned": "An action waits for due_at, for the reason given.",
     "action.review": "An action waits for a person to process, skip or delete it.",
     "action.held": "An action was stopped and needs a person.",
@@ -49,6 +50,7 @@ EVENTS: Final[dict[str, str]] = {
     "fence.closed": "The database may have forgotten what was sent: nothing is sent until a person arms the fence.",
     "fence.armed": "A person said that this is the database to send from; sending goes on.",
     "fence.forgotten": "What this host has seen of the database could not be read or written; its own mark counts.",
+    "release.fault": "Releasing a batch failed by a fault of ours; it is released one by one.",
     "guard.shut": "A trigger passed its ceiling: the surplus and everything behind it is held until a person decides.",
     "guard.opened": "A person decided on what a trigger's guard held, or nothing of it is left; it lets go again.",
     # A message, by the state it has come to.
@@ -71,6 +73,7 @@ EVENTS: Final[dict[str, str]] = {
     "message.shadow": "A message was only recorded, by a trigger that watches.",
     "message.moved": "Another account takes over a message that this one certainly did not send.",
     "message.asked_about": "The provider was asked about a message that may have been taken.",
+    "database.held_back": "A transaction has been open for long: what died under it slows the queue down.",
     "plan.nearly_used_up": "A studio has sent 80 per cent of the texts of its month.",
     "plan.used_up": "A studio has sent all texts of its month: unless it may overrun, what goes by itself is held.",
     "plan.returned": "Texts that waited for a studio's plan are queued again: there is room for them.",

@@ -9,7 +9,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import asyncpg
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from control_center.domain.errors import Conflict
 
@@ -38,6 +44,8 @@ MET: tuple[type[BaseException], ...] = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
+# What passes by itself: whoever has a next round to wait for waits for it.
+PASSES: tuple[type[BaseException], ...] = (*AWAY, *MET)
 
 _ACQUIRE_TIMEOUT = 10.0  # seconds to wait for a free connection; without it a lost database hangs everything
 _COMMAND_TIMEOUT = 60.0
@@ -179,15 +187,22 @@ def inside(tx: Connection) -> Pool:
 
 
 async def retried(pool: Pool, work: Callable[[Connection], Awaitable[T]], *, tries: int = 8) -> T:
-    """Run `work` in a transaction, again where two transactions met. Raises the last of MET after `tries`."""
-    for _ in range(tries - 1):
-        try:
-            async with transaction(pool) as tx:
-                return await work(tx)
-        except MET:
-            continue
-    async with transaction(pool) as tx:
-        return await work(tx)
+    """Run `work` in a transaction, again where two transactions met. Raises the last of MET after `tries`.
+
+    Between tries is a pause of random length, so that those who met do not meet again: a second or two in all.
+    """
+
+    async def once() -> T:
+        async with transaction(pool) as tx:
+            return await work(tx)
+
+    again = AsyncRetrying(
+        retry=retry_if_exception_type(MET),
+        wait=wait_random_exponential(multiplier=0.01, max=1),
+        stop=stop_after_attempt(tries),
+        reraise=True,
+    )
+    return await again(once)
 
 
 # One channel for each hand-over, so that nobody wakes for what is not theirs. A hint only: polling is the truth.
@@ -210,6 +225,13 @@ class Listener:
 
     async def tend(self) -> None:
         """Connect where necessary, and find out whether the connection still lives. Raises one of AWAY."""
+        try:
+            await self._tend()
+        except AWAY:
+            await self.close()  # one that is silent is as lost as one that is closed: the next look opens another
+            raise
+
+    async def _tend(self) -> None:
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(self._dsn, application=self._application)
             for channel in self._channels:

@@ -239,7 +239,7 @@ async def step(
 # else is submitting here may be what a failover has brought back, and was sent long ago.
 UNMARK = """
 UPDATE messages
-   SET state = 'queued', due_at = clock_timestamp(), lease_owner = NULL, lease_until = NULL,
+   SET state = 'queued', claims = 0, due_at = clock_timestamp(), lease_owner = NULL, lease_until = NULL,
        reason = 'the database was away'
  WHERE lease_owner = $1 AND state = 'submitting' AND message_id = ANY ($2::bigint[]) AND lease_until IS NOT NULL
 RETURNING message_id"""

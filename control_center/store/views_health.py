@@ -108,3 +108,27 @@ SELECT account, coalesce(outcome, 'none'), count(*),
 async def answers(tx: Connection) -> list[Answers]:
     """By account and outcome: the attempts of the newest messages. Seconds."""
     return [Answers(*row) for row in await tx.fetch(ANSWERS)]
+
+
+# Of this database: what another one's transactions may see is no concern of its tables. Without the rights of
+# pg_monitor only the transactions of one's own role are shown.
+OLDEST_TRANSACTION = """
+SELECT extract(epoch FROM clock_timestamp() - xact_start)::float8, pid, application_name FROM pg_stat_activity
+ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+   AND xact_start IS NOT NULL
+ ORDER BY xact_start LIMIT 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One that is open: for how many seconds, in which process of the server, and who it says it is."""
+
+    seconds: float
+    pid: int
+    application: str
+
+
+async def oldest_transaction(tx: Connection) -> Transaction | None:
+    """What has been open longest, beside this one. What has died since it began cannot be cleaned away."""
+    row = await tx.fetchrow(OLDEST_TRANSACTION)
+    return None if row is None else Transaction(*row)

@@ -165,6 +165,7 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
         held = _gauge(registry, "control_center_actions_held", words, ("studio", "trigger"))
         for studio, trigger, number in await views_health.guarded(tx):
             held.labels(studio, trigger).set(number)
+        await _measure_database(registry, tx)
         waiting, oldest = await commands.unpublished(tx)
         _gauge(registry, "control_center_commands_waiting", "Commands and reports not yet published").set(waiting)
         _gauge(registry, "control_center_relay_lag_seconds", "Age of the oldest of them").set(oldest)
@@ -177,6 +178,13 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
         for table, number in (await views_health.inserted(tx, list(_TABLES))).items():
             words = f"Rows ever written to {table}, by PostgreSQL's own count"
             Counter(_TABLES[table], words, registry=registry).inc(number)
+
+
+async def _measure_database(registry: CollectorRegistry, tx: db.Connection) -> None:
+    words = "How long the oldest transaction has been open: what has died since cannot be cleaned away"
+    found = await views_health.oldest_transaction(tx)
+    gauge = _gauge(registry, "control_center_oldest_transaction_seconds", words)
+    gauge.set(0.0 if found is None else found.seconds)
 
 
 async def _measure_messages(registry: CollectorRegistry, tx: db.Connection, now: datetime) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from control_center.domain import planner
 from control_center.domain.blackouts import Blackout
 from control_center.engine import blackouts, review
 from control_center.engine.intake import Intake
@@ -336,3 +337,30 @@ async def test_every_line_about_an_action_names_its_trigger(pool: db.Pool) -> No
 
     (line,) = (line for line in lines if line["event"] == "action.released")
     assert line["trigger"] == "Thanks"
+
+
+async def test_an_action_that_we_fail_on_is_held_for_a_person_and_stops_no_other(
+    pool: db.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(rule: Any, picture: Any, *rest: Any, **named: Any) -> Any:
+        if picture.record_id == "s1":
+            raise ZeroDivisionError("a fault of ours")
+        return planner.decide(rule, picture, *rest, **named)
+
+    await a_trigger(pool, **TODAY)
+    for name in ("s0", "s1", "s2"):
+        told = session(name, client=f"c-{name}", status_changed_at="2026-11-23T17:59:00Z")
+        await take_in(pool, event(told, about=client(f"c-{name}")))
+    monkeypatch.setattr("control_center.engine.release.decide", failing)
+
+    with capture_logs() as lines:
+        await release(pool)
+
+    rows = await pool.fetch("SELECT record_id, state, reason FROM actions ORDER BY record_id")
+    assert [tuple(row) for row in rows] == [
+        ("s0", "released", ""),
+        ("s1", "held", "our own fault: ZeroDivisionError; the log says more"),
+        ("s2", "released", ""),
+    ]
+    assert [line["action"] for line in lines if line["event"] == "action.fault"] == ["a-2"]
+    assert await pool.fetchval("SELECT count(*) FROM commands WHERE verb = 'action.held'") == 1

@@ -9,7 +9,7 @@ import pytest
 from control_center.embedded import Rabbitmq
 from tests.support.bookings import booking, bookings
 from tests.support.far import Far, Install, far_away
-from tests.support.fixtures import write_down
+from tests.support.operator import write_down
 from tests.support.installation import trigger
 from tests.support.matrix import Seen
 from tests.support.programs import Program

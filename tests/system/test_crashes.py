@@ -1,16 +1,18 @@
-"""kill -9 of each part in the middle of a stream: nothing is lost, nobody is written to twice, doubt is bounded."""
+"""kill -9 of each part in the middle of a stream: nothing is lost, nobody is written to twice, doubt is bounded.
+
+Of the database, and two of everything: tests/faults.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
-from control_center.embedded import Postgres, Rabbitmq
-from tests.support.bookings import booking, bookings
+from control_center.embedded import Rabbitmq
+from tests.support.bookings import bookings
 from tests.support.checker import Findings, check
 from tests.support.installation import RUN_OUT, Installation
 
@@ -114,24 +116,6 @@ async def test_a_worker_that_was_given_up_and_wakes_again_sends_nothing_twice(to
     assert frozen.code is None
 
 
-async def test_two_of_everything_share_the_work_and_do_nothing_twice(to_kill: Installation, folder: Path) -> None:
-    bodies = bookings(300)
-    second = Installation(folder / "two", database_url=to_kill.database_url, broker_url=to_kill.broker_url)
-    async with second:
-        await to_kill.run("engine", "release")
-        await second.run("engine", "release")
-        workers = [await to_kill.work(), await to_kill.work()]
-        await to_kill.publish([*bodies, *bodies])
-        assert len(await to_kill.sent(300)) == 300
-        findings = await _at_rest(to_kill, bodies)
-        assert findings.unknown == []
-        assert len(to_kill.outbox()) == 300
-        for one in (to_kill.programs[0], second.programs[0]):
-            assert one.lines("event.received"), "each has taken some in"
-        for worker in workers:
-            assert worker.lines("message.accepted"), "each has sent some"
-
-
 @many
 async def test_a_killed_broker_loses_nothing_sends_nothing_twice_and_leaves_no_doubt(
     to_kill: Installation, broker_to_kill: Rabbitmq, messages: int
@@ -151,36 +135,6 @@ async def test_a_killed_broker_loses_nothing_sends_nothing_twice_and_leaves_no_d
     findings = await _at_rest(to_kill, bodies)
     assert findings.unknown == []
     assert len(to_kill.outbox()) == messages
-
-
-@many
-async def test_a_killed_database_loses_nothing_sends_nothing_twice_and_leaves_no_doubt(
-    to_kill: Installation, postgres_to_kill: Postgres, messages: int
-) -> None:
-    bodies = bookings(messages)
-    engine = await to_kill.run("engine", "release")
-    worker = await to_kill.work()
-    publishing = asyncio.create_task(to_kill.publish(bodies))
-
-    await to_kill.taken_in(1)
-    await postgres_to_kill.kill()
-    await postgres_to_kill.start()
-    await to_kill.sent(messages // 3)
-    await postgres_to_kill.kill()
-    await postgres_to_kill.start()
-    await publishing
-    await to_kill.taken_in(messages)
-    assert (await _at_rest(to_kill, bodies)).unknown == []
-
-    # And once more while nothing moves: who connects again notices by itself.
-    await postgres_to_kill.kill()
-    await postgres_to_kill.start()
-    late = booking("late", number=messages)
-    await to_kill.publish([late])
-    await to_kill.sent(messages + 1)
-    assert (await _at_rest(to_kill, [*bodies, late])).unknown == []
-    assert len(to_kill.outbox()) == messages + 1
-    assert (engine.code, worker.code) == (None, None)
 
 
 async def _at_rest(here: Installation, bodies: list[bytes], *, within: float = 120) -> Findings:

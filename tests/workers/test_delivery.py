@@ -287,6 +287,27 @@ async def test_what_changes_between_the_decision_and_the_point_of_no_return_is_d
     assert [tuple(row) for row in rows] == [("1000", "cancelled"), ("1001", "accepted")]
 
 
+async def test_what_was_lost_with_its_worker_is_prepared_alone_and_everything_else_is_anybodys_meanwhile(
+    pool: db.Pool,
+) -> None:
+    await queued(pool, 5)
+    lost = delivery(pool, Scripted())
+    await lost._refill()
+    await pool.execute("UPDATE messages SET lease_until = clock_timestamp() - interval '1 second'")
+    async with db.transaction(pool) as tx:
+        await message_leases.rescue_expired_leases(tx, poison=3, limit=10)
+
+    provider = Scripted()
+    one = delivery(pool, provider)
+    await one._refill()
+    assert len(one._ready) == 1
+    rows = await pool.fetch("SELECT state, claims, count(*) FROM messages GROUP BY 1, 2 ORDER BY 1")
+    assert [tuple(row) for row in rows] == [("claimed", 2, 1), ("queued", 1, 4)]
+
+    await delivering(pool, one, ends=("accepted",))
+    assert len(provider.asked) == 5
+
+
 async def test_a_blackout_day_postpones_without_costing_an_attempt(pool: db.Pool) -> None:
     await queued(pool)
     await pool.execute(

@@ -167,6 +167,24 @@ async def test_a_database_that_was_put_back_is_known_by_what_the_host_remembers(
         assert "put back to an earlier state" in (await fences.look(connection)).reason
 
 
+async def test_a_neighbour_that_looks_later_and_writes_sooner_is_no_sign_of_a_database_put_back(
+    pool: db.Pool, fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, neighbour, turns = fences.look, Fence(pool, tmp_path), iter([True])
+
+    async def slowly(tx: db.Connection) -> fences.Fence:
+        found = await looking(tx)
+        if next(turns, False):
+            await booked(pool, 1)
+            assert await neighbour.look()
+        return found
+
+    assert await fence.look()
+    monkeypatch.setattr(fences, "look", slowly)
+
+    assert await fence.look()
+
+
 async def test_a_host_that_remembers_nothing_or_rubbish_goes_by_the_database(
     pool: db.Pool, fence: Fence, tmp_path: Path
 ) -> None:
