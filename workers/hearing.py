@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import structlog
 
-from control_center.domain.inbound import Inbound
+from control_center.domain.inbound import LONGEST_NAME, Inbound, readable
 from control_center.domain.outcome import Receipt
 from control_center.store import db, heard, receipts
 from control_center.store.heard import Words
@@ -37,7 +37,8 @@ class Hearing:
             async with db.session(self._pool) as connection:
                 if receipt is not None:
                     # Without its message, which the engine finds on its next round.
-                    await receipts.add(connection, self._account, [(Came(receipt[0], receipt[1], raw), None)])
+                    came = Came(readable(receipt[0])[:LONGEST_NAME], receipt[1].readable, raw)
+                    await receipts.add(connection, self._account, [(came, None)])
                 if text is not None:
                     await self._keep(connection, text, part, raw)
                     await db.notify(connection, heard.CHANNEL)

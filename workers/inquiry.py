@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import structlog
 
+from control_center.domain.inbound import named
 from control_center.domain.links import Links
 from control_center.domain.outcome import (
     Accepted,
@@ -97,7 +98,8 @@ class Inquiry:
         async with db.session(self._pool) as connection:
             match answer:
                 case Found(provider_id=provider_id, fate=fate):
-                    await doubts.found(connection, self._account, doubt, provider_id=provider_id, fate=fate.value)
+                    known = named(provider_id)
+                    await doubts.found(connection, self._account, doubt, provider_id=known, fate=fate.value)
                 case NotFoundThere():
                     await doubts.missing(connection, doubt)
                 case CannotTell():
@@ -117,7 +119,8 @@ class Inquiry:
         async with db.transaction(self._pool) as tx:
             await doubts.repeated(tx, doubt, token=token, owner=self._owner, reason=_learned(outcome))
             if isinstance(outcome, Accepted):
-                await doubts.found(tx, self._account, doubt, provider_id=outcome.provider_id, fate=Fate.SENT.value)
+                known = named(outcome.provider_id)
+                await doubts.found(tx, self._account, doubt, provider_id=known, fate=Fate.SENT.value)
         match outcome:
             case NotSent():
                 del self._asked[doubt.message_id]  # nothing has left: that was no question

@@ -13,6 +13,7 @@ import aio_pika
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 
+from control_center.crm.properties import be_lenient
 from control_center.domain.errors import ConfigurationError, ControlCenterError
 
 HEARTBEAT_SECONDS = 10  # a silent peer is given up after 3 x (heartbeat + 1); with the default of 60, 3 minutes
@@ -23,6 +24,8 @@ HANG_UP_SECONDS = 3.0
 # Both libraries log each refused connection with a traceback; the inbox and the outbox say the same in one line.
 for _library in ("aio_pika", "aiormq"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
+
+be_lenient()
 
 
 class BrokerAway(ControlCenterError):  # noqa: N818 - reads as the sentence "raise BrokerAway(...)"

@@ -44,7 +44,7 @@ class Inbound:
         return replace(
             self,
             known_by=readable(self.known_by)[:LONGEST_NAME],
-            provider_id=None if self.provider_id is None else readable(self.provider_id),
+            provider_id=named(self.provider_id),
             sender=readable(self.sender)[:LONGEST_NAME],
             to=readable(self.to)[:LONGEST_NAME],
             text=readable(self.text),
@@ -56,6 +56,11 @@ class Inbound:
 def readable(text: str) -> str:
     """A text without NUL and without halves of letters, in whose place the sign of an unreadable letter stands."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
+def named(given: str | None) -> str | None:
+    """An id that somebody gave something, as it can be stored and looked up: no index takes one of any length."""
+    return None if given is None else readable(given)[:LONGEST_NAME]
 
 
 def brought_by_hand(sender: str, to: str, text: str, *, at: datetime) -> Inbound:

@@ -16,10 +16,11 @@ queued ──▶ claimed ──▶ submitting ──▶ accepted ──▶ deliv
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
+from control_center.domain.inbound import MOST_SEGMENTS, named, readable
 from control_center.domain.outcome import Accepted, Blocked, Cause, Fate, NotSent, Outcome, Refused, Unknown
 from control_center.domain.retry import MAX_ATTEMPTS, next_attempt
 
@@ -119,11 +120,20 @@ def settle(
     """Turn what the provider answered into what becomes of the message; the only place where that happens.
 
     `tries` counts the tries before this one, `most` how many there may be. Only what is proven not taken goes back to
-    the queue. With `failover` another account takes over what has no tries left.
+    the queue. With `failover` another account takes over what has no tries left. Whatever letters the provider wrote,
+    what becomes of the message can be stored.
     """
+    found = _settled(outcome, key=key, tries=tries, use_by=use_by, now=now, failover=failover, most=most)
+    return replace(found, reason=readable(found.reason), code=named(found.code))
+
+
+def _settled(
+    outcome: Outcome, *, key: str, tries: int, use_by: datetime, now: datetime, failover: bool, most: int
+) -> Settlement:
     match outcome:
         case Accepted(provider_id=provider_id, segments=segments):
-            return Settlement(State.ACCEPTED, "accepted", "", provider_id=provider_id, segments=segments)
+            counted = min(segments, MOST_SEGMENTS) if segments is not None else None
+            return Settlement(State.ACCEPTED, "accepted", "", provider_id=named(provider_id), segments=counted)
         case NotSent(reason=reason, code=code, wait=wait):
             again = next_attempt(tries + 1, now, key=key, wait=wait, use_by=use_by, most=most)
             if again is None and failover and now < use_by:

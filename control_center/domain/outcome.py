@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
-from control_center.domain.inbound import readable
+from control_center.domain.inbound import named, readable
 
 
 class Cause(Enum):
@@ -109,9 +109,8 @@ class Receipt:
     @property
     def readable(self) -> Receipt:
         """As it can be stored, whatever letters the provider wrote."""
-        reference, provider_id, code, reason = (
-            None if one is None else readable(one) for one in (self.reference, self.provider_id, self.code, self.reason)
-        )
+        code, reason = (None if one is None else readable(one) for one in (self.code, self.reason))
+        reference, provider_id = named(self.reference), named(self.provider_id)
         return replace(self, reference=reference, provider_id=provider_id, code=code, reason=reason)
 
 

@@ -30,7 +30,7 @@ _FIELD = "file"
 _MEMORY = 1024 * 1024 * 1024
 _AT_ONCE = asyncio.Semaphore(2)  # children: files from many at once wait for each other, and not for memory
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_TOO_OFTEN = frozenset({"SECONDLY", "MINUTELY", "HOURLY"})
+_OFTEN_ENOUGH = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 
 
 async def read(ics: bytes, *, today: date, seconds: float = SECONDS) -> list[Blackout]:
@@ -111,20 +111,28 @@ def _whole_days(ics: bytes, first: date, last: date) -> list[tuple[str, str]]:
     days: set[tuple[str, str]] = set()
     for event in recurring_ical_events.of(calendar).between(first, last):
         if str(event.get("STATUS", "")).upper() != "CANCELLED":
-            name = " ".join(_CONTROL.sub(" ", str(event.get("SUMMARY", ""))).split())[:200] or "Closed"
+            name = _name(event, "Closed")
             days.update((name, day.isoformat()) for day in _days(event.start, event.end) if first <= day < last)
         if len(days) > DAYS:
             raise Malformed(_FIELD, f"closes more than {DAYS} days")
     return sorted(days)
 
 
+def _name(event: Any, unnamed: str) -> str:
+    """What an event is called, on one line; of several names the first."""
+    given = event.get("SUMMARY", "")
+    first = given[0] if isinstance(given, list) else given
+    return " ".join(_CONTROL.sub(" ", str(first)).split())[:200] or unnamed
+
+
 def _check_rule(event: Any) -> None:
     rules = event.get("RRULE", [])
     for rule in rules if isinstance(rules, list) else [rules]:
-        often = {str(freq).upper() for freq in rule.get("FREQ", [])} & _TOO_OFTEN
-        if often:
-            name = str(event.get("SUMMARY", "an event"))[:100]
-            raise Malformed(_FIELD, f"{name!r} repeats {often.pop()}; at most daily is allowed")
+        often = {str(freq).upper() for freq in rule.get("FREQ", [])}
+        # One that names none is read by the libraries as they please, even as every second.
+        if not often or not often <= _OFTEN_ENOUGH:
+            repeats = ", ".join(sorted(often - _OFTEN_ENOUGH))[:40] or "and does not say how often"
+            raise Malformed(_FIELD, f"{_name(event, 'an event')!r} repeats {repeats}; at most daily is allowed")
 
 
 def _days(start: date, end: date) -> Iterator[date]:

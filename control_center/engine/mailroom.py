@@ -6,6 +6,7 @@ else by its addresses.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,7 @@ import msgspec
 import structlog
 
 from control_center.domain.consent import OPEN, Purpose, Said
+from control_center.domain.inbound import readable
 from control_center.domain.links import Links
 from control_center.domain.number import mask_email
 from control_center.domain.people import Recipient
@@ -32,6 +34,9 @@ from control_center.store.followed import Followed
 
 log = structlog.get_logger(__name__)
 
+# Its detectors fail on odd mail, which anybody may send; it logs each with a traceback and goes on, and so do we.
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)
+
 SHORT: Final = 200  # characters: of what is shorter, the first line may be all that was meant
 
 
@@ -49,7 +54,7 @@ class Mailroom:
         `to` is the address it was delivered to, where who brings it knows. What came before changes nothing. Raises
         one of `db.AWAY`; then it is not stored.
         """
-        text, now = raw[:KEPT].decode("utf-8", "replace"), self._clock()
+        text, to, now = raw[:KEPT].decode("utf-8", "replace"), readable(to), self._clock()
         match incoming_mail.read(raw, self._links, to=to):
             case Bounce() as came:
                 return await returned_mail.bounced(self._pool, account, came, text, now)

@@ -30,13 +30,15 @@ class Named:
 
 
 # In one order, so that two batches of receipts wait for each other instead of blocking each other. An account that a
-# message was moved away from may have taken it after all, and says so by our reference.
+# message was moved away from may have taken it after all, and says so by our reference. What came in has an id of its
+# provider's, too, and no receipt is about it.
 FIND = """
 WITH named AS (
      SELECT studio_id, message_id FROM messages
       WHERE message_id = ANY ($1::bigint[]) AND ($3 = 'sandbox' OR account = $3 OR $3 = ANY (moved_from))
       UNION
-     SELECT studio_id, message_id FROM messages WHERE account = $3 AND provider_id = ANY ($2::text[]))
+     SELECT studio_id, message_id FROM messages
+      WHERE account = $3 AND provider_id = ANY ($2::text[]) AND state <> 'received')
 SELECT messages.studio_id, messages.message_id, state, reason, channel, address, account, asked, provider_id
   FROM messages JOIN named USING (studio_id, message_id)
  ORDER BY messages.studio_id, messages.message_id

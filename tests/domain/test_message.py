@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from control_center.domain.inbound import LONGEST_NAME, MOST_SEGMENTS
 from control_center.domain.message import TRANSITIONS, State, fold, key_of, message_of, settle
 from control_center.domain.outcome import Accepted, Blocked, Cause, Fate, NotSent, Outcome, Refused, Stage, Unknown
 from control_center.domain.retry import MAX_ATTEMPTS
@@ -213,3 +214,19 @@ def test_whatever_a_provider_echoes_is_our_reference_or_none(text: str) -> None:
 )
 def test_what_is_not_our_reference_names_nothing(text: str) -> None:
     assert message_of(text) is None
+
+
+def test_whatever_letters_a_provider_answers_with_it_can_be_stored() -> None:
+    """One message that cannot be would keep all that are settled beside it from being so."""
+    long = "x" * 10_000
+    for outcome in (
+        Accepted("a\0" + long, 10**9),
+        Refused("no\0\ud800", Cause.CONTENT, "\0" + long),
+        Unknown("\ud800", Stage.SENT),
+    ):
+        found = settle(outcome, key="m-1.1", tries=0, use_by=NOW + timedelta(days=1), now=NOW)
+        for text in (found.reason, found.code or "", found.provider_id or ""):
+            assert "\0" not in text
+            text.encode()
+        assert len(found.provider_id or "") <= LONGEST_NAME
+        assert found.segments in (None, MOST_SEGMENTS)

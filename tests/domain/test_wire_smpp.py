@@ -104,3 +104,14 @@ def test_a_text_with_a_part_missing_says_so_where_it_is() -> None:
 
     assert smpp.whole({3: one("three"), 1: one("one ")}, 3).text == "one  […] three"
     assert smpp.whole({2: one("two"), 1: one("one ")}, 2).text == "one two"
+
+
+@pytest.mark.parametrize(
+    ("reference", "total", "number"),
+    [(b"\0\1", b"\x7f" * 5, b"\1"), (b"\xff" * 4000, b"\2", b"\1"), (b"\0\1", b"\1\0", b"\1"), (b"\0\1", b"\2", b"")],
+)
+def test_a_text_of_more_parts_than_any_has_is_no_part_of_one(reference: bytes, total: bytes, number: bytes) -> None:
+    """Nobody waits for a billion parts, or counts up to them."""
+    tags = {smpp.SAR_REFERENCE: reference, smpp.SAR_TOTAL: total, smpp.SAR_NUMBER: number}
+
+    assert Delivered("", "", 0, "", tags).part is None

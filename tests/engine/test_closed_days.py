@@ -133,3 +133,15 @@ def test_an_unknown_place_is_answered_with_near_ones() -> None:
     with pytest.raises(Malformed, match="did you mean") as refused:
         public_holidays.of("UX", None, [2027])
     assert refused.value.field == "country"
+
+
+@pytest.mark.parametrize("rule", ["RRULE:FREQ=SECONDLY", "COUNT=3", "FREQ=OFTEN"])
+async def test_a_rule_that_does_not_say_how_often_is_refused(rule: str) -> None:
+    """The libraries would go through every second since the year one."""
+    with pytest.raises(Malformed):
+        await closed_days.read(a_calendar(f"SUMMARY:Odd|DTSTART;VALUE=DATE:20270601|RRULE:{rule}"), today=TODAY)
+
+
+async def test_of_several_names_the_first_counts() -> None:
+    ics = a_calendar("SUMMARY:Away|SUMMARY:Gone|DTSTART;VALUE=DATE:20270704")
+    assert await closed_days.read(ics, today=TODAY) == [Blackout.on("Away", date(2027, 7, 4))]

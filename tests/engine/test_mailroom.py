@@ -354,3 +354,20 @@ async def test_whatever_bytes_a_mail_has_it_is_taken_in_and_not_asked_for_again(
     if first.what == "letter" and first.studio is not None:
         (row,) = await incoming(pool)
         assert row["client_id"] == "c-12"
+
+
+@pytest.mark.parametrize("to", ["ada\udcfc@studio.example", "\ud800", "x" * 5000])
+async def test_wherever_it_is_said_to_have_been_delivered_a_mail_is_taken_in(pool: db.Pool, to: str) -> None:
+    """The web server hands on a header's bytes that are no UTF-8 as halves of letters."""
+    assert (await comes_in(pool, a_letter("Yes"), to=to)).what == "letter"
+
+
+async def test_mail_that_a_detector_of_bounces_fails_on_fills_no_log(
+    pool: db.Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    await comes_in(
+        pool,
+        "Return-Path: <>\nX: MAILER-DAEMON\nTo: " + (LINKS.return_path("m-1.1", "b.example") or "") + "\n\nhello\n",
+    )
+
+    assert not caplog.records

@@ -20,6 +20,7 @@ from control_center.engine import replies
 from control_center.engine.replies import take_receipts
 from control_center.store import breakers, consents, db, message_leases, submissions
 from control_center.store.submissions import Settled
+from tests.support.hostile import LONG
 from tests.support.rows import MINUTE, a_message, ahead, now
 
 ACCOUNT = "sms/default"
@@ -381,3 +382,22 @@ async def test_any_order_and_repetition_of_facts_ends_in_the_same_state(
 
     facts = [fact for fact, by_reference in story if known or by_reference or not isinstance(fact, Fate)]
     assert (await row(pool, message))["state"] == expected(facts)
+
+
+@pytest.mark.parametrize("known", ["SM\x001", "\ud800", LONG], ids=["a NUL", "half a letter", "too long for an index"])
+async def test_a_receipt_of_whatever_id_is_stored(pool: db.Pool, known: str) -> None:
+    message = await a_message(pool, state="accepted")
+
+    assert await take(pool, a_receipt(None, provider_id=known), a_receipt(message, provider_id=known)) == 2
+
+    assert (await row(pool, message))["state"] == "delivered"
+
+
+async def test_no_receipt_is_about_a_text_that_came_in(pool: db.Pool) -> None:
+    message = await a_message(pool, state="received", provider_id="SM1")
+
+    with capture_logs() as logs:
+        await take(pool, a_receipt(None, Fate.UNDELIVERED, provider_id="SM1"))
+
+    assert (await row(pool, message))["state"] == "received"
+    assert [one["event"] for one in logs] == ["receipt.unmatched"]

@@ -9,9 +9,9 @@ import pytest
 from control_center.embedded import Rabbitmq
 from tests.support.bookings import booking, bookings
 from tests.support.far import Far, Install, far_away
-from tests.support.operator import write_down
 from tests.support.installation import trigger
 from tests.support.matrix import Seen
+from tests.support.operator import write_down
 from tests.support.programs import Program
 from tests.support.swallowed import SwallowedConfirms
 

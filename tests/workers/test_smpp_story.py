@@ -11,9 +11,11 @@ from uuid import uuid4
 import pytest
 
 from control_center.domain.inbound import Inbound
+from control_center.domain.outcome import Fate, Receipt
 from control_center.engine.hearing import Hearing as Reader
 from control_center.store import db
 from tests.support import smsc as centre
+from tests.support.hostile import LONG
 from tests.support.rows import a_message, a_studio
 from tests.support.smsc import Smsc
 from workers.delivery import Delivery
@@ -157,3 +159,12 @@ async def test_a_text_to_a_number_that_is_no_studios_is_kept_and_not_read_again(
     assert await pool.fetchval("SELECT count(*) FROM messages") == 0
     rows = await pool.fetch("SELECT studio_id, waiting, message_id FROM arrivals")
     assert [tuple(row) for row in rows] == [("", False, None)]
+
+
+@pytest.mark.parametrize("known", ["abc\x00123", LONG], ids=["with a NUL", "longer than any index takes"])
+async def test_a_receipt_of_any_id_is_kept_so_that_it_is_not_brought_for_ever(pool: db.Pool, known: str) -> None:
+    said = Receipt(Fate.DELIVERED, None, known)
+
+    assert await Hearing(pool, ACCOUNT).hear(None, None, (f"{known} delivered", said), "raw")
+
+    assert await pool.fetchval("SELECT count(*) FROM receipts") == 1

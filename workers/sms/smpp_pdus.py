@@ -26,6 +26,7 @@ from aiosmpplib import (  # type: ignore[import-untyped]  # it has annotations a
     UnbindResp,
 )
 
+from control_center.domain.inbound import LONGEST_NAME
 from control_center.domain.outcome import Text
 from control_center.domain.wire.smpp import PAYLOAD, UDH, Delivered, Part, validity
 
@@ -170,9 +171,9 @@ def delivered(pdu: Pdu) -> Delivered:
     fields = _Fields(pdu.body)
     fields.text()  # service type
     fields.take(2)
-    sender = fields.text()
+    sender = fields.text()[:LONGEST_NAME]
     fields.take(2)
-    to = fields.text()
+    to = fields.text()[:LONGEST_NAME]
     esm_class = fields.byte()
     fields.take(2)  # protocol, priority
     fields.text()  # scheduled

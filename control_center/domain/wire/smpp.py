@@ -29,6 +29,7 @@ from control_center.domain.outcome import (
 )
 from control_center.domain.sms import segments
 
+MOST_PARTS: Final = 255  # of one text: what says more is no part of any, and nobody counts up to it
 UDH: Final = 0x40  # in esm_class: the words begin with a header
 RECEIPT, INTERMEDIATE = 0x04, 0x20  # in esm_class: what kind of delivery it is
 _KIND: Final = 0x3C
@@ -158,11 +159,11 @@ class Delivered:
     def part(self) -> tuple[int, int, int] | None:
         """Of one part of a longer text: the reference, how many there are, and which it is, from 1."""
         found = _sar(self.tags) or _concatenated(self.header)
-        return found if found is not None and found[1] > 1 and 1 <= found[2] <= found[1] else None
+        return found if found is not None and 1 < found[1] <= MOST_PARTS and 1 <= found[2] <= found[1] else None
 
 
 def _sar(tags: Mapping[int, bytes]) -> tuple[int, int, int] | None:
-    if not all(tags.get(tag) for tag in (SAR_REFERENCE, SAR_TOTAL, SAR_NUMBER)):
+    if not all(0 < len(tags.get(tag, b"")) <= 2 for tag in (SAR_REFERENCE, SAR_TOTAL, SAR_NUMBER)):
         return None
     return int.from_bytes(tags[SAR_REFERENCE]), int.from_bytes(tags[SAR_TOTAL]), int.from_bytes(tags[SAR_NUMBER])
 
