@@ -51,6 +51,7 @@ PACKAGES: Final = {
     "amqp-declare-queue": "amqp-tools",
     "swaks": "swaks",
     "systemd-analyze": "systemd",
+    "pg_ctlcluster": "postgresql",
 }
 
 # systemd-analyze makes a folder in /run, which only root may where there never was a systemd.
@@ -244,6 +245,16 @@ async def postgres(_servers: Path) -> AsyncIterator[Postgres]:
     await server.start()
     yield server
     await server.stop()
+
+
+@pytest.fixture(scope="session")
+def programs_with_tls(_find_program: Callable[[str], Path | None]) -> Path:
+    """The folder with Debian's PostgreSQL, which speaks TLS; that of the wheel was built without."""
+    _find_program("pg_ctlcluster")
+    found = list(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not found:
+        raise NotHere("postgresql")
+    return max(found, key=lambda folder: int(folder.parent.name))
 
 
 @pytest.fixture(scope="session")

@@ -75,9 +75,9 @@ def test_the_file_of_the_folder_comes_before_that_of_the_user(tmp_path: Path) ->
 @pytest.mark.parametrize("name", SECRETS)
 def test_every_secret_may_lie_in_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scheme = {"database_url": "postgresql://", "broker_url": "amqp://", "smtp_url": "smtp://"}.get(name, "")
-    (tmp_path / "secret").write_text(f"{scheme}canary-as-long-as-a-key-has-to-be@host\n")
+    (tmp_path / "secret").write_text(f"{scheme}canary-as-long-as-a-key-has-to-be@localhost\n")
     monkeypatch.setenv(f"CONTROL_CENTER_{name.upper()}_FILE", str(tmp_path / "secret"))
-    assert getattr(read(), name).get_secret_value() == f"{scheme}canary-as-long-as-a-key-has-to-be@host"
+    assert getattr(read(), name).get_secret_value() == f"{scheme}canary-as-long-as-a-key-has-to-be@localhost"
 
 
 def test_systemd_hands_secrets_over_and_the_environment_overrides_them(
@@ -276,7 +276,7 @@ def test_a_wrong_address_is_told_without_its_password(name: str, monkeypatch: py
 
 
 def test_no_secret_shows_in_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONTROL_CENTER_DATABASE_URL", "postgresql://u:canary%21pass@h/d")
+    monkeypatch.setenv("CONTROL_CENTER_DATABASE_URL", "postgresql://u:canary%21pass@h/d?sslmode=verify-full")
     monkeypatch.setenv("CONTROL_CENTER_API_TOKEN", "canary-token")
     settings = read()
     assert "canary" not in repr(settings) + str(settings)

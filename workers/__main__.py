@@ -60,7 +60,7 @@ Delivers what the engine has released, by one channel, for every account of that
 on as many hosts: they share the work. `control-center run` starts one of each by itself.
 
 Settings are those of control-center: config/control_center.toml and CONTROL_CENTER_* in the environment."""
-EXAMPLE: Final = "example: CONTROL_CENTER_DATABASE_URL=postgresql://cc@db/control_center python -m workers sms"
+EXAMPLE: Final = "example: CONTROL_CENTER_DATABASE_URL_FILE=/run/secrets/database_url python -m workers sms"
 
 
 def main() -> int:

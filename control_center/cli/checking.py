@@ -32,7 +32,7 @@ async def everything(aim: Aim) -> list[Finding]:
         settings = aim.quiet()
     except ControlCenterError as error:
         return [Finding("settings", ok=False, says=str(error), hint="every setting: config/control_center.toml")]
-    findings = [_settings(settings), _links(settings)]
+    findings = [_settings(settings), _links(settings), _network(settings)]
     running = aim.endpoints(settings)
     findings.append(
         await _asked("broker", lambda: _broker(settings, running), "set CONTROL_CENTER_BROKER_URL, or none")
@@ -53,6 +53,20 @@ async def everything(aim: Aim) -> list[Finding]:
         says = f"{type(error).__name__}: {' '.join(str(error).split())}"
         findings.append(Finding("database", ok=False, says=says, hint="does it run, and is its address right?"))
     return findings
+
+
+def _network(settings: Settings) -> Finding:
+    """What is said to another machine so that it can be read on its way: allowed where an address says it outright."""
+    from control_center.settings.addresses import in_clear
+
+    told = {"database_url": settings.database_url, "broker_url": settings.broker_url}
+    for channel in ("sms", "email"):
+        told |= {f"{channel}/{name}": one.url for name, one in settings.carriers(channel).items()}
+    clear = [name for name, url in told.items() if in_clear(url.get_secret_value())]
+    if not clear:
+        return Finding("network", ok=True, says="nothing leaves this machine that others can read on its way")
+    hint = "sslmode=verify-full, amqps://, smtps://, https:// or smpps:// guard it; else the network has to"
+    return Finding("network", ok=True, says=f"not encrypted: {', '.join(clear)}", hint=hint)
 
 
 async def _asked(name: str, ask: Callable[[], Awaitable[str]], hint: str) -> Finding:
@@ -92,8 +106,8 @@ def _links(settings: Settings) -> Finding:
 
 async def _broker(settings: Settings, running: Endpoints | None) -> str:
     from control_center.crm.connection import connect, hang_up
-    from control_center.daemon.servers import masked
     from control_center.embedded import find_rabbitmq
+    from control_center.settings.addresses import masked
 
     url = (running and running.broker_url) or settings.broker_url.get_secret_value()
     if url == "none":

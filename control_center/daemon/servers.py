@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
 from control_center.embedded import Postgres, Rabbitmq, find_rabbitmq
 from control_center.settings import Settings
@@ -62,12 +61,3 @@ async def broker(settings: Settings, say: Say) -> AsyncIterator[str]:
             yield await server.start()
         finally:
             await server.stop()
-
-
-def masked(url: str) -> str:
-    """The URL without its password, for people to see."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))

@@ -1,8 +1,28 @@
-"""The texts that we answer STOP, START and HELP with, where the provider does not: short, and without advertising."""
+"""The texts that we answer STOP, START and HELP with, where the provider does not: short, and without advertising.
+
+Two machines that answer each other never end, so that we do: who texts as often as no person does is left to people.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from control_center.domain.studio import Studio
+
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+AN_HOUR: Final = 10  # texts of one number that are answered by themselves
+A_DAY: Final = 30
+
+
+def tireless(within_hour: int, within_day: int) -> str | None:
+    """Why a number that has texted so often before is not answered by itself any more; None where it is."""
+    if within_hour >= AN_HOUR:
+        return f"robot: {within_hour} texts of this number within an hour; nothing answers it by itself"
+    if within_day >= A_DAY:
+        return f"robot: {within_day} texts of this number within a day; nothing answers it by itself"
+    return None
 
 
 def stopped(studio: Studio) -> str:

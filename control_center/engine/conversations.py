@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from control_center.domain import answered, number
+from control_center.domain import answered, automatic, number
 from control_center.domain.caller import caller
 from control_center.domain.command import Cause, command
 from control_center.domain.consent import Said
@@ -28,7 +28,18 @@ from control_center.engine import consenting
 from control_center.engine.consenting import Effect
 from control_center.engine.undeliverable import tell_lifted
 from control_center.engine.understanding import Heard, act, meaning, say
-from control_center.store import commands, consents, conversations, db, dead_numbers, heard, records, studios, usage
+from control_center.store import (
+    commands,
+    consents,
+    conversations,
+    db,
+    dead_numbers,
+    frequency,
+    heard,
+    records,
+    studios,
+    usage,
+)
 from control_center.store.conversations import Arrival, Asked, Pair, Received
 from control_center.store.dead_numbers import Number
 from control_center.store.rulebooks import Rulebook, Rulebooks
@@ -126,6 +137,7 @@ class Conversations:
         if about is not None and about.client_id is not None and client_id == whose:
             client_id = about.client_id  # of several on one number, the one who was asked; a person's word stands
         taken = Taken(inbound, studio, client_id=client_id, meaning=meaning(reply))
+        often = await frequency.texted(tx, pair, now - automatic.HOUR, now - automatic.DAY, most=automatic.A_DAY)
         heard = Heard(
             pair=pair,
             account=account,
@@ -136,6 +148,7 @@ class Conversations:
             opted_out=met.opted_out,
             silent=inbound.answered is not None,
             said_at=inbound.at,
+            tireless=automatic.tireless(*often),
         )
         await conversations.attach(tx, came, heard.message_id)
         taken.alive = await dead_numbers.lift(tx, [(one, theirs) for one in sharing], _WROTE)

@@ -51,6 +51,11 @@ async def note_texts(tx: db.Connection, came: Iterable[tuple[str, int]], now: da
         await _note(tx, [_text(one, now) for one in await mailed.texts(tx, asked)], now)
 
 
+async def listens(tx: db.Connection, studio: str) -> bool:
+    """Whether a trigger of the studio hangs on texts that come in."""
+    return bool(await mailed.listening(tx, {studio}, "sms"))
+
+
 async def _heard(tx: db.Connection, keys: Iterable[tuple[str, int]], kind: str) -> list[tuple[str, int]]:
     """Those of the messages, each once, in whose studio a trigger hangs on such records: of others none is kept."""
     once = sorted(set(keys))

@@ -47,6 +47,7 @@ class Heard:
     """An incoming text that is kept as a message. `silent`: its provider has answered, if it asked for an answer.
 
     `said_at` is when it was sent, where the provider tells: not the order in which texts come, but this one counts.
+    `tireless` is why nothing of ours answers by itself: there may be a machine at the other end as well.
     """
 
     pair: Pair
@@ -58,6 +59,7 @@ class Heard:
     opted_out: bool
     silent: bool
     said_at: datetime | None = None
+    tireless: str | None = None
 
 
 @dataclass(slots=True)
@@ -99,10 +101,18 @@ async def act(tx: db.Connection, books: Rulebooks, book: Rulebook, heard: Heard,
         case Doubtful(readings=readings):
             return Done(f"can be read as {_side_by_side(readings)}")
         case Keywords() | Plain():
-            await own_records.note_texts(tx, [(heard.pair.studio, heard.message_id)], heard.at)
+            done = await _fire(tx, heard)
             if isinstance(reply, Plain) and heard.client_id is None and book.studio.create_unknown_clients:
                 await _introduce(tx, heard)
-            return Done()
+            return done
+
+
+async def _fire(tx: db.Connection, heard: Heard) -> Done:
+    """Let triggers hear of a text, save where they would answer a machine for ever."""
+    if heard.tireless is None:
+        await own_records.note_texts(tx, [(heard.pair.studio, heard.message_id)], heard.at)
+        return Done()
+    return Done(heard.tireless if await own_records.listens(tx, heard.pair.studio) else None)
 
 
 async def _about_texting(
@@ -128,6 +138,7 @@ async def _about_texting(
             await _answer(tx, heard, automatic.welcome_back(book.studio))
         case Help():
             await _answer(tx, heard, automatic.help_text(book.studio))
+    done.attention = done.attention or heard.tireless
     return done
 
 
@@ -170,8 +181,8 @@ async def _overtaken(tx: db.Connection, heard: Heard) -> bool:
 
 
 async def _answer(tx: db.Connection, heard: Heard, body: str) -> None:
-    """Answer from the number that was written to, unless the provider has."""
-    if heard.silent:
+    """Answer from the number that was written to, unless the provider has, or a machine would go on for ever."""
+    if heard.silent or heard.tireless:
         return
     recipient = Recipient("client" if heard.client_id is not None else "unknown")
     await outgoing.send(

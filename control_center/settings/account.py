@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from control_center.settings import addresses
+
 HOST: Final = r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*"
 DKIM: Final = ("dkim_selector", "dkim_domain", "dkim_key_file")
 PUBLIC_KEY: Final = r"[A-Za-z0-9+/]{43}="  # 32 bytes in base64
@@ -70,6 +72,10 @@ class Account(BaseModel):
     @model_validator(mode="after")
     def _web_address(self) -> Account:
         url = plain(self.url)
+        try:
+            addresses.refuse_unreadable(url, "scheme://user:password@host:port")
+        except ValueError as wrong:
+            raise ValueError(f"url: {wrong}") from None
         parts = urlsplit(url)
         schemes = ("smpp", "smpps") if self.provider == "smpp" else ("http", "https")
         is_address = parts.scheme in schemes and parts.hostname

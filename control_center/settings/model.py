@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from control_center.domain import zones
 from control_center.domain.errors import Malformed
+from control_center.settings import addresses
 from control_center.settings.account import Account, plain
 from control_center.settings.machine import machine_zone, state_folder
 
@@ -23,6 +24,10 @@ URLS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "smtp_url": (("smtp", "smtps"), "smtp://user:password@host:587, smtps://..., or nothing"),
     "public_url": (("http", "https"), "https://host, or nothing"),
     "sms_url": (("http", "https"), "https://host, or nothing"),
+}
+GUARDS: Final[Mapping[str, Callable[[str], None]]] = {
+    "database_url": addresses.refuse_unguarded,
+    "broker_url": addresses.refuse_unchecked,
 }
 
 
@@ -91,8 +96,13 @@ class Settings(BaseSettings):
     def _url(cls, value: Any, info: Any) -> Any:
         schemes, example = URLS[info.field_name]
         url = plain(value)
-        if url and url not in {"none"} & set(schemes) and urlsplit(url).scheme not in schemes:
+        if not url or url in {"none"} & set(schemes):
+            return value
+        addresses.refuse_unreadable(url, example)
+        if urlsplit(url).scheme not in schemes:
             raise ValueError(f"allowed: {example}")
+        if info.field_name in GUARDS:
+            GUARDS[info.field_name](url)
         return value
 
     @field_validator("link_key")
@@ -174,8 +184,7 @@ class Settings(BaseSettings):
         for account in self.accounts.values():
             held += [account.secret, account.url]
         found = {secret.get_secret_value() for secret in held}
-        passwords = {urlsplit(text).password or "" for text in found if "://" in text}
-        return sorted((found | passwords | {unquote(one) for one in passwords}) - {"", "none"})
+        return sorted(found.union(*map(addresses.secrets_in, found)) - {"", "none"})
 
 
 SECRETS: Final = tuple(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)

@@ -548,3 +548,50 @@ async def test_a_score_by_text_brings_back_the_invoice_that_waited_for_it(pool: 
     await comes_in(pool, "10")
 
     assert await pool.fetchval("SELECT state FROM actions WHERE kind = 'invoice'") == "planned"
+
+
+# Machines at the other end --------------------------------------------------------------------------------
+
+
+async def test_a_number_that_texts_as_no_person_does_is_not_answered_by_itself_and_a_person_hears_of_it(
+    pool: db.Pool,
+) -> None:
+    taken = [await comes_in(pool, "HELP") for _ in range(14)]
+
+    assert len(await answers(pool)) == 10
+    assert [one.attention for one in taken[:10]] == [None] * 10
+    assert all(one.attention and one.attention.startswith("robot: ") for one in taken[10:])
+
+
+async def test_its_stop_counts_all_the_same_and_nobody_else_goes_unanswered(pool: db.Pool) -> None:
+    for _ in range(12):
+        await comes_in(pool, "HELP")
+
+    await comes_in(pool, "STOP")
+    await comes_in(pool, "HELP", sender=KIM)
+
+    assert await stopped(pool)
+    assert len(await answers(pool)) == 11
+
+
+async def test_after_an_hour_it_is_answered_again_but_thirty_times_a_day_at_most(pool: db.Pool) -> None:
+    for hours in range(5):
+        for _ in range(12):
+            await comes_in(pool, "HELP")
+        await pool.execute("UPDATE messages SET created_at = created_at - interval '61 minutes'")
+        assert len(await answers(pool)) == min(10 * (hours + 1), 26)
+
+
+async def test_a_trigger_does_not_answer_it_either(pool: db.Pool) -> None:
+    await a_trigger(pool, record="sms", status=None, keyword="prices", activate={"on": "received"})
+
+    taken = [await comes_in(pool, "Prices?") for _ in range(12)]
+
+    assert await pool.fetchval("SELECT count(*) FROM actions WHERE kind = 'sms'") == 10
+    assert taken[-1].attention is not None
+
+
+async def test_where_nothing_would_answer_nobody_is_troubled(pool: db.Pool) -> None:
+    taken = [await comes_in(pool, f"and another thing, number {one}") for one in range(12)]
+
+    assert [one.attention for one in taken] == [None] * 12

@@ -149,7 +149,7 @@ def an_event(body: bytes) -> Event:
             assert isinstance(step, Add)
             rule = EVERYTHING.by_id[step.plan.trigger_id]
             decide(rule, picture, step.plan.occurrence, step.plan.due_at)
-            routing = route(rule.trigger, picture.record, client.record if client else None, "US", lambda *_: False)
+            routing = route(rule.trigger, picture.record, client.record if client else None, "US", lambda *_: "")
             try:
                 seen = words.fields(STUDIO, picture, client, {"role": "client"}, NOW)
                 text = words.text_message(words.source(rule.trigger, {}), seen)

@@ -5,7 +5,9 @@ text, and how often it asks. What each one's own answers mean stands in a file o
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -143,6 +145,21 @@ async def test_a_dropped_connection_is_one_request_and_not_two(stub: Any, channe
     assert isinstance(await channel.submit(replace(TEXT, key="m-9.1")), Accepted)
 
 
+async def test_a_refusal_that_quotes_what_it_was_asked_brings_no_secret_back(stub: Any, channel: Channel) -> None:
+    login = b64encode(f"AC1:{SECRET}".encode()).decode()
+    quoted = f"denied: /send?user=cc&password={SECRET} Authorization: Bearer {SECRET} Basic {login}"
+    body = json.dumps(
+        {"code": 20003, "message": quoted, "cause": "content", "errors": [{"code": "1", "detail": quoted}]}
+    )
+    for status in (400, 401, 403, 404, 429, 503):
+        stub.script(Step(accept=False, answer=Answer(status, body.encode())))
+
+        said = repr(await channel.submit(TEXT))
+
+        assert SECRET not in said
+        assert login not in said or not isinstance(channel, Twilio), "of the others none says it so"
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(stub: Any, channel: Channel, status: int) -> None:
     stub.script(Step(answer=Answer(status, b"", (("Location", f"{stub.url}/again"),))))
@@ -185,7 +202,7 @@ async def test_a_refused_connection_proves_that_nothing_left(provider: Provider)
 
 async def posted(url: str, **options: float) -> object:
     """One request over a line of its own, as all of them have."""
-    line = Line("it", **options)  # type: ignore[arg-type]
+    line = Line("it", secret="", **options)  # type: ignore[arg-type]
     try:
         return await line.post(url, b"", {})
     finally:

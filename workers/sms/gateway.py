@@ -20,11 +20,11 @@ class Gateway:
         """`url` is the whole address to post to."""
         self._url = url
         headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-        self._line = Line("gateway", headers=headers, slots=slots, total=total, connect=connect)
+        self._line = Line("gateway", secret=secret, headers=headers, slots=slots, total=total, connect=connect)
 
     async def submit(self, message: Text) -> Outcome:
         """Ask the gateway to send this text. Whatever it or the network does is a value, save cancellation."""
-        answer = await self._line.post(self._url, gateway.body(message), {})
+        answer = await self._line.post(self._url, gateway.body(message), {}, words=message.body)
         if not isinstance(answer, Answer):
             return answer
         return gateway.outcome(answer.status, answer.retry_after, answer.body, message.at)

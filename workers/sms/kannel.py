@@ -33,12 +33,12 @@ class Kannel:
         self._user = user
         self._secret = secret
         self._callback = callback_url_template
-        self._line = Line("kannel", slots=slots, total=total, connect=connect)
+        self._line = Line("kannel", secret=secret, slots=slots, total=total, connect=connect)
 
     async def submit(self, message: Text) -> Outcome:
         """Ask Kannel to send this text. Whatever the network or Kannel does is a value, save cancellation."""
         query = kannel.query(message, user=self._user, password=self._secret, callback_url_template=self._callback)
-        answer = await self._line.get(f"{self._url}?{query}")
+        answer = await self._line.get(f"{self._url}?{query}", words=message.body)
         if not isinstance(answer, Answer):
             return answer
         return kannel.outcome(answer.status, answer.retry_after, answer.body, message.at)

@@ -5,10 +5,14 @@ What matters when no answer comes is whether the request may have left. That is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import reduce
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import aiohttp
 from yarl import URL
@@ -58,13 +62,18 @@ class Line:
         self,
         provider: str,
         *,
+        secret: str,
         headers: Mapping[str, str] | None = None,
         slots: int = 16,
         total: float = TOTAL,
         connect: float = CONNECT,
     ) -> None:
-        """`provider` is how reasons begin. `headers` go with every request."""
+        """`provider` is how reasons begin. `headers` go with every request. `secret` is what no answer may bring back:
+        proxies like to quote what they refuse, and the reason of a refusal is kept and shown.
+        """
         self._provider = provider
+        login = (headers or {}).get("Authorization", "").rpartition(" ")[2]
+        self._hidden = sorted({*_spellings(secret), login.encode()} - {b""}, key=len, reverse=True)
         self._session = aiohttp.ClientSession(
             headers=headers,
             connector=_Connector(limit=slots, keepalive_timeout=IDLE),
@@ -73,18 +82,25 @@ class Line:
             trust_env=False,  # a proxy is one more place where an answer gets lost
         )
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer | NotSent | Unknown:
-        """One POST. Whatever the network or the provider does is a value, save cancellation."""
-        return await self._exchange("POST", url, LARGEST_ANSWER, data=body, headers=headers)
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, words: str = ""
+    ) -> Answer | NotSent | Unknown:
+        """One POST. Whatever the network or the provider does is a value, save cancellation.
 
-    async def get(self, url: str, *, largest: int = LARGEST_ANSWER) -> Answer | NotSent | Unknown:
+        `words` are the client's, which a refusal may not quote either.
+        """
+        return await self._exchange("POST", url, LARGEST_ANSWER, words, data=body, headers=headers)
+
+    async def get(self, url: str, *, words: str = "", largest: int = LARGEST_ANSWER) -> Answer | NotSent | Unknown:
         """One GET of an address whose query is encoded as it is to leave."""
-        return await self._exchange("GET", url, largest)
+        return await self._exchange("GET", url, largest, words)
 
     async def close(self) -> None:
         await self._session.close()
 
-    async def _exchange(self, method: str, url: str, largest: int, **options: Any) -> Answer | NotSent | Unknown:
+    async def _exchange(
+        self, method: str, url: str, largest: int, words: str, **options: Any
+    ) -> Answer | NotSent | Unknown:
         _left.set(False)
         try:
             # A redirect with 307 would send the text to another address once more.
@@ -92,6 +108,9 @@ class Line:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return self._lost(error)
         body = await _read(response, largest)
+        if body is not None and response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            hidden = [*self._hidden, *(_spellings(words) - {b""})]
+            body = reduce(lambda said, one: said.replace(one, b"***"), hidden, body)
         return Answer(response.status, response.headers.get("Retry-After"), body)
 
     def _lost(self, error: Exception) -> NotSent | Unknown:
@@ -101,6 +120,11 @@ class Line:
         # A malformed answer is still an answer: somebody took the request and said something.
         stage = Stage.ANSWERED if isinstance(error, aiohttp.ClientResponseError) else Stage.SENT
         return Unknown(reason, stage)
+
+
+def _spellings(text: str) -> set[bytes]:
+    """As it is, as it stands in an address, and in JSON."""
+    return {one.encode() for one in (text, quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1])}
 
 
 def _words(error: Exception) -> str:

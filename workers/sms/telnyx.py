@@ -36,7 +36,7 @@ class Telnyx:
         self._callback = callback_url_template
         self._profile = profile
         headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-        self._line = Line("telnyx", headers=headers, slots=slots, total=total, connect=connect)
+        self._line = Line("telnyx", secret=secret, headers=headers, slots=slots, total=total, connect=connect)
 
     async def submit(self, message: Text) -> Outcome:
         """Ask Telnyx to send this text. Whatever the network or Telnyx does is a value, save cancellation.
@@ -44,7 +44,9 @@ class Telnyx:
         The same text submitted again, within `remembers` and only where its answer was lost, is no second text.
         """
         key = {"Idempotency-Key": telnyx.idempotency_key(message)}
-        answer = await self._line.post(self._url, telnyx.body(message, self._callback, self._profile), key)
+        answer = await self._line.post(
+            self._url, telnyx.body(message, self._callback, self._profile), key, words=message.body
+        )
         if not isinstance(answer, Answer):
             return answer
         return telnyx.outcome(answer.status, answer.retry_after, answer.body, message.at)

@@ -35,11 +35,11 @@ class Twilio:
         self._url = base.rstrip("/") + twilio.messages_path(account)
         self._callback = callback_url_template
         login = {"Authorization": aiohttp.encode_basic_auth(account, secret)}
-        self._line = Line("twilio", headers=login, slots=slots, total=total, connect=connect)
+        self._line = Line("twilio", secret=secret, headers=login, slots=slots, total=total, connect=connect)
 
     async def submit(self, message: Text) -> Outcome:
         """Ask Twilio to send this text. Whatever the network or Twilio does is a value, save cancellation."""
-        answer = await self._line.post(self._url, twilio.form(message, self._callback), _FORM)
+        answer = await self._line.post(self._url, twilio.form(message, self._callback), _FORM, words=message.body)
         if not isinstance(answer, Answer):
             return answer
         return twilio.outcome(answer.status, answer.retry_after, answer.body, message.at)
