@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from control_center.domain.action import State
-from control_center.engine.release import Released
+from control_center.engine.released import Released
 from control_center.store.actions import Due
 from control_center.store.audit import Entry
 

@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
 import structlog
 
 from control_center import crash_points
-from control_center.domain.action import Change, Plan, State
-from control_center.domain.blast import HELD
-from control_center.domain.command import Cause, Command, command
+from control_center.domain.action import State
 from control_center.domain.fence import MAY_HAVE_GONE
 from control_center.domain.ladder import upcoming
-from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
+from control_center.domain.planner import Expire, Lapse, Send, decide
 from control_center.domain.recipients import Routing
 from control_center.domain.record import Picture
 from control_center.domain.recurrence import tells
-from control_center.domain.rules import Rule
 from control_center.domain.template import Unrenderable
 from control_center.engine import blast, recurring, shadow
 from control_center.engine.addressing import Sending, message, routes
 from control_center.engine.commands import Job, beside, of_errand
+from control_center.engine.released import Released, end, note, tell, write
 from control_center.engine.senders import stick
-from control_center.store import actions, commands, db, fences, ladders, messages, records, scores, shadows, studios
+from control_center.store import actions, db, fences, ladders, records, scores, studios
 from control_center.store.actions import Due
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebooks
@@ -39,22 +36,6 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 FEW = 50  # of those that are released one by one, after a fault of ours
-
-
-@dataclass(slots=True)
-class Released:
-    """What one round did, by the state each action has now."""
-
-    due: int = 0
-    released: list[tuple[Due, str]] = field(default_factory=list)
-    made: list[messages.New] = field(default_factory=list)
-    recorded: list[shadows.New] = field(default_factory=list)  # what triggers in shadow mode would have sent
-    asked: list[Command] = field(default_factory=list)
-    climbing: list[ladders.Place] = field(default_factory=list)  # what is looked at again before its date
-    changes: list[tuple[str, Change]] = field(default_factory=list)
-    triggers: dict[tuple[str, int], str] = field(default_factory=dict)  # the names of those that exist
-    shut: list[tuple[str, str, str]] = field(default_factory=list)  # blast guards: studio, trigger's name, reason
-    opened: list[blast.Opened] = field(default_factory=list)
 
 
 class Release:
@@ -108,8 +89,8 @@ class Release:
             log.exception("action.fault", studio=one.studio, action=f"a-{one.action.action_id}")
             done = Released(due=1)
             reason = f"our own fault: {type(error).__name__}; the log says more"
-            _end(done, one, one.action.turned(State.HELD, reason), None)
-            await _write(tx, done, now=self._clock(), by=None)
+            end(done, one, one.action.turned(State.HELD, reason), None)
+            await write(tx, done, now=self._clock(), by=None)
             return done
 
     async def catch_up(self) -> None:
@@ -156,9 +137,9 @@ class Release:
                 client = pictures.get(key) if key is not None else None
                 sending.append(Sending(one, book, rule, picture, client))
             else:
-                _note(done, one, decision, rule, by=by)
+                note(done, one, decision, rule, by=by)
         await _address(tx, sending, done, now, by=by)
-        await _write(tx, done, now=now, by=by)
+        await write(tx, done, now=now, by=by)
         await recurring.plan_next(tx, [(one.key, one.action.occurrence) for one in due], now, books=books)
         return done
 
@@ -176,45 +157,6 @@ async def pictures_of(tx: db.Connection, due: Sequence[Due]) -> dict[Key, Pictur
     return {**found, **(await records.get(tx, clients) if clients else {})}
 
 
-def _note(done: Released, one: Due, decision: Decision, rule: Rule | None, *, by: str | None) -> None:
-    """Write down a decision that sends nothing now. What a person may not process yet stays where it is."""
-    action = one.action
-    plan = action.turned(action.state, action.reason)
-    match decision:
-        case Wait(reason=reason) if by is not None:
-            # What its guard holds it still holds: by the beginning of the reason it is known.
-            held = f"{HELD} {by} processed it, and it still waits: {reason}"
-            plan = replace(plan, reason=held if blast.held(one) else reason)
-        case Wait(until=until, reason=reason):
-            plan = replace(plan, state=State.PLANNED, due_at=until, reason=reason)
-        case Review(reason=reason):
-            plan = replace(plan, state=State.REVIEW, reason=reason)
-        case Lapse(reason=reason):
-            plan = replace(plan, state=State.LAPSED, reason=reason)
-        case Expire(reason=reason):
-            plan = replace(plan, state=State.EXPIRED, reason=reason)
-        case Send():
-            raise AssertionError("what may be sent is addressed, not noted")
-    _end(done, one, plan, rule)
-
-
-def _end(done: Released, one: Due, plan: Plan, rule: Rule | None) -> None:
-    done.changes.append((one.studio, Change(one.action, plan)))
-    if plan.state in (State.LAPSED, State.EXPIRED, State.HELD) and plan.state is not one.action.state:
-        done.asked.append(_report(one, plan, rule))
-
-
-def _report(one: Due, plan: Plan, rule: Rule | None) -> Command:
-    """The report that an action ended without a send, or that it needs a person."""
-    action = f"a-{one.action.action_id}"
-    cause = Cause(rule.trigger.name if rule else None, plan.trigger_version, action, one.event_id)
-    data = {"action": action, "state": plan.state.value, "reason": plan.reason}
-    # An action may lapse, return and lapse again: each time is a report of its own.
-    of = f"{action} {plan.state.value} {plan.due_at.isoformat()} {plan.reason}"
-    verb = "action.held" if plan.state is State.HELD else "action.lapsed"
-    return command(one.studio, f"{one.kind}/{one.record_id}", verb, data, cause=cause, of=of)
-
-
 async def _address(
     tx: db.Connection, sending: Sequence[Sending], done: Released, now: datetime, *, by: str | None
 ) -> None:
@@ -227,7 +169,7 @@ async def _address(
     if by is None:
         routed, doubtful = await _forgotten(tx, routed)
         for one in doubtful:
-            _end(done, one.due, one.due.action.turned(State.HELD, MAY_HAVE_GONE), one.rule)
+            end(done, one.due, one.due.action.turned(State.HELD, MAY_HAVE_GONE), one.rule)
         real = ((one, routing) for one, routing in routed if not one.rule.trigger.shadow)
         going = ((one.book.studio, one.rule.trigger, one.due) for one, routing in real if not routing.empty)
         guarded = await blast.guard(tx, going, now)
@@ -236,12 +178,12 @@ async def _address(
     begin = len(done.made)
     for one, routing in routed:
         if routing.empty:
-            end = Lapse(routing.excluded) if routing.excluded else Expire(routing.reason or "no route")
-            _note(done, one.due, end, one.rule, by=None)
+            over = Lapse(routing.excluded) if routing.excluded else Expire(routing.reason or "no route")
+            note(done, one.due, over, one.rule, by=None)
             continue
         held = guarded.held.get(one.due.action.action_id)
         if held is not None:
-            _end(done, one.due, one.due.action.turned(State.HELD, held), one.rule)
+            end(done, one.due, one.due.action.turned(State.HELD, held), one.rule)
             continue
         _let_go(done, one, routing, now)
     done.made[begin:] = await stick(tx, done.made[begin:], [one.book.studio for one, _ in routed])
@@ -282,7 +224,7 @@ def _let_go(done: Released, one: Sending, routing: Routing, now: datetime) -> No
         except Unrenderable as error:
             routing.reasons.append(error.reason)
     if not asked and not routing.letterboxes:
-        _note(done, one.due, Expire(routing.reason), one.rule, by=None)
+        note(done, one.due, Expire(routing.reason), one.rule, by=None)
         return
     done.released.append((one.due, routing.reason))
     done.made.extend(message(one, box) for box in routing.letterboxes)
@@ -291,48 +233,3 @@ def _let_go(done: Released, one: Sending, routing: Routing, now: datetime) -> No
         done.climbing.append(ladders.Place(one.due.studio, one.due.action.action_id, *first))
     done.asked.extend(made for _, made in asked)
     done.asked.extend(beside(job, [errand for errand, _ in asked]))
-
-
-async def _write(tx: db.Connection, done: Released, *, now: datetime, by: str | None) -> None:
-    if done.changes:
-        await actions.change(tx, done.changes)
-    if done.released:
-        await actions.release(tx, done.released, now=now, by=by)
-    if done.made:
-        await messages.add(tx, done.made)
-        await db.notify(tx, messages.WORK_CHANNEL)
-    if done.climbing:
-        await ladders.add(tx, done.climbing)
-    if done.recorded:
-        await shadows.add(tx, done.recorded)
-    if done.asked:
-        await commands.enqueue(tx, done.asked)
-
-
-_EVENTS = {state: f"action.{state.value}" for state in State}
-
-
-def tell(done: Released) -> None:
-    """Log what a committed round did."""
-    for studio, trigger, reason in done.shut:
-        log.warning("guard.shut", studio=studio, trigger=trigger, reason=reason)
-    blast.tell_opened(done.opened)
-    for due, reason in done.released:
-        log.info(
-            "action.released",
-            studio=due.studio,
-            trigger=done.triggers.get((due.studio, due.action.trigger_id)),
-            action=f"a-{due.action.action_id}",
-            record=f"{due.kind}/{due.record_id}",
-            event_id=due.event_id,
-            reason=reason or None,
-        )
-    for studio, change in done.changes:
-        log.info(
-            _EVENTS[change.plan.state],
-            studio=studio,
-            trigger=done.triggers.get((studio, change.plan.trigger_id)),
-            action=f"a-{change.action.action_id}",
-            reason=change.plan.reason,
-            due_at=change.plan.due_at.isoformat() if change.plan.state is State.PLANNED else None,
-        )

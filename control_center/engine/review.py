@@ -13,7 +13,8 @@ from control_center.domain.action import PAUSED, PENDING, Change, State
 from control_center.domain.errors import NotFound
 from control_center.engine import blast, decisions, recurring
 from control_center.engine.lines import RELEASE_CHANNEL
-from control_center.engine.release import Release, Released, tell
+from control_center.engine.release import Release
+from control_center.engine.released import Released, tell
 from control_center.store import actions, audit, db
 from control_center.store.rulebooks import Rulebooks
 

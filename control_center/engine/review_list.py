@@ -20,7 +20,8 @@ import msgspec
 from control_center.domain.action import PENDING, State
 from control_center.domain.errors import Malformed, Refused
 from control_center.engine import blast, review
-from control_center.engine.release import Release, Released, tell
+from control_center.engine.release import Release
+from control_center.engine.released import Released, tell
 from control_center.store import actions, db, views_actions
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.views_actions import Filter
