@@ -41,7 +41,7 @@ class Service:
     def __init__(self, *, drain: float = DRAIN) -> None:
         self.stop = asyncio.Event()
         self._drain = drain
-        self._told_at = float("-inf")  # on the loop's clock
+        self._told_at = float("-inf")  # to stop, on the loop's clock
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
 
@@ -77,16 +77,15 @@ class Service:
                 loop.remove_signal_handler(number)
 
     def _signalled(self) -> None:
-        told_before, self._told_at = self._told_at, asyncio.get_running_loop().time()
-        if self.stop.is_set() and self._told_at - told_before < ECHO:
-            return
-        if self.stop.is_set():
+        at = asyncio.get_running_loop().time()
+        if not self.stop.is_set():
+            self._told_at = at
+            log.info("service.stopping")
+            self.stop.set()
+        elif at - self._told_at >= ECHO:
             log.warning("service.hurried")
             for task in self._tasks:
                 task.cancel()
-        else:
-            log.info("service.stopping")
-            self.stop.set()
 
     async def _until_stopped(self) -> None:
         stopped = asyncio.create_task(self.stop.wait())

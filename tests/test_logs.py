@@ -271,3 +271,24 @@ def test_every_explained_event_is_in_the_code() -> None:
     assert states <= set(EVENTS)
     unused = [name for name in EVENTS if f'"{name}"' not in code and name not in states]
     assert not unused
+
+
+def test_a_line_that_finds_no_room_is_lost_without_harm_and_the_next_one_says_how_many_are_missing() -> None:
+    class Disk(io.BytesIO):
+        full = False
+
+        def write(self, line: Any) -> int:
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return super().write(line)
+
+    disk = Disk()
+    logs.configure(style="json", stream=disk)
+    log = structlog.get_logger()
+    disk.full = True
+    log.info("event.received")
+    log.info("event.received")
+    disk.full = False
+    log.info("event.received")
+    log.info("event.received")
+    assert [json.loads(line).get("lost_lines") for line in disk.getvalue().splitlines()] == [2, None]

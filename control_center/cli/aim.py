@@ -8,7 +8,7 @@ import getpass
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -161,8 +161,9 @@ def person() -> Signature:
 
 
 def note(line: str) -> None:
-    """A line for the person in front of it, out of the way of what is printed."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    """A line for the person in front of it, out of the way of what is printed; where it cannot be said, it is not."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show(value: Any) -> None:

@@ -10,7 +10,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO, Final
+from contextlib import suppress
+from typing import Any, BinaryIO, Final, cast
 
 import msgspec
 import structlog
@@ -38,7 +39,7 @@ def configure(
     `style` is `json`, `console`, or nothing: words on a terminal, else JSON. `personal` lets numbers, addresses and
     message texts through. `secrets` never get through, whatever else is said. `stream` is stderr.
     """
-    target = stream or sys.stderr.buffer
+    target = _Patient(stream or sys.stderr.buffer)
     words = style == "console" or (not style and target.isatty())
     masking = Masking(secrets=secrets, personal=personal)
     last: list[Processor] = [_console(target)] if words else [_json]
@@ -48,13 +49,45 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             add_trace,
             masking,
+            target.owns_up,
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.BytesLoggerFactory(target),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", target)),
         cache_logger_on_first_use=True,
     )
     _take_over_the_standard_library()
+
+
+class _Patient:
+    """Owns the stream. A line that it does not take, as on a full disk, is lost; whoever said it goes on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream: Any = getattr(stream, "raw", stream)  # unbuffered: what failed once is not kept to fail again
+        self._torn = b""
+        self._lost = 0
+        self.isatty = stream.isatty
+
+    def write(self, line: bytes) -> None:
+        try:
+            line = self._torn + line
+            while line:
+                taken = self._stream.write(line)
+                if not taken:  # a pipe that is full and waits for nobody
+                    raise BlockingIOError
+                line, self._torn = line[taken:], b"\n"
+        except OSError:
+            self._lost += 1
+        else:
+            self._torn, self._lost = b"", 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def owns_up(self, _logger: Any, _method: str, line: EventDict) -> EventDict:
+        """The first line after a gap says how many are missing before it."""
+        return {**line, "lost_lines": self._lost} if self._lost else line
 
 
 def _json(_logger: Any, _method: str, line: EventDict) -> bytes:
@@ -67,7 +100,7 @@ def _json(_logger: Any, _method: str, line: EventDict) -> bytes:
 _encode = msgspec.json.Encoder().encode
 
 
-def _console(target: BinaryIO) -> Processor:
+def _console(target: _Patient) -> Processor:
     show = in_words(colours=target.isatty() and not os.environ.get("NO_COLOR"))
 
     def console(_logger: Any, _method: str, line: EventDict) -> bytes:

@@ -1,26 +1,21 @@
 """kill -9 of each part in the middle of a stream: nothing is lost, nobody is written to twice, doubt is bounded.
 
-Of the database, and two of everything: tests/faults.
+Of a worker and of the database, and two of everything: tests/faults.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 
 import pytest
 
 from control_center.embedded import Rabbitmq
 from tests.support.bookings import bookings
 from tests.support.checker import Findings, check
-from tests.support.installation import RUN_OUT, Installation
+from tests.support.installation import Installation
 
 pytestmark = pytest.mark.process
 
-SLOTS = 16  # of the account that the installations here text by
-SUBMITTING = "SELECT count(*) FROM messages WHERE state = 'submitting'"
-LEASED = "SELECT count(*) FROM messages WHERE lease_until IS NOT NULL"
 
 many = pytest.mark.parametrize("messages", [300, pytest.param(2000, marks=pytest.mark.long)])
 
@@ -46,74 +41,6 @@ async def test_a_killed_engine_loses_nothing_sends_nothing_twice_and_leaves_no_d
     findings = await _at_rest(to_kill, bodies)
     assert findings.unknown == []
     assert len(to_kill.outbox()) == messages
-
-
-@many
-async def test_a_killed_worker_loses_nothing_sends_nothing_twice_and_leaves_its_slots_in_doubt_at_most(
-    to_kill: Installation, messages: int
-) -> None:
-    bodies = bookings(messages)
-    await to_kill.run("engine", "release")
-    worker = await to_kill.work()
-    await to_kill.publish(bodies)
-
-    await to_kill.sent(messages // 3)
-    await worker.kill()
-    assert 0 < await to_kill.value(SUBMITTING) <= SLOTS
-    assert await to_kill.value(LEASED) > SLOTS
-    if messages <= 300:  # the long test waits for as long as it takes
-        await to_kill.sql(RUN_OUT)
-    await to_kill.work()
-
-    findings = await _at_rest(to_kill, bodies, within=300)
-    assert len(findings.unknown) <= SLOTS
-    assert len(to_kill.outbox()) == messages - len(findings.unknown)
-    if findings.unknown:
-        words = (await to_kill.done("explain", findings.unknown[0])).out
-        assert "may have been sent" in words
-        assert "never sent again by itself" in words
-
-
-async def test_what_a_killed_worker_had_sent_is_settled_by_its_receipts(to_kill: Installation) -> None:
-    """The provider takes the text and the worker dies before it learns so: the doubt is over when the receipt comes."""
-    bodies = bookings(SLOTS)
-    await to_kill.run("engine", "release")
-    worker = await to_kill.work()
-    await to_kill.publish(bodies)
-    await to_kill.holds(f"SELECT ({SUBMITTING}) = $1", SLOTS)
-    # Frozen once its provider has begun to take the texts, and killed before it could write down the answers.
-    await to_kill.sent(1)
-    await worker.kill()
-    sent = len(to_kill.outbox())
-    await to_kill.sql(RUN_OUT)
-
-    findings = await _at_rest(to_kill, bodies)
-    assert len(findings.unknown) == SLOTS - sent
-    assert await to_kill.value("SELECT count(*) FROM messages WHERE state = 'delivered'") == sent
-
-
-async def test_a_worker_that_was_given_up_and_wakes_again_sends_nothing_twice(to_kill: Installation) -> None:
-    """A machine that stood still for longer than its leases: another worker went on meanwhile."""
-    bodies = bookings(120)
-    await to_kill.run("engine", "release")
-    frozen = await to_kill.work()
-    await to_kill.publish(bodies)
-    await to_kill.sent(30)
-    os.kill(frozen.pid, signal.SIGSTOP)
-    await to_kill.sql(RUN_OUT)
-    await to_kill.work()
-    await to_kill.calm()
-    doubtful = await to_kill.value("SELECT count(*) FROM messages WHERE state = 'unknown'")
-    assert doubtful <= SLOTS
-
-    os.kill(frozen.pid, signal.SIGCONT)
-    # It sends what it had begun, which was given to nobody else; that it did is written down as a fact.
-    await to_kill.sent(120)
-    await to_kill.holds("SELECT count(*) = 120 FROM messages WHERE state = 'delivered'")
-    findings = await _at_rest(to_kill, bodies)
-    assert findings.unknown == []
-    assert len(to_kill.outbox()) == 120
-    assert frozen.code is None
 
 
 @many

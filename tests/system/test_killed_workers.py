@@ -52,51 +52,6 @@ def went_back(worker: Program) -> int:
     return sum(line["messages"] for line in worker.lines("flight.recovered"))
 
 
-@pytest.mark.parametrize("point", ["after_claim", "after_mark", "after_mark:3"])
-async def test_killed_before_the_first_byte_it_leaves_no_doubt(install: Install, point: str) -> None:
-    here, bodies = await killed(install, point)
-    marked = await here.value(SUBMITTING)
-    assert (marked == 0) == (point == "after_claim")
-
-    worker = await here.work()
-
-    findings = await at_rest(here, bodies)
-    assert findings.unknown == []
-    assert len(here.outbox()) == MANY
-    assert went_back(worker) == await here.value(QUEUED_AGAIN) > 0 or point == "after_claim"
-
-
-@pytest.mark.parametrize("point", ["after_note", "after_note:40"])
-async def test_killed_at_its_note_it_leaves_that_one_in_doubt_and_no_other(install: Install, point: str) -> None:
-    """The one message that was noted, and did not leave, is the price of noting before."""
-    here, bodies = await killed(install, point)
-    left = {line["message"] for line in here.outbox()}
-    owner = await here.value(OWNER)
-
-    await here.work()
-    await here.holds(f"SELECT ({SUBMITTING} AND lease_owner = $1) = 1", owner)
-    await here.sql(RUN_OUT, owner)  # nobody waits for that here
-
-    findings = await at_rest(here, bodies)
-    assert len(findings.unknown) == 1
-    assert findings.unknown[0] not in left
-    assert len(here.outbox()) == MANY - 1
-
-
-async def test_killed_with_an_answer_in_hand_nothing_that_left_goes_out_again(install: Install) -> None:
-    here, bodies = await killed(install, "after_answer:20")
-    left = {line["message"] for line in here.outbox()}
-    marked = await here.value(SUBMITTING)
-
-    worker = await here.work()
-
-    findings = await at_rest(here, bodies)
-    assert findings.unknown == [], "what had left is settled by its receipts"
-    assert len(here.outbox()) == MANY
-    assert len(left) >= 20
-    assert went_back(worker) < marked
-
-
 @pytest.mark.long
 async def test_a_living_worker_reads_what_its_sibling_left(install: Install) -> None:
     here = await install(SLOW)
