@@ -33,9 +33,14 @@ class Fence:
     def __init__(self, pool: db.Pool, folder: Path) -> None:
         self._pool = pool
         self._file = folder / FILE
+        self._looking = asyncio.Lock()  # one look at a time: they share the draft of the file
 
     async def look(self) -> bool:
         """Whether anything may be sent; closes the fence where that must not be. Raises one of `db.AWAY`."""
+        async with self._looking:
+            return await self._look()
+
+    async def _look(self) -> bool:
         # Read first: another process of this host may look after us and write before us, and has seen more then.
         seen = await asyncio.to_thread(_read, self._file)
         async with db.transaction(self._pool) as tx:

@@ -176,7 +176,7 @@ class Delivery:
                 await hand_on(connection, self._account, self._failover, sender=self._failover_sender)
 
     async def _prepare(self, connection: db.Connection, claimed: Sequence[Claimed | Case]) -> None:
-        ready = await self._preparation.prepare(connection, claimed, at_hand=self._ready)
+        ready = await self._preparation.make_ready(connection, claimed, at_hand=self._ready)
         self._ready = turns.in_turn([*self._ready, *ready])
 
     async def _renew(self) -> None:

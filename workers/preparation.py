@@ -27,7 +27,7 @@ class Preparation:
         self._links = links
         self._rulebooks = Rulebooks()
 
-    async def prepare(
+    async def make_ready(
         self, connection: db.Connection, claimed: Sequence[Claimed | Case], *, at_hand: Iterable[Ready]
     ) -> list[Ready]:
         """What of these may go, beside what is `at_hand` already; a Case is one that is decided again."""

@@ -63,10 +63,8 @@ async def run(
         fence = Fence(pool, settings.data_dir)
         if not await fence.look():
             say("nothing is sent: the fence is closed; see why with: control-center fence show")
-        life.start("fence", Loop("fence", fence.tend, life.stop, away=db.PASSES).run())
         clock = Clock(pool, now)
         await clock.tend()
-        life.start("clock", Loop("clock", clock.tend, life.stop, away=db.PASSES).run())
         if "release" in roles:
             await zone_sweep.follow_release(pool, clock.now())
         ages = Ages(events=timedelta(days=settings.keep_events_days))
@@ -75,6 +73,8 @@ async def run(
         key = link_key.find(settings)
         duties.links = Links(settings.links_base, key) if key is not None else None
         http = await served(settings, duties) if "web" in roles else ""
+        for name, tend in (("fence", fence.tend), ("clock", clock.tend)):
+            life.start(name, Loop(name, tend, life.stop, away=db.PASSES).run())
         _start(settings, roles, duties)
         endpoints = Endpoints(http, str(settings.data_dir / place.TOKEN), dsn, broker_url, os.getpid())
         place.write_endpoints(settings.data_dir, endpoints)

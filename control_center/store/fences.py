@@ -68,7 +68,8 @@ async def beat(tx: Connection, *, every: timedelta) -> None:
 # Whatever was due by now may have gone out in the time that was lost. What is being submitted stays a doubt of its own.
 CLOSE = f"""
 WITH closed AS (
-     UPDATE fence SET closed_at = clock_timestamp(), reason = $1, lost_from = beat_at, lost_until = clock_timestamp()
+     UPDATE fence
+        SET closed_at = statement_timestamp(), reason = $1, lost_from = beat_at, lost_until = statement_timestamp()
       WHERE name = 'sending' AND closed_at IS NULL
   RETURNING closed_at),
 waiting AS (

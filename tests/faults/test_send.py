@@ -162,6 +162,7 @@ async def test_f28_killed_while_its_provider_thinks_what_it_had_sent_is_settled_
     await worker.kill()
     sent = len(to_kill.outbox())
     await to_kill.sql(RUN_OUT)
+    await to_kill.holds("SELECT count(*) = $1 FROM messages WHERE state = 'delivered'", sent, within=240)
 
     findings = await at_rest(to_kill, bodies)
     assert len(findings.unknown) == SLOTS - sent

@@ -1,6 +1,6 @@
 """The npm package `smpp` as an oracle: it reads our submissions as we mean them, and we read its deliveries.
 
-It is fetched once; without Node or npm's registry this is listed as not run.
+Of the long run: it is fetched once; without Node or npm's registry this is listed as not run.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ async def line(process: asyncio.subprocess.Process) -> Any:
         return json.loads(await process.stdout.readline())
 
 
+@pytest.mark.long  # its package comes from npm's registry, which not every machine may ask
 async def test_what_we_submit_is_read_there_as_we_mean_it_and_its_deliveries_here(
     centre: asyncio.subprocess.Process,
 ) -> None:
