@@ -63,7 +63,9 @@ mode = "automatic"
 UNFINISHED: Final = """
 SELECT (SELECT count(*) FROM actions WHERE state = 'planned' AND due_at <= clock_timestamp())
      + (SELECT count(*) FROM messages WHERE state IN ('queued', 'claimed', 'submitting', 'accepted'))"""
-LISTENING: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+LISTENERS: Final = "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity WHERE application_name = $1"
+NEW_LISTENER: Final = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND pid <> ALL ($2::int[]))"""
 # As if the time of their leases had gone by; only of those that a worker which is no more has left.
 RUN_OUT: Final = (
     "UPDATE messages SET lease_until = clock_timestamp() - interval '1 second' WHERE lease_until IS NOT NULL"
@@ -162,9 +164,9 @@ class Installation:
     async def work(self, channel: str = "sms") -> Program:
         """Start a worker by itself and wait until it listens."""
         listens = f"control-center {channel} worker wakes"
-        before = await self.value(LISTENING, listens)
+        before = await self.value(LISTENERS, listens)  # a killed one may still be among them for a moment
         program = await self.start("workers", channel)
-        await self.holds(f"SELECT ({LISTENING}) > $2", listens, before)
+        await self.holds(NEW_LISTENER, listens, before)
         return program
 
     # What it is told --------------------------------------------------------------------------------------

@@ -554,7 +554,8 @@ async def test_what_does_not_qualify_any_more_or_has_changed_meanwhile_is_not_ta
         assert await passed(connection, ready) == set()
 
     await pool.execute(
-        "UPDATE messages SET state = 'queued', due_at = $1, lease_owner = NULL, lease_until = NULL", LONG_SINCE
+        "UPDATE messages SET state = 'queued', claims = 0, due_at = $1, lease_owner = NULL, lease_until = NULL",
+        LONG_SINCE,
     )
     await pool.execute("UPDATE records SET deleted = true WHERE record_id = 's-2'")
     provider = Provider()
