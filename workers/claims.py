@@ -27,6 +27,7 @@ class Claims:
         self._since = dict.fromkeys(PRIORITIES, BEGINNING)
         self._swept = float("-inf")  # on the monotonic clock
         self.wary = False  # something that was lost with its worker may come next
+        self.aside: Claimed | None = None  # was lost with its worker, and waits until nothing else is under way
 
     async def claim(self, connection: db.Connection, priorities: Sequence[int], limit: int) -> list[Claimed]:
         """Claim up to `limit` messages that are due, of these priorities. Now and then from the beginning of all."""
@@ -46,12 +47,17 @@ class Claims:
     async def apart(
         self, connection: db.Connection, claimed: Sequence[Claimed], at_hand: Sequence[int]
     ) -> Sequence[Claimed]:
-        """What of it is to be prepared together: of what was lost with its worker before, one, and nothing else.
+        """What of it may be prepared together: nothing that was lost with its worker before.
 
-        If that is what kills, it takes nobody along; the others are anybody's again. `at_hand` are kept besides.
+        One of those is put `aside`, to be prepared while nothing else is under way: if that is what kills, it leaves
+        nobody in doubt. The others are anybody's again. `at_hand` are kept besides.
         """
         suspects = [one for one in claimed if one.claims > 1]
-        if not suspects or len(claimed) == 1:
+        if not suspects:
             return claimed
-        await message_leases.drop_claims(connection, self._owner, but=[suspects[0].message_id, *at_hand])
-        return suspects[:1]
+        self.aside = suspects[0]
+        sound = [one for one in claimed if one.claims <= 1]
+        if len(suspects) > 1:
+            kept = [self.aside.message_id, *(one.message_id for one in sound), *at_hand]
+            await message_leases.drop_claims(connection, self._owner, but=kept)
+        return sound

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -141,16 +141,24 @@ class Delivery:
             refilled, self._refilling = self._refilling, None
             self._strayed = self._strayed or refilled.exception() is not None
             refilled.result()  # raises what it raised
+        if self._claims.aside is not None:
+            if not (self._ready or self._begun or self._doubtful):
+                self._refill_by(self._prepare_aside())
+            return
         priorities = turns.wanted(self._ready, self._slots)
         due = self.wake.is_set() or time.monotonic() >= self._look_at
         if priorities and (due or (self._more and priorities == PRIORITIES)):
             self.wake.clear()
             self._look_at = time.monotonic() + POLL
-            self._refilling = asyncio.create_task(self._refill(priorities))
-            self._refilling.add_done_callback(lambda _: self._came.set())
+            self._refill_by(self._refill(priorities))
+
+    def _refill_by(self, work: Coroutine[None, None, None]) -> None:
+        self._refilling = asyncio.create_task(work)
+        self._refilling.add_done_callback(lambda _: self._came.set())
 
     async def _give_back_strays(self) -> None:
         """After a lost answer: whatever is claimed by us and not at hand is anybody's again, at once."""
+        self._claims.aside = None
         async with db.session(self._pool) as connection:
             await message_leases.drop_claims(connection, self._owner, but=self._at_hand())
         self._strayed = False
@@ -171,9 +179,16 @@ class Delivery:
             self._strained = self._strained or limit < CLAIM_LIMIT
             if claimed:
                 crash_points.reach("after_claim")
-                await self._prepare(connection, await self._claims.apart(connection, claimed, self._at_hand()))
+                sound = await self._claims.apart(connection, claimed, self._at_hand())
+                await self._prepare(connection, sound)
             if self._failover is not None:
                 await hand_on(connection, self._account, self._failover, sender=self._failover_sender)
+
+    async def _prepare_aside(self) -> None:
+        """What was lost with its worker before, alone."""
+        async with db.session(self._pool) as connection:
+            one, self._claims.aside = self._claims.aside, None
+            await self._prepare(connection, [one] if one is not None else [])
 
     async def _prepare(self, connection: db.Connection, claimed: Sequence[Claimed | Case]) -> None:
         ready = await self._preparation.make_ready(connection, claimed, at_hand=self._ready)
@@ -219,14 +234,14 @@ class Delivery:
         if await fences.is_open(connection):
             await self._prepare(connection, stale)
         else:
-            self._ready.clear()
-            await message_leases.drop_claims(connection, self._owner)
+            self._shut = True
 
     async def _let_go(self) -> None:
-        """The breaker has opened: all that is at hand, or is just being claimed, is anybody's again."""
+        """Breaker or fence: nothing may go, so all that is at hand, or is just being claimed, is anybody's again."""
         if self._refilling is not None:
             await asyncio.wait([self._refilling])
         self._ready.clear()
+        self._claims.aside = None
         async with db.session(self._pool) as connection:
             await message_leases.drop_claims(connection, self._owner)
         self._shut = False

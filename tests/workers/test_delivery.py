@@ -300,12 +300,33 @@ async def test_what_was_lost_with_its_worker_is_prepared_alone_and_everything_el
     provider = Scripted()
     one = delivery(pool, provider)
     await one._refill()
-    assert len(one._ready) == 1
+    assert not one._ready
     rows = await pool.fetch("SELECT state, claims, count(*) FROM messages GROUP BY 1, 2 ORDER BY 1")
     assert [tuple(row) for row in rows] == [("claimed", 2, 1), ("queued", 1, 4)]
 
     await delivering(pool, one, ends=("accepted",))
     assert len(provider.asked) == 5
+
+
+async def test_what_was_lost_with_its_worker_waits_until_nothing_is_under_way_that_its_death_would_leave_in_doubt(
+    pool: db.Pool,
+) -> None:
+    await queued(pool, 3)
+    await pool.execute("UPDATE messages SET claims = 1 WHERE message_id > (SELECT min(message_id) FROM messages)")
+    provider = Scripted()
+    provider.gate.clear()
+
+    async def put_aside() -> bool:
+        claimed = await pool.fetchval("SELECT count(*) FROM messages WHERE state = 'claimed' AND claims = 2")
+        return provider.flying == 1 and claimed == 1
+
+    async with running(delivery(pool, provider)):
+        await until(put_aside)
+        states = await pool.fetch("SELECT state, count(*) FROM messages GROUP BY state ORDER BY state")
+        assert [tuple(row) for row in states] == [("claimed", 1), ("queued", 1), ("submitting", 1)]
+        provider.gate.set()
+        await until(lambda: pool.fetchval("SELECT count(*) = 3 FROM messages WHERE state = 'accepted'"))
+    assert len(provider.asked) == 3
 
 
 async def test_a_blackout_day_postpones_without_costing_an_attempt(pool: db.Pool) -> None:
