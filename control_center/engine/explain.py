@@ -149,9 +149,10 @@ async def _event(tx: db.Connection, now: datetime, studio: str, wanted: str, *, 
         return Explanation(wanted, sentence, steps)
     dead = await views_events.dead_mentioning(tx, event_id or wanted, studio=of)
     if not dead:
-        asked = f"; of a record, ask with a trigger: --trigger NAME --record {wanted[:100]}" if "/" in wanted else ""
+        shown = wanted[:100]
+        hint = f"; of a record, ask with a trigger: --trigger NAME --record {shown}" if "/" in wanted else ""
         raise NotFound(
-            f"nothing here is known as {wanted[:100]!r}: no message, no action, and no event with that id came in{asked}"
+            f"nothing here is known as {shown!r}: no message, no action, and no event with that id came in{hint}"
         )
     case = await gather(tx, now, studio, "", "")
     latest = dead[0]

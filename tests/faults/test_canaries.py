@@ -25,10 +25,10 @@ from control_center.embedded import Postgres, Rabbitmq
 from control_center.settings.model import SECRETS
 from control_center.web.server import ROUTES
 from tests.support.bookings import bookings, phone
-from tests.support.guarded import rabbitmqctl
 from tests.support.http_stub import HttpStub, Request
 from tests.support.installation import STUDIO, Installation, trigger
 from tests.support.matrix import Seen
+from tests.support.operator import operate
 from tests.support.programs import Program, eventually, family
 from tests.support.smtp_stub import SmtpStub
 
@@ -109,8 +109,8 @@ class Echo(HttpStub):
 @pytest.fixture
 async def nest(folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq) -> AsyncIterator[Nest]:
     """An installation with a canary in every secret that a setting can hold."""
-    await rabbitmqctl(broker_to_kill, "add_user", "studio", f"{BIRD}/broker")
-    await rabbitmqctl(broker_to_kill, "set_permissions", "studio", ".*", ".*", ".*")
+    await operate(broker_to_kill, "add_user", "studio", f"{BIRD}/broker")
+    await operate(broker_to_kill, "set_permissions", "studio", ".*", ".*", ".*")
     secrets = folder / "secrets"
     secrets.mkdir()
     told = {
@@ -134,7 +134,7 @@ async def nest(folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq) ->
         here.broker_url = broker_to_kill.url
         async with here:
             yield here
-    await rabbitmqctl(broker_to_kill, "delete_user", "studio")
+    await operate(broker_to_kill, "delete_user", "studio")
 
 
 class Nest(Installation):

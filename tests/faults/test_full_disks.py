@@ -18,7 +18,7 @@ from tests.support.bookings import bookings
 from tests.support.checker import check
 from tests.support.installation import Installation
 from tests.support.matrix import Seen
-from tests.support.programs import Program
+from tests.support.programs import Program, eventually
 
 pytestmark = pytest.mark.process
 
@@ -122,13 +122,17 @@ async def test_f39_with_the_databases_disk_full_nothing_is_sent_and_with_room_ag
 
 async def answers(server: Postgres) -> bool:
     """Whether it takes connections by itself, once its recovery is over."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(30):
-            while server.pid is not None:
-                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    await (await asyncpg.connect(server.dsn("postgres"), timeout=5)).close()
-                    return True
-                await asyncio.sleep(0.2)
+
+    async def over() -> str:
+        if server.pid is None:
+            return "it has ended"
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await (await asyncpg.connect(server.dsn("postgres"), timeout=5)).close()
+            return "it answers"
+        return ""
+
+    with suppress(AssertionError):
+        return await eventually(over, within=30) == "it answers"
     return False
 
 

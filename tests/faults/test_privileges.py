@@ -23,9 +23,9 @@ from control_center.embedded import Postgres, Rabbitmq
 from tests.support.bookings import bookings
 from tests.support.broker import publish
 from tests.support.checker import check
-from tests.support.guarded import rabbitmqctl
 from tests.support.installation import Installation
 from tests.support.matrix import Seen
+from tests.support.operator import operate
 from tests.support.programs import ROOT, eventually
 
 pytestmark = pytest.mark.process
@@ -78,7 +78,7 @@ async def rights(postgres: Postgres, broker: Rabbitmq) -> AsyncIterator[Rights]:
     async def type_at_broker(mark: str) -> None:
         for line in typed(mark).splitlines():
             words = shlex.split(line.replace('"$password"', "secret"))[1:]
-            await rabbitmqctl(broker, *(f"{name}-{one}" if one in ("crm", "control-center") else one for one in words))
+            await operate(broker, *(f"{name}-{one}" if one in ("crm", "control-center") else one for one in words))
 
     def url(user: str) -> str:
         return f"{broker.url.replace('guest:guest', user)}/{host}"
@@ -88,7 +88,7 @@ async def rights(postgres: Postgres, broker: Rabbitmq) -> AsyncIterator[Rights]:
     await _sql(owner, typed("as: owner").replace("control_center", name))
     await type_at_broker("run: before")
     await type_at_broker("run: crm")
-    await rabbitmqctl(broker, "set_permissions", "-p", host, "guest", ".*", ".*", ".*")
+    await operate(broker, "set_permissions", "-p", host, "guest", ".*", ".*", ".*")
     made = Rights(owner, service, url(f"{host}:secret"), url(f"{name}-crm:secret"), url("guest:guest"))
     with tempfile.TemporaryDirectory(prefix="cc-") as folder:
         async with Installation(Path(folder), database_url=service, broker_url=made.broker_url) as here:
@@ -102,7 +102,7 @@ async def rights(postgres: Postgres, broker: Rabbitmq) -> AsyncIterator[Rights]:
     await _sql(postgres.dsn("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
     await _sql(postgres.dsn("postgres"), f"DROP ROLE {name}_owner; DROP ROLE {name}_service")
     for verb, one in (("delete_vhost", "control-center"), ("delete_user", "control-center"), ("delete_user", "crm")):
-        await rabbitmqctl(broker, verb, f"{name}-{one}")
+        await operate(broker, verb, f"{name}-{one}")
 
 
 async def test_a_service_that_may_only_read_and_write_rows_does_all_its_work(

@@ -18,6 +18,7 @@ from tests.support.gateway_stub import GatewayStub, signed
 from tests.support.http_stub import Answer, Request
 from tests.support.installation import Installation
 from tests.support.matrix import Seen
+from tests.support.programs import eventually
 
 pytestmark = pytest.mark.process
 
@@ -110,9 +111,11 @@ async def test_f35_receipts_that_come_too_early_twice_in_the_wrong_order_for_nob
         bodies = [*bookings(5), booking("late", number=99)]
         await here.publish(bodies)
         await here.taken_in(6, within=240)
-        async with asyncio.timeout(240):
-            while len(gateway.accepted) < 6:  # noqa: ASYNC110 - its ledger sets no event
-                await asyncio.sleep(0.05)
+
+        async def six() -> bool:
+            return len(gateway.accepted) >= 6
+
+        await eventually(six, within=240, what="six texts taken")
         keys = [one["reference"] for one in gateway.accepted]
         of = [key.rpartition(".")[0] for key in keys]
         for place in range(4):

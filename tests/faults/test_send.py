@@ -242,6 +242,7 @@ async def test_f34_a_worker_that_was_given_up_before_its_mark_finds_that_nothing
     os.kill(frozen.pid, signal.SIGSTOP)
     began = await here.value(SUBMITTING)
     at_hand = await here.value(CLAIMED)
+    before = len(frozen.lines("message.accepted"))
     await here.sql(RUN_OUT)
     other = await here.work()
     await here.holds("SELECT count(*) = 0 FROM messages WHERE state IN ('claimed', 'submitting')", within=240)
@@ -251,6 +252,7 @@ async def test_f34_a_worker_that_was_given_up_before_its_mark_finds_that_nothing
     assert findings.unknown == []
     assert len(here.outbox()) == len(bodies)
     assert frozen.code is None
+    assert len(frozen.lines("message.accepted")) <= before + began
     assert other.lines("message.accepted")
     seen(f"{at_hand} claimed and {began} marked when it froze: none of the {at_hand} sent by it, none twice")
 

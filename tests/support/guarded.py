@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import asyncpg
@@ -18,6 +18,7 @@ import pytest
 
 from control_center.embedded import Postgres, Rabbitmq, postgres, rabbitmq
 from control_center.embedded.place import borrowed_account, locate
+from tests.support import operator
 from tests.support.certificates import Pair
 from tests.support.programs import eventually
 
@@ -92,7 +93,7 @@ async def guarded_rabbitmq(base: Path, pair: Pair) -> AsyncIterator[Guarded]:
         await server.start()
 
     async def operate(*words: str) -> str:
-        return await rabbitmqctl(server, *words)
+        return await operator.operate(server, *words)
 
     async def show(pair: Pair) -> None:
         (base / "server.pem").write_bytes(pair.certificate)
@@ -103,28 +104,6 @@ async def guarded_rabbitmq(base: Path, pair: Pair) -> AsyncIterator[Guarded]:
         yield Guarded(port, show, operate)
     finally:
         await server.stop()
-
-
-async def rabbitmqctl(server: Rabbitmq, *words: str) -> str:
-    """What its operator types, with the environment and the account of the node. Fails where the node says no."""
-    assert server.pid is not None
-    node = Path(f"/proc/{server.pid}")
-    told = node.joinpath("environ").read_text("utf-8").split("\0")
-    owner = node.stat()  # noqa: ASYNC240 - /proc answers at once
-    account: dict[str, Any] = (
-        {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(str(server.scripts / "rabbitmqctl"), "-q", *words),
-        env=dict(entry.split("=", 1) for entry in told if "=" in entry),
-        cwd="/",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        **account,
-    )
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
-    return said.decode()
 
 
 def _lay_out(base: Path, pair: Pair) -> None:
