@@ -19,7 +19,6 @@ import structlog
 from control_center import crash_points
 from control_center.domain.links import Links
 from control_center.domain.message import PRIORITIES, Settlement, State
-from control_center.domain.outcome import Outcome, Stage, Unknown
 from control_center.fence import Fence
 from control_center.loop import first_of
 from control_center.store import breakers, db, fences, message_leases, submissions
@@ -32,8 +31,8 @@ from workers.claims import LEASE, Claims
 from workers.flight_recorder import FlightRecorder
 from workers.preparation import Preparation
 from workers.rationing import limited
+from workers.sends import Sends
 from workers.settling import Answered, hand_on, note, settlement_of, tell, written
-from workers.writing import sheet
 
 log = structlog.get_logger(__name__)
 
@@ -66,25 +65,19 @@ class Delivery:
     ) -> None:
         self.wake = asyncio.Event()
         self._pool = pool
-        self._channel = channel
         self._account = account
         self._owner = owner
         self._clock = clock
         self._slots = slots
         self._failover = failover  # the account that takes over what this one certainly did not send …
         self._failover_sender = failover_sender or None  # … and the number that it goes out from there
-        self._links = links
         self._fence = fence
-        self._recorder = recorder
+        self._sends = Sends(channel, clock, links=links, recorder=recorder)
         self._was_away = True  # the database may be another one than it was
         # While submitting, the lease outlasts the longest call, so that a slow answer is not taken for a dead worker.
         self._submit_lease = longest + LEASE
         self._preparation = Preparation(owner, clock, links=links)
         self._ready: deque[Ready] = deque()
-        self._answered: list[Answered] = []
-        self._flying: dict[int, asyncio.Task[None]] = {}
-        self._begun: dict[int, Case] = {}  # what each of those is
-        self._came = asyncio.Event()  # an answer came
         self._claims = Claims(account, owner)
         self._look_at = self._renewed = float("-inf")  # on the monotonic clock
         self._more = False  # the last claim may have left something, bulk at least
@@ -112,12 +105,12 @@ class Delivery:
                 busy, pause = True, min(pause * 2, LONGEST_PAUSE)
             if not busy:
                 wait = max(0.0, self._look_at - time.monotonic())
-                await first_of(self._came, self.wake, stop, wait=wait)
+                await first_of(self._sends.came, self.wake, stop, wait=wait)
         await self._finish()
 
     async def _round(self) -> bool:
         """One round: refill, settle what was answered, start what may go. Whether there is more to do at once."""
-        self._came.clear()
+        self._sends.came.clear()
         if self._was_away and self._fence is not None:
             await self._fence.look()
         self._was_away = False
@@ -142,7 +135,7 @@ class Delivery:
             self._strayed = self._strayed or refilled.exception() is not None
             refilled.result()  # raises what it raised
         if self._claims.aside is not None:
-            if not (self._ready or self._begun or self._doubtful):
+            if not (self._ready or self._sends.begun or self._doubtful):
                 self._refill_by(self._prepare_aside())
             return
         priorities = turns.wanted(self._ready, self._slots)
@@ -154,7 +147,7 @@ class Delivery:
 
     def _refill_by(self, work: Coroutine[None, None, None]) -> None:
         self._refilling = asyncio.create_task(work)
-        self._refilling.add_done_callback(lambda _: self._came.set())
+        self._refilling.add_done_callback(lambda _: self._sends.came.set())
 
     async def _give_back_strays(self) -> None:
         """After a lost answer: whatever is claimed by us and not at hand is anybody's again, at once."""
@@ -205,9 +198,7 @@ class Delivery:
     async def _step(self) -> bool:
         """Settle what was answered and let as many pass as there are free slots. Whether anything was done."""
         answered = self._settlements()
-        over = {one.ready.case.message_id for one, _ in answered}
-        under_way = [case for message_id, case in self._begun.items() if message_id not in over]
-        ready = turns.draw(self._ready, under_way, self._slots)
+        ready = turns.draw(self._ready, self._sends.waiting, self._slots)
         ready = limited(ready, self._clock())
         if not answered and not ready:
             return False
@@ -225,8 +216,7 @@ class Delivery:
             crash_points.reach("after_mark")
         for one in ready:
             if one.case.message_id in passed:
-                self._begun[one.case.message_id] = one.case
-                self._flying[one.case.message_id] = asyncio.create_task(self._send(one))
+                self._sends.begin(one)
         return True
 
     async def _decide_again(self, connection: db.Connection, stale: Sequence[Case]) -> None:
@@ -258,40 +248,19 @@ class Delivery:
         ready = [] if self._shut else ready
         settled = [written(one, settlement) for one, settlement in answered]
         passed = await submissions.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
-        self._answered = self._answered[len(answered) :]
+        self._sends.settled([one for one, _ in answered])
         for one, settlement in answered:
-            if self._recorder is not None:
-                self._recorder.settled(one.ready.case.message_id, one.ready.case.token)
-            self._flying.pop(one.ready.case.message_id, None)
-            self._begun.pop(one.ready.case.message_id, None)
             tell(one.ready.case, settlement.state, settlement.reason, due_at=settlement.due_at, key=one.ready.key)
         if not blocked and self._strained and any(settlement.state is State.ACCEPTED for _, settlement in answered):
             await breakers.succeeded(connection, self._account)
             self._strained = False
         return passed
 
-    async def _send(self, ready: Ready) -> None:
-        """Ask the provider. A call that we ourselves cut off may have arrived."""
-        outcome: Outcome
-        try:
-            if self._recorder is not None:
-                told = getattr(self._channel, "says_when_it_leaves", False)
-                self._recorder.note_ahead(ready.case.message_id, ready.case.token, ready.case.asked + 1, told=told)
-            outcome = await self._channel.submit(sheet(ready, self._clock(), self._links))
-        except asyncio.CancelledError:
-            outcome = Unknown("the worker was stopped while it was sending", Stage.SENT)
-        except Exception as error:
-            # A fault of ours after the point of no return must not be taken for "not sent".
-            log.exception("delivery.fault", message=f"m-{ready.case.message_id}")
-            outcome = Unknown(f"{type(error).__name__}: {error}", Stage.SENT)
-        crash_points.reach("after_answer")
-        # The slot is freed by the commit of this outcome, not by the answer.
-        self._answered.append(Answered(ready, outcome, self._clock()))
-        self._came.set()
-
     def _settlements(self) -> list[tuple[Answered, Settlement]]:
         failover = self._failover is not None
-        return [(one, settlement_of(one, failover=failover, sender=self._failover_sender)) for one in self._answered]
+        return [
+            (one, settlement_of(one, failover=failover, sender=self._failover_sender)) for one in self._sends.answered
+        ]
 
     async def _unmark(self) -> None:
         """After a lost answer: what was marked is ours alone, and we know that we never sent it."""
@@ -308,19 +277,12 @@ class Delivery:
         if self._refilling is not None:
             await asyncio.gather(self._refilling, return_exceptions=True)
         self._ready.clear()
-        if self._flying:
-            pending = [task for task in self._flying.values() if not task.done()]
-            if pending:
-                _, late = await asyncio.wait(pending, timeout=DRAIN)
-                for task in late:
-                    task.cancel()
-                await asyncio.gather(*late, return_exceptions=True)
+        await self._sends.finish(DRAIN)
         async with db.session(self._pool) as connection:
             if self._doubtful:
                 marked = [one.case.message_id for one in self._doubtful]
                 await submissions.unmark(connection, self._owner, marked=marked)
-            if self._answered:
+            if self._sends.answered:
                 await self._commit(connection, self._settlements(), [])
             await message_leases.drop_claims(connection, self._owner)
-        if self._recorder is not None:
-            self._recorder.remove()
+        self._sends.close()

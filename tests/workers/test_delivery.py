@@ -396,7 +396,7 @@ async def test_a_worker_that_lost_its_lease_cannot_pass_the_point_of_no_return(p
 
     await zombie._step()
 
-    assert zombie._flying == {}
+    assert zombie._sends.begun == {}
     assert (await the_message(pool))["state"] == "queued"
 
 
@@ -413,7 +413,7 @@ async def test_a_late_answer_of_a_worker_that_lost_its_lease_is_recorded_as_a_fa
     assert (await the_message(pool))["state"] == "unknown"
 
     provider.gate.set()
-    await asyncio.gather(*zombie._flying.values())
+    await asyncio.gather(*zombie._sends._flying.values())
     await zombie._step()
 
     assert (await the_message(pool))["state"] == "accepted"

@@ -370,9 +370,9 @@ async def test_a_note_stays_until_the_outcome_is_committed(pool: db.Pool, folder
         async with pool.acquire() as other, other.transaction():
             await other.execute("SELECT FROM messages FOR UPDATE")
             provider.gate.set()
-            await until(lambda: work._answered)
+            await until(lambda: work._sends.answered)
             assert len(flying._flying) == 1
-        await until(lambda: not work._answered)
+        await until(lambda: not work._sends.answered)
         assert flying._flying == {}
         assert await states(pool) == ["queued"]
         stop.set()
