@@ -1,11 +1,12 @@
 """The fault matrix: which test shows which row, and what the last run saw of it.
 
 A test names its row with `@pytest.mark.fault("F44")` and says what it saw with the fixture `seen`. Rows, in words, are
-in tests/faults/matrix.toml; `--faults FILE` writes them with what this run saw.
+in tests/faults/matrix.toml; `--faults=FILE` writes them with what this run saw.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -55,7 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(_Table(config))
+    if not hasattr(config, "workerinput"):  # the process that hears all the others writes
+        config.pluginmanager.register(_Table(config))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,34 +87,45 @@ class _Table:
                 shown.outcomes.add(report.outcome)
 
     def pytest_sessionfinish(self) -> None:
-        file = self._config.getoption("--faults")
-        if file:
-            Path(file).write_text(table(self._shown, long=bool(self._config.getoption("--long"))), "utf-8")
+        if not (file := self._config.getoption("--faults")):
+            return
+        length = "long" if self._config.getoption("--long") else "short"
+        page = Path(file)
+        before = page.read_text("utf-8") if page.exists() else ""
+        page.write_text(table(self._shown, f"{datetime.now(UTC):%Y-%m-%d}, {length}", before), "utf-8")
 
 
-def table(shown: dict[str, Shown], *, long: bool) -> str:
-    """The matrix as a page."""
-    run = "`./run test --long`" if long else "`./run test`"
-    lines = [
-        "# The fault matrix",
-        "",
-        "Each row is a test of its number in `tests/faults/`, against a real RabbitMQ, a real PostgreSQL and real",
-        "processes. At the end of each, one function holds all that was sent in against all that came out:",
-        "*lost*, *dup*, *ghost*, *false* and *stuck* must be none, and whatever may have been sent must be said to be",
-        "unknown.",
-        "",
-        f"Written by {run} on {datetime.now(UTC):%Y-%m-%d}.",
-        "",
-        "| row | fault | expected | seen | seconds |",
-        "| --- | --- | --- | --- | ---: |",
-    ]
-    for row in rows():
-        found = shown.get(row.number)
-        if found is None or not found.outcomes:
-            seen, seconds = "not run", ""
-        elif found.outcomes != {"passed"}:
-            seen, seconds = " and ".join(sorted(found.outcomes)), f"{found.seconds:.0f}"
-        else:
-            seen, seconds = "; ".join(dict.fromkeys(found.seen)) or "as expected", f"{found.seconds:.0f}"
-        lines.append(f"| {row.number} | {row.fault} | {row.expected} | {seen} | {seconds} |")
-    return "\n".join(lines) + "\n"
+def table(shown: dict[str, Shown], run: str, before: str) -> str:
+    """The matrix as a page; a row that this run did not show stays as the page before it has it."""
+    kept = {found[1]: line for line in before.splitlines() if (found := _ROW.match(line))}
+    return _HEAD + "".join(
+        f"{_line(row, shown[row.number], run) if row.number in shown else kept.get(row.number) or _not_run(row)}\n"
+        for row in rows()
+    )
+
+
+def _line(row: Row, found: Shown, run: str) -> str:
+    words = "; ".join(dict.fromkeys(found.seen)) or "as expected"
+    seen = words if found.outcomes == {"passed"} else " and ".join(sorted(found.outcomes))
+    return f"| {row.number} | {row.fault} | {row.expected} | {seen} | {found.seconds:.0f} | {run} |"
+
+
+def _not_run(row: Row) -> str:
+    return f"| {row.number} | {row.fault} | {row.expected} | not run | | |"
+
+
+_ROW: Final = re.compile(r"\| (F\d+) \|")
+_HEAD: Final = """\
+# The fault matrix
+
+Each row is a test of its number in `tests/faults/`, against a real RabbitMQ, a real PostgreSQL and real processes. At
+the end of each, one function holds all that was sent in against all that came out: *lost*, *dup*, *ghost*, *false* and
+*stuck* must be none, and whatever may have been sent must be said to be unknown.
+
+Written by the tests: `./run test --long --faults=docs/reference/faults.md`, before a release. The last column says
+when a row was last run, and in which length: the long one has the counts and durations that a row is meant for, the
+short one (`./run test`) smaller ones, in seconds.
+
+| row | fault | expected | seen | seconds | run |
+| --- | --- | --- | --- | ---: | --- |
+"""
