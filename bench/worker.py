@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -29,10 +30,12 @@ async def workers(context: Context, dsn: str, *, slots: int, processes: int = 1)
     folder = context.servers.folder
     config = folder / f"worker-{slots}.toml"
     config.write_text(CONFIG.format(url=context.provider.url, slots=slots))
+    # A place of its own for each run: one that remembers another copy of the database rightly closes the fence.
+    place = tempfile.mkdtemp(prefix="worker-", dir=folder)
     environment = settings(
         config=str(config),
         database_url=dsn,
-        data_dir=str(folder / "worker"),
+        data_dir=place,
         public_url="https://control-center.example",
         log_format="json",
     )

@@ -28,16 +28,15 @@ from control_center.store import db, flights, messages, migrate
 from control_center.store.clock import Clock
 from workers.channel import Channel
 from workers.delivery import Delivery
-from workers.email.sandbox import Sandbox as MailSandbox
 from workers.email.signing import signer
 from workers.email.smtp import Smtp
 from workers.flight_recorder import FlightRecorder, NotBelievedError
 from workers.hearing import Hearing
 from workers.inquiry import Inquiry
 from workers.recovery import Recovery
+from workers.sandbox import Sandbox
 from workers.sms.gateway import Gateway
 from workers.sms.kannel import Kannel
-from workers.sms.sandbox import Sandbox as TextSandbox
 from workers.sms.smpp import Smpp
 from workers.sms.smpp_session import Centre
 from workers.sms.telnyx import Telnyx
@@ -219,7 +218,7 @@ def _start(
 
 def _channel(chosen: Settings, pool: db.Pool, name: str, account: Account, links: Links | None = None) -> Channel:
     """The account's way to its provider."""
-    channel, _, short = name.partition("/")
+    _, _, short = name.partition("/")
     url, secret, slots = account.url.get_secret_value(), account.secret.get_secret_value(), account.slots
     back = _callback(chosen, account.provider, short)
     match account.provider:
@@ -241,8 +240,7 @@ def _channel(chosen: Settings, pool: db.Pool, name: str, account: Account, links
         case "sandbox":
             outbox = chosen.data_dir / "sandbox" / "outbox.ndjson"
             latency = timedelta(seconds=account.latency)
-            kind = TextSandbox if channel == "sms" else MailSandbox
-            return kind(outbox=outbox, clock=now, latency=latency)
+            return Sandbox(outbox=outbox, clock=now, latency=latency)
 
 
 def _centre(account: Account) -> Centre:

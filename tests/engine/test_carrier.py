@@ -15,7 +15,7 @@ from control_center.domain.wire import sandbox
 from control_center.engine.carrier import CHUNK, POLL, Carrier
 from control_center.store import db
 from tests.support.rows import a_message, ago, ahead, now
-from workers.sms.sandbox import append
+from workers.sandbox import append
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
 from workers.channel import Channel
 from workers.delivery import Delivery
-from workers.email.sandbox import Sandbox
+from workers.sandbox import Sandbox
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 DEADLINE = 20.0  # seconds that a test waits for a fact

@@ -22,7 +22,7 @@ from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
 from tests.support.sayings import a_saying
 from workers.delivery import Delivery
-from workers.sms.sandbox import Sandbox
+from workers.sandbox import Sandbox
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 DEADLINE = 20.0  # seconds that a test waits for a fact

@@ -23,7 +23,7 @@ from control_center.store import breakers, db, fences
 from tests.support.crm import client, event, session
 from tests.support.rows import a_message, a_studio, a_trigger, ahead, an_action, now
 from workers.delivery import Delivery
-from workers.sms.sandbox import Sandbox
+from workers.sandbox import Sandbox
 
 DEADLINE: Final = 20.0  # seconds that a test waits for a fact
 FAILED_OVER: Final = "UPDATE fence SET timeline = '000000AF'"  # as the new primary finds what the old one wrote

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-import workers.email
-import workers.sms
+import workers
 from control_center.domain.outcome import Accepted, Mail, NotSent, Outcome, Text
 from control_center.domain.wire import smtp
 from tests.support import smsc
@@ -26,11 +25,11 @@ from tests.support.provider_stub import ProviderStub
 from tests.support.smtp_stub import Place, SmtpStub, says
 from tests.support.telnyx_stub import TelnyxStub
 from workers import leaving
-from workers.email.sandbox import Sandbox as MailSandbox
+from workers.channel import Channel
 from workers.email.smtp import Smtp
+from workers.sandbox import Sandbox
 from workers.sms.gateway import Gateway
 from workers.sms.kannel import Kannel
-from workers.sms.sandbox import Sandbox as TextSandbox
 from workers.sms.smpp import Smpp
 from workers.sms.smpp_session import Centre
 from workers.sms.telnyx import Telnyx
@@ -160,7 +159,7 @@ async def test_over_smpp_it_is_said_before_each_part() -> None:
     assert said == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("kind", "message"), [(TextSandbox, TEXT), (MailSandbox, MAIL)])
+@pytest.mark.parametrize(("kind", "message"), [(Sandbox, TEXT), (Sandbox, MAIL)])
 async def test_the_sandbox_says_so_before_its_line_is_written(tmp_path: Path, kind: Any, message: Any) -> None:
     outbox = tmp_path / "outbox.ndjson"
 
@@ -173,13 +172,14 @@ async def test_the_sandbox_says_so_before_its_line_is_written(tmp_path: Path, ki
 
 def test_every_channel_there_is_says_so() -> None:
     """A new one is tried above, or everything of its counts as having left from the call on."""
+    modules = [module.name for module in pkgutil.walk_packages(workers.__path__, "workers.")]
     found = {
         value
-        for package in (workers.sms, workers.email)
-        for module in pkgutil.iter_modules(package.__path__)
-        for value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).values()
-        if isinstance(value, type) and hasattr(value, "submit") and hasattr(value, "lookup")
+        for name in modules
+        if not name.endswith("__main__")
+        for value in vars(importlib.import_module(name)).values()
+        if isinstance(value, type) and value is not Channel and hasattr(value, "submit") and hasattr(value, "lookup")
     }
 
     assert {one for one in found if getattr(one, "says_when_it_leaves", False)} == found
-    assert found == {Twilio, Telnyx, Kannel, Gateway, Smpp, Smtp, TextSandbox, MailSandbox}
+    assert found == {Twilio, Telnyx, Kannel, Gateway, Smpp, Smtp, Sandbox}

@@ -13,8 +13,7 @@ import pytest
 
 from control_center.domain.outcome import Accepted, CannotTell, Cause, Mail, NotSent, Refused, Text, Unknown
 from control_center.domain.wire.sandbox import OutboxLine, read_outbox
-from workers.email import sandbox as email
-from workers.sms import sandbox as sms
+from workers.sandbox import Sandbox
 
 AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
 NOW = AT + timedelta(seconds=3)
@@ -38,7 +37,7 @@ import asyncio, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from control_center.domain.outcome import Text
-from workers.sms.sandbox import Sandbox
+from workers.sandbox import Sandbox
 at = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
 async def main():
     channel = Sandbox(outbox=Path(sys.argv[1]), clock=lambda: at)
@@ -57,15 +56,15 @@ def outbox(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def texts(outbox: Path) -> AsyncIterator[sms.Sandbox]:
-    channel = sms.Sandbox(outbox=outbox, clock=lambda: NOW, slow=timedelta(milliseconds=50))
+async def texts(outbox: Path) -> AsyncIterator[Sandbox]:
+    channel = Sandbox(outbox=outbox, clock=lambda: NOW, slow=timedelta(milliseconds=50))
     yield channel
     await channel.close()
 
 
 @pytest.fixture
-async def mails(outbox: Path) -> AsyncIterator[email.Sandbox]:
-    channel = email.Sandbox(outbox=outbox, clock=lambda: NOW, slow=timedelta(milliseconds=50))
+async def mails(outbox: Path) -> AsyncIterator[Sandbox]:
+    channel = Sandbox(outbox=outbox, clock=lambda: NOW, slow=timedelta(milliseconds=50))
     yield channel
     await channel.close()
 
@@ -78,13 +77,13 @@ def written(outbox: Path) -> list[OutboxLine]:
     return read_outbox(outbox.read_bytes()) if outbox.exists() else []
 
 
-async def test_an_accepted_text_is_one_line(texts: sms.Sandbox, outbox: Path) -> None:
+async def test_an_accepted_text_is_one_line(texts: Sandbox, outbox: Path) -> None:
     assert await texts.submit(TEXT) == Accepted("sandbox-m-7.1")
 
     assert written(outbox) == [OutboxLine(NOW, "sms", "m-7", "m-7.1", "+13125550100", "+13125550188", None, "See you")]
 
 
-async def test_an_accepted_mail_is_one_line(mails: email.Sandbox, outbox: Path) -> None:
+async def test_an_accepted_mail_is_one_line(mails: Sandbox, outbox: Path) -> None:
     assert await mails.submit(MAIL) == Accepted("sandbox-m-8.1")
 
     assert written(outbox) == [
@@ -92,7 +91,7 @@ async def test_an_accepted_mail_is_one_line(mails: email.Sandbox, outbox: Path) 
     ]
 
 
-async def test_the_outbox_is_for_its_owner_only(texts: sms.Sandbox, outbox: Path) -> None:
+async def test_the_outbox_is_for_its_owner_only(texts: Sandbox, outbox: Path) -> None:
     await texts.submit(TEXT)
 
     assert permissions(outbox) == 0o600
@@ -109,7 +108,7 @@ async def test_the_outbox_is_for_its_owner_only(texts: sms.Sandbox, outbox: Path
         ("+13125550007", Accepted("sandbox-m-7.1"), 1),
     ],
 )
-async def test_a_number_decides(texts: sms.Sandbox, outbox: Path, to: str, outcome: object, lines: int) -> None:
+async def test_a_number_decides(texts: Sandbox, outbox: Path, to: str, outcome: object, lines: int) -> None:
     assert await texts.submit(replace(TEXT, to=to)) == outcome
     assert len(written(outbox)) == lines
 
@@ -118,12 +117,12 @@ async def test_a_number_decides(texts: sms.Sandbox, outbox: Path, to: str, outco
     ("local", "kind", "lines"),
     [("refused", Refused, 0), ("busy", NotSent, 0), ("lost", Unknown, 1), ("down", NotSent, 0)],
 )
-async def test_a_local_part_decides(mails: email.Sandbox, outbox: Path, local: str, kind: type, lines: int) -> None:
+async def test_a_local_part_decides(mails: Sandbox, outbox: Path, local: str, kind: type, lines: int) -> None:
     assert isinstance(await mails.submit(replace(MAIL, to=f"{local}@mail.example")), kind)
     assert len(written(outbox)) == lines
 
 
-async def test_busy_accepts_the_third_attempt(texts: sms.Sandbox, outbox: Path) -> None:
+async def test_busy_accepts_the_third_attempt(texts: Sandbox, outbox: Path) -> None:
     busy = replace(TEXT, to="+13125550002")
 
     outcomes = [await texts.submit(replace(busy, key=f"m-7.{attempt}")) for attempt in (1, 2, 3)]
@@ -132,7 +131,7 @@ async def test_busy_accepts_the_third_attempt(texts: sms.Sandbox, outbox: Path) 
     assert [line.key for line in written(outbox)] == ["m-7.3"]
 
 
-async def test_a_lost_answer_was_accepted_all_the_same(texts: sms.Sandbox, outbox: Path) -> None:
+async def test_a_lost_answer_was_accepted_all_the_same(texts: Sandbox, outbox: Path) -> None:
     lost = replace(TEXT, to="+13125550003")
 
     assert isinstance(await texts.submit(lost), Unknown)
@@ -142,7 +141,7 @@ async def test_a_lost_answer_was_accepted_all_the_same(texts: sms.Sandbox, outbo
 
 
 async def test_a_slow_one_is_written_when_it_is_accepted_which_a_stop_hastens(outbox: Path) -> None:
-    channel = sms.Sandbox(outbox=outbox, clock=lambda: NOW, slow=timedelta(hours=1))
+    channel = Sandbox(outbox=outbox, clock=lambda: NOW, slow=timedelta(hours=1))
     call = asyncio.create_task(channel.submit(replace(TEXT, to="+13125550007")))
     await channel.submit(TEXT)  # the first has begun by now
 
@@ -154,7 +153,7 @@ async def test_a_slow_one_is_written_when_it_is_accepted_which_a_stop_hastens(ou
 
 
 async def test_every_call_may_be_given_a_latency(outbox: Path) -> None:
-    channel = sms.Sandbox(outbox=outbox, clock=lambda: NOW, latency=timedelta(milliseconds=100))
+    channel = Sandbox(outbox=outbox, clock=lambda: NOW, latency=timedelta(milliseconds=100))
     started = asyncio.get_running_loop().time()
 
     await asyncio.gather(*(channel.submit(replace(TEXT, key=f"m-{number}.1")) for number in range(50)))
@@ -165,7 +164,7 @@ async def test_every_call_may_be_given_a_latency(outbox: Path) -> None:
 
 async def test_an_outbox_that_cannot_be_written_accepts_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    channel = sms.Sandbox(outbox=tmp_path / "file" / "outbox.ndjson", clock=lambda: NOW)
+    channel = Sandbox(outbox=tmp_path / "file" / "outbox.ndjson", clock=lambda: NOW)
 
     assert isinstance(await channel.submit(TEXT), NotSent)
 
