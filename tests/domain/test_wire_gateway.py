@@ -19,22 +19,15 @@ from control_center.domain.outcome import (
     Receipt,
     Refused,
     Stage,
-    Text,
     Unknown,
 )
 from control_center.domain.wire import gateway, gateway_hooks
 from control_center.domain.wire.gateway_hooks import ID, SIGNATURE, TIMESTAMP, verify
 from tests.support.gateway_stub import signed
+from tests.support.outgoing import AT, a_text
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
-TEXT = Text(
-    key="m-7.1",
-    message="m-7",
-    sender="+13125550100",
-    to="+13125550188",
-    body="See you on Saturday, Café & Co",
-    at=AT,
-    expires_at=datetime(2026, 11, 21, 12, 0, tzinfo=timezone(timedelta(hours=-6))),
+TEXT = a_text(
+    "See you on Saturday, Café & Co", expires_at=datetime(2026, 11, 21, 12, 0, tzinfo=timezone(timedelta(hours=-6)))
 )
 
 

@@ -25,17 +25,9 @@ from control_center.domain.outcome import (
 )
 from control_center.domain.wire import kannel, kannel_hooks
 from tests.support.kannel_stub import filled
+from tests.support.outgoing import AT, a_text
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
-TEXT = Text(
-    key="m-7.1",
-    message="m-7",
-    sender="+13125550100",
-    to="+13125550188",
-    body="See you on Saturday, Café & Co",
-    at=AT,
-    expires_at=AT + timedelta(hours=2),
-)
+TEXT = a_text("See you on Saturday, Café & Co")
 CALLBACK = "https://studio.example/hooks/sms/kannel/default/status?ref={key}&token=t0"
 GET_URL = (
     "https://studio.example/hooks/sms/kannel/default/inbound?token=t0&from=%p&to=%P&text=%b&charset=%C&id=%I&at=%T"

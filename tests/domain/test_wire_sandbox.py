@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_center.domain.outcome import Accepted, Cause, Fate, Mail, NotSent, Refused, Stage, Text, Unknown
+from control_center.domain.outcome import Accepted, Cause, Fate, NotSent, Refused, Stage, Unknown
 from control_center.domain.wire import sandbox
 from control_center.domain.wire.sandbox import OutboxLine, Verdict
+from tests.support.outgoing import AT, a_mail, a_text
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
-TEXT = Text("m-7.1", "m-7", "+13125550100", "+13125550188", "See you", AT, AT + timedelta(hours=2))
-MAIL = Mail(
-    key="m-8.1",
-    message="m-8",
-    message_id="m-8@studio.example",
-    sender="ada@studio.example",
-    sender_name="Ada",
-    to="jo@mail.example",
-    to_name="Jo",
-    subject="Saturday",
-    text="See you",
-    html="<p>See you</p>",
-    at=AT,
-    expires_at=AT + timedelta(hours=2),
-)
+TEXT = a_text()
+MAIL = a_mail(html="<p>See you</p>")
 ACCEPTED = Verdict(accepts=True, outcome=Accepted("sandbox-m-7.1"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -13,17 +13,9 @@ from hypothesis import strategies as st
 
 from control_center.domain.outcome import Accepted, Blocked, Cause, NotSent, Refused, Stage, Text, Unknown
 from control_center.domain.wire import telnyx, telnyx_codes
+from tests.support.outgoing import AT, a_text
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
-TEXT = Text(
-    key="m-7.1",
-    message="m-7",
-    sender="+13125550100",
-    to="+13125550188",
-    body="See you on Saturday, Café & Co",
-    at=AT,
-    expires_at=AT + timedelta(hours=2),
-)
+TEXT = a_text("See you on Saturday, Café & Co")
 CALLBACK = "https://studio.example/hooks/sms/telnyx/default/status?ref={key}"
 
 words = st.text(st.characters(codec="utf-8"), max_size=40)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qsl
 
@@ -27,17 +27,9 @@ from control_center.domain.outcome import (
     Unknown,
 )
 from control_center.domain.wire import twilio, twilio_codes
+from tests.support.outgoing import AT, a_text
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
-TEXT = Text(
-    key="m-7.1",
-    message="m-7",
-    sender="+13125550100",
-    to="+13125550188",
-    body="See you on Saturday, Café & Co",
-    at=AT,
-    expires_at=AT + timedelta(hours=2),
-)
+TEXT = a_text("See you on Saturday, Café & Co")
 
 
 def form(text: Text = TEXT, template: str | None = None) -> dict[str, str]:

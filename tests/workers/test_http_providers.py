@@ -10,15 +10,15 @@ import socket
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from control_center.domain.outcome import Accepted, CannotTell, NotSent, Stage, Text, Unknown
+from control_center.domain.outcome import Accepted, CannotTell, NotSent, Stage, Unknown
 from tests.support.gateway_stub import GatewayStub
 from tests.support.http_stub import DROP, Answer, HttpStub, Step
 from tests.support.kannel_stub import KannelStub
+from tests.support.outgoing import a_text
 from tests.support.provider_stub import ProviderStub
 from tests.support.telnyx_stub import TelnyxStub
 from workers.channel import Channel
@@ -29,8 +29,7 @@ from workers.sms.line import Line
 from workers.sms.telnyx import Telnyx
 from workers.sms.twilio import Twilio
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
-TEXT = Text("m-7.1", "m-7", "+13125550100", "+13125550188", "See you on Saturday?", AT, AT + timedelta(hours=2))
+TEXT = a_text("See you on Saturday?")
 SECRET = "s3cret"
 BACK = "https://studio.example/hooks/sms/it/default/status?ref={key}"
 TAKEN = 0  # stands for the status that means it has been taken

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,13 +23,13 @@ from control_center.domain.outcome import (
     NotSent,
     Refused,
     Stage,
-    Text,
     Unknown,
 )
 from tests.support import gateway_stub, kannel_stub, provider_stub, telnyx_stub
 from tests.support.gateway_stub import GatewayStub
 from tests.support.http_stub import DROP, Answer, Step
 from tests.support.kannel_stub import KannelStub
+from tests.support.outgoing import AT, a_text
 from tests.support.provider_stub import ProviderStub
 from tests.support.telnyx_stub import TelnyxStub
 from workers.channel import Channel
@@ -38,8 +38,7 @@ from workers.sms.kannel import Kannel
 from workers.sms.telnyx import Telnyx
 from workers.sms.twilio import Twilio
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
-TEXT = Text("m-7.1", "m-7", "+13125550100", "+13125550188", "See you on Saturday?", AT, AT + timedelta(hours=2))
+TEXT = a_text("See you on Saturday?")
 BACK = "https://studio.example/hooks/sms/it/default/status?ref={key}"
 BACK_HERE = BACK.format(key="m-7.1")
 

@@ -8,19 +8,19 @@ import pkgutil
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import workers
-from control_center.domain.outcome import Accepted, Mail, NotSent, Outcome, Text
+from control_center.domain.outcome import Accepted, NotSent, Outcome
 from control_center.domain.wire import smtp
 from tests.support import smsc
 from tests.support.gateway_stub import GatewayStub
 from tests.support.http_stub import HttpStub
 from tests.support.kannel_stub import KannelStub
+from tests.support.outgoing import AT, a_mail, a_text
 from tests.support.provider_stub import ProviderStub
 from tests.support.smtp_stub import Place, SmtpStub, says
 from tests.support.telnyx_stub import TelnyxStub
@@ -35,24 +35,9 @@ from workers.sms.smpp_session import Centre
 from workers.sms.telnyx import Telnyx
 from workers.sms.twilio import Twilio
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
-UNTIL = AT + timedelta(hours=2)
-TEXT = Text("m-7.1", "m-7", "+13125550100", "+13125550188", "See you on Saturday", AT, UNTIL)
-LONG = Text("m-7.1", "m-7", "+13125550100", "+13125550188", "See you at the lake. " * 20, AT, UNTIL)
-MAIL = Mail(
-    key="m-8.1",
-    message="m-8",
-    message_id="m-8.k3x9@studio.example",
-    sender="ada@studio.example",
-    sender_name="Ada",
-    to="jo@mail.example",
-    to_name="Jo",
-    subject="Your session",
-    text="Hello Jo,\n",
-    html=None,
-    at=AT,
-    expires_at=UNTIL,
-)
+TEXT = a_text("See you on Saturday")
+LONG = a_text("See you at the lake. " * 20)
+MAIL = a_mail()
 SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 
 

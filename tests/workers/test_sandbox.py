@@ -6,31 +6,19 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from control_center.domain.outcome import Accepted, CannotTell, Cause, Mail, NotSent, Refused, Text, Unknown
+from control_center.domain.outcome import Accepted, CannotTell, Cause, NotSent, Refused, Unknown
 from control_center.domain.wire.sandbox import OutboxLine, read_outbox
+from tests.support.outgoing import AT, a_mail, a_text
 from workers.sandbox import Sandbox
 
-AT = datetime(2026, 11, 21, 16, 0, tzinfo=UTC)
 NOW = AT + timedelta(seconds=3)
-TEXT = Text("m-7.1", "m-7", "+13125550100", "+13125550188", "See you", AT, AT + timedelta(hours=2))
-MAIL = Mail(
-    key="m-8.1",
-    message="m-8",
-    message_id="m-8@studio.example",
-    sender="ada@studio.example",
-    sender_name="Ada",
-    to="jo@mail.example",
-    to_name="Jo",
-    subject="Saturday",
-    text="See you",
-    at=AT,
-    expires_at=AT + timedelta(hours=2),
-)
+TEXT = a_text()
+MAIL = a_mail()
 ROOT = Path(__file__).resolve().parents[2]
 FROM_ANOTHER_PROCESS = """
 import asyncio, sys
