@@ -1,4 +1,4 @@
-"""`./run bench`: measure, print the table, and with `--json` keep the numbers."""
+"""`./run bench`: measure, print the table, and keep the numbers (`--json`) or the table (`--page`)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import uvloop
 
+from bench import page
 from bench.context import Context
 from bench.provider import provider
 from bench.servers import servers
@@ -44,6 +46,7 @@ def main() -> int:
     parser.add_argument("--hour", action="store_true", help="P8 watches the memory for an hour")
     parser.add_argument("--bulk", type=int, default=20_000, help="P11's texts of bulk (quick: 200)")
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
+    parser.add_argument("--page", type=Path, help="also put the rows on this page, docs/reference/performance.md")
     asked = parser.parse_args()
     chosen = [name.strip().upper() for name in asked.only.split(",")]
     if unknown := [name for name in chosen if name not in TARGETS]:
@@ -53,6 +56,8 @@ def main() -> int:
     show(rows)
     if asked.json:
         asked.json.write_text(json.dumps({"rows": [row.plain() for row in rows]}, indent=1))
+    if asked.page:
+        page.write(asked.page, rows, datetime.now(UTC))
     return 0
 
 

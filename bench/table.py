@@ -84,6 +84,18 @@ class Row:
     def met(self) -> bool | None:
         return None if self.goal is None else self.goal.met(self.reached)
 
+    def cells(self) -> tuple[str, ...]:
+        """Target, what, floor, ours, ratio, wanted and met, for people."""
+        return (
+            self.target,
+            f"{self.what}, {self.unit}",
+            _range(self.floor.figures) if self.floor else "-",
+            _range(self.ours.figures),
+            _range(self.ratios) if self.floor else "",
+            str(self.goal) if self.goal else "",
+            {True: "met", False: "NOT MET", None: ""}[self.met],
+        )
+
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -117,12 +129,8 @@ def show(rows: Sequence[Row]) -> None:
     """The table: one row for each target, and under it what the machine did."""
     print(f"\n{'':4} {'':44} {'floor':>24} {'ours':>24} {'ratio (spread)':>18}  {'wanted':<10}")
     for row in rows:
-        ratio = _range(row.ratios) if row.floor else ""
-        verdict = {True: "met", False: "NOT MET", None: ""}[row.met]
-        print(
-            f"{row.target:4} {row.what + ', ' + row.unit:44} {_range(row.floor.figures) if row.floor else '-':>24} "
-            f"{_range(row.ours.figures):>24} {ratio:>18}  {_goal(row):<10} {verdict}"
-        )
+        target, what, floor, ours, ratio, wanted, met = row.cells()
+        print(f"{target:4} {what:44} {floor:>24} {ours:>24} {ratio:>18}  {wanted:<10} {met}")
     print("\nwhere the time went: CPU microseconds for each piece of work, and cores of everything else on the machine")
     for row in rows:
         for side, series in (("floor", row.floor), ("ours", row.ours)):
@@ -141,10 +149,6 @@ def _spent(series: Series) -> str:
     load = statistics.median(run.usage.load for run in series.runs)
     spent = "  ".join(f"{name} {micro:,.0f}" for name, micro in each.items())
     return f"{spent}  | others {others:.2f} cores, load {load:.1f}"
-
-
-def _goal(row: Row) -> str:
-    return str(row.goal) if row.goal else ""
 
 
 def _range(figures: Sequence[float]) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bench import page
+from bench.machine import Usage
+from bench.table import Goal, Row, Run, Series
 from control_center.embedded import find_rabbitmq
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +49,24 @@ def test_the_bench_measures_everything_from_the_broker_to_the_provider(tmp_path:
     if find_rabbitmq() is None:
         pytest.skip("rabbitmq is not here")
 
-    rows = bench("P1,P2,P3,P5,P8", tmp_path / "rows.json")
+    rows = bench("P1,P2,P3,P5,P8,P11", tmp_path / "rows.json")
 
-    assert set(rows) == {"P1", "P2", "P3", "P5", "P8"}
+    assert set(rows) == {"P1", "P2", "P3", "P5", "P8", "P11"}
+
+
+def a_row(target: str, ours: float, floor: float) -> Row:
+    usage = Usage(seconds=1.0, cpu={}, others=0.0, load=0.0)
+    both = [Series(name, [Run(figure, 1, usage)]) for name, figure in (("ours", ours), ("floor", floor))]
+    return Row(target, "texts", "per second", both[0], Goal(0.75), both[1])
+
+
+def test_the_page_takes_the_rows_of_a_run_and_keeps_those_it_did_not_measure(tmp_path: Path) -> None:
+    file = tmp_path / "performance.md"
+    page.write(file, [a_row("P10", 8, 10), a_row("P2", 5, 10)], datetime(2026, 1, 1, tzinfo=UTC))
+
+    page.write(file, [a_row("P2", 9, 10)], datetime(2026, 1, 2, tzinfo=UTC))
+
+    first, second = (line.split(" | ") for line in file.read_text("utf-8").splitlines() if line.startswith("| P"))
+    assert first[:7] == ["| P2", "texts, per second", "10.00", "9.00", "0.90", ">= 0.75", "met"]
+    assert second[:7] == ["| P10", "texts, per second", "10.00", "8.00", "0.80", ">= 0.75", "met"]
+    assert (first[7][:10], second[7][:10]) == ("2026-01-02", "2026-01-01")
