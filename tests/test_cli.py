@@ -10,7 +10,7 @@ import signal
 import stat
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import typer
 
 from control_center.cli import app
 from tests.support import crm
+from tests.support.fixtures import Install
 from tests.support.installation import Installation, trigger
 from tests.support.programs import ROOT, Program, eventually, family, still_running
 
@@ -27,21 +28,15 @@ REVIEWED = trigger("By hand").replace('mode = "automatic"', 'mode = "manual"')
 
 
 @pytest.fixture
-async def bare(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+async def bare(install_alone: Install) -> Installation:
     """An installation on an empty database, with no broker."""
-    settings = 'broker_url = "none"'
-    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as here:
-        await here.sql("DROP SCHEMA public CASCADE")
-        await here.sql("CREATE SCHEMA public")
-        yield here
+    return await install_alone(furnished=False)
 
 
 @pytest.fixture
-async def here(bare: Installation) -> Installation:
+async def here(install_alone: Install) -> Installation:
     """The same with its schema, the studio `main`, and a trigger that texts whoever books."""
-    await bare.done("migrate")
-    await bare.furnish()
-    return bare
+    return await install_alone()
 
 
 def a_booking(number: int = 1, **envelope: Any) -> bytes:
@@ -360,28 +355,22 @@ async def test_a_list_is_decided_on_only_as_it_was_counted(here: Installation) -
 
 
 @pytest.mark.process
-async def test_events_go_through_the_broker_where_there_is_one(
-    tmp_path: Path, database_url: str, broker_url: str
-) -> None:
-    async with Installation(tmp_path / "here", database_url=database_url, broker_url=broker_url) as here:
-        await here.sql("DROP SCHEMA public CASCADE")
-        await here.sql("CREATE SCHEMA public")
-        await here.done("migrate")
-        await here.furnish()
-        running = await here.run()
-        assert (await here.json("emit", "-", stdin=a_booking(1)))["by"] == "broker"
-        await here.sent(1)
+async def test_events_go_through_the_broker_where_there_is_one(install: Install) -> None:
+    here = await install()
+    running = await here.run()
+    assert (await here.json("emit", "-", stdin=a_booking(1)))["by"] == "broker"
+    await here.sent(1)
 
-        await here.done("emit", str(here.write("other.ndjson", a_booking(2, studio="other").decode())))
-        await here.holds("SELECT count(*) FROM dead_events")
-        (dead,) = (await here.json("events", "dead"))["items"]
-        assert dead["field"] == "studio"
-        assert (await here.cli("events", "replay", "--all")).code == 1
-        await here.furnish(studio="other")
-        assert (await here.json("events", "replay", str(dead["id"])))["items"][0]["result"] == "understood"
-        assert (await here.json("events", "dead"))["items"] == []
-        await here.sent(2)
-        await running.stop()
+    await here.done("emit", str(here.write("other.ndjson", a_booking(2, studio="other").decode())))
+    await here.holds("SELECT count(*) FROM dead_events")
+    (dead,) = (await here.json("events", "dead"))["items"]
+    assert dead["field"] == "studio"
+    assert (await here.cli("events", "replay", "--all")).code == 1
+    await here.furnish(studio="other")
+    assert (await here.json("events", "replay", str(dead["id"])))["items"][0]["result"] == "understood"
+    assert (await here.json("events", "dead"))["items"] == []
+    await here.sent(2)
+    await running.stop()
 
 
 @pytest.mark.process

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,6 +12,7 @@ import pytest
 import typer.main
 
 from control_center.cli import app
+from tests.support.fixtures import Install
 from tests.support.installation import Installation, trigger
 from tests.support.rows import a_client, a_message, a_record, an_action
 
@@ -97,15 +97,14 @@ def test_of_every_verb_it_is_known_whether_it_changes_anything() -> None:
     assert not CHANGES.keys() & OTHERS
 
 
+async def a_schema(here: Installation) -> None:
+    await here.done("migrate")
+
+
 @pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+async def here(install_alone: Install) -> Installation:
     """A schema with nothing in it."""
-    settings = 'broker_url = "none"'
-    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as made:
-        await made.sql("DROP SCHEMA public CASCADE")
-        await made.sql("CREATE SCHEMA public")
-        await made.done("migrate")
-        yield made
+    return await install_alone(given=a_schema)
 
 
 async def some_actions(database_url: str) -> list[str]:

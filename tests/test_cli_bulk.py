@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from control_center.store import db
+from tests.support.fixtures import Install
 from tests.support.installation import Installation
 from tests.support.rows import a_client
 
 
-@pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> Installation:
-    found = Installation(tmp_path, database_url=database_url)
-    await found.sql("DROP SCHEMA public CASCADE")
-    await found.sql("CREATE SCHEMA public")
-    await found.done("migrate")
-    await found.done("studios", "put", str(found.write("main.toml", STUDIO)))
-    await found.done("templates", "apply", str(found.write("offer.toml", OFFER)))
-    pool = await db.open_pool(database_url, application="test")
+async def three_clients(here: Installation) -> None:
+    await here.done("migrate")
+    await here.done("studios", "put", str(here.write("main.toml", STUDIO)))
+    await here.done("templates", "apply", str(here.write("offer.toml", OFFER)))
+    pool = await db.open_pool(here.database_url, application="test")
     for n in range(3):
         phones = [{"number": f"+1312555{n:04}", "sms": True}]
         await a_client(pool, f"c-{n}", phones=phones, allow_marketing={"sms": n != 2}, fields={"group": "Families"})
     await pool.close()
-    return found
+
+
+@pytest.fixture
+async def here(install_alone: Install) -> Installation:
+    return await install_alone(given=three_clients)
 
 
 STUDIO = """\

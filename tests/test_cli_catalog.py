@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from control_center.domain.studio_catalog import parse
 from control_center.domain.trigger_names import findings as findings_of
+from tests.support.fixtures import Install
 from tests.support.installation import Installation
 from tests.support.programs import ROOT
 
@@ -36,14 +35,9 @@ name = "Wedding"
 
 
 @pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+async def here(install_alone: Install) -> Installation:
     """The studio `main` and a trigger that texts whoever books; no broker."""
-    async with Installation(tmp_path / "here", database_url=database_url, settings='broker_url = "none"') as here:
-        await here.sql("DROP SCHEMA public CASCADE")
-        await here.sql("CREATE SCHEMA public")
-        await here.done("migrate")
-        await here.furnish()
-        yield here
+    return await install_alone()
 
 
 async def findings(here: Installation) -> dict[str, Any]:

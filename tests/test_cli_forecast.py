@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from control_center.engine.intake import Intake
 from control_center.store import db
 from tests.support import crm
+from tests.support.fixtures import Install
 from tests.support.installation import Installation
 
 REMINDER = """
@@ -25,17 +24,15 @@ processing = { mode = "automatic" }
 """
 
 
+async def a_reminder(here: Installation) -> None:
+    await here.done("migrate")
+    await here.furnish(triggers=REMINDER)
+
+
 @pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
-    """An installation with a reminder a week before sessions, and one session in ten days."""
-    async with Installation(
-        tmp_path / "here", database_url=database_url, settings='broker_url = "none"'
-    ) as installation:
-        await installation.sql("DROP SCHEMA public CASCADE")
-        await installation.sql("CREATE SCHEMA public")
-        await installation.done("migrate")
-        await installation.furnish(triggers=REMINDER)
-        yield installation
+async def here(install_alone: Install) -> Installation:
+    """An installation with a reminder a week before sessions."""
+    return await install_alone(given=a_reminder)
 
 
 def at(days: int) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from control_center.domain.links import Links
+from tests.support.fixtures import Install
 from tests.support.installation import Installation
 from tests.support.rows import a_message
 
@@ -16,14 +14,8 @@ LETTER = b"From: jo@mail.example\nTo: hello@lakeside.example\nSubject: May\n\nDo
 
 
 @pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
-    settings = f'broker_url = "none"\nlink_key = "{KEY}"\n'
-    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as here:
-        await here.sql("DROP SCHEMA public CASCADE")
-        await here.sql("CREATE SCHEMA public")
-        await here.done("migrate")
-        await here.furnish()
-        yield here
+async def here(install_alone: Install) -> Installation:
+    return await install_alone(f'link_key = "{KEY}"\n')
 
 
 async def test_a_letter_from_stdin_and_a_bounce_from_a_file(here: Installation) -> None:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
+from tests.support.fixtures import Install
 from tests.support.installation import Installation
 
 OURS, KIM = "+13125550100", "+13125550177"
 
 
 @pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
-    settings = 'broker_url = "none"'
-    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as here:
-        await here.sql("DROP SCHEMA public CASCADE")
-        await here.sql("CREATE SCHEMA public")
-        await here.done("migrate")
-        await here.furnish()
-        yield here
+async def here(install_alone: Install) -> Installation:
+    return await install_alone()
 
 
 async def test_a_text_that_a_person_writes_is_delivered_and_found_by_its_words(here: Installation) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from control_center.store import db
+from tests.support.fixtures import Install
 from tests.support.installation import Installation
 from tests.support.rows import a_client, a_record
 
@@ -19,18 +17,14 @@ sms = "Hi {{ client.first_name }}, see you on {{ session.date }} 🎉"
 
 
 @pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
-    settings = 'broker_url = "none"'
-    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as made:
-        await made.sql("DROP SCHEMA public CASCADE")
-        await made.sql("CREATE SCHEMA public")
-        await made.done("migrate")
-        await made.furnish()
-        pool = await db.open_pool(database_url, application="test")
-        await a_client(pool)
-        await a_record(pool, dates={"session": "2027-06-12T14:00"})
-        await pool.close()
-        yield made
+async def here(install_alone: Install) -> Installation:
+    """A client and a session to write to and about."""
+    made = await install_alone()
+    pool = await db.open_pool(made.database_url, application="test")
+    await a_client(pool)
+    await a_record(pool, dates={"session": "2027-06-12T14:00"})
+    await pool.close()
+    return made
 
 
 async def test_a_template_is_saved_with_advice_and_shown_with_a_real_record(here: Installation) -> None:

@@ -6,12 +6,11 @@ import asyncio
 import os
 import sys
 import tomllib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests.support import crm
+from tests.support.fixtures import Install
 from tests.support.installation import Installation, trigger
 
 REMINDER = """
@@ -35,22 +34,21 @@ MOVED = REMINDER.replace("days = -7", "days = -6").replace("2030-06-05", "2030-0
 WRONG_TEST = MOVED.replace("2030-06-06", "2030-06-07")
 
 
+async def a_reminder_of_a_session(here: Installation) -> None:
+    await here.done("migrate")
+    await here.furnish(triggers=REMINDER)
+    program = await here.run("engine", "web")
+    session = crm.session("s-1", client="c-1", dates={"session": "2030-06-12T14:00"})
+    events = here.write("events.ndjson", crm.event(session, about=crm.client("c-1")).decode())
+    await here.done("emit", str(events))
+    await here.holds("SELECT count(*) = 1 FROM actions")
+    await program.stop()
+
+
 @pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+async def here(install_alone: Install) -> Installation:
     """The studio `main` with one trigger, and one session in June 2030."""
-    settings = 'broker_url = "none"'
-    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as made:
-        await made.sql("DROP SCHEMA public CASCADE")
-        await made.sql("CREATE SCHEMA public")
-        await made.done("migrate")
-        await made.furnish(triggers=REMINDER)
-        program = await made.run("engine", "web")
-        session = crm.session("s-1", client="c-1", dates={"session": "2030-06-12T14:00"})
-        events = made.write("events.ndjson", crm.event(session, about=crm.client("c-1")).decode())
-        await made.done("emit", str(events))
-        await made.holds("SELECT count(*) = 1 FROM actions")
-        await program.stop()
-        yield made
+    return await install_alone(given=a_reminder_of_a_session)
 
 
 async def test_an_edit_is_shown_with_what_it_does_to_what_waits_and_saved_only_when_agreed(here: Installation) -> None:

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.support.fixtures import Install
 from tests.support.installation import Installation
 
 
 @pytest.fixture
-async def here(tmp_path: Path, database_url: str) -> AsyncIterator[Installation]:
+async def here(install_alone: Install) -> Installation:
     """An installation with a studio and no broker."""
-    settings = 'broker_url = "none"'
-    async with Installation(tmp_path / "here", database_url=database_url, settings=settings) as here:
-        await here.sql("DROP SCHEMA public CASCADE")
-        await here.sql("CREATE SCHEMA public")
-        await here.done("migrate")
-        await here.furnish()
-        yield here
+    return await install_alone()
 
 
 async def status_of(here: Installation, token: str, path: str = "/triggers") -> int:

@@ -6,9 +6,10 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import asyncpg
 import pytest
@@ -19,6 +20,9 @@ from tests.support.installation import Installation
 from tests.support.operator import write_down
 
 Install: TypeAlias = Callable[..., Awaitable[Installation]]
+Arrange: TypeAlias = Callable[[Installation], Awaitable[None]]
+
+ALONE: Final = 'broker_url = "none"\n'
 
 _numbers = count(1)
 
@@ -57,25 +61,54 @@ async def _furnished(postgres: Postgres, _servers: Path) -> str:
     return await _migrated(postgres, _servers / "furnished")
 
 
+@pytest.fixture(scope="session")
+def _arranged() -> dict[Arrange, str]:
+    """The databases that a `given` has made, for the tests after the first."""
+    return {}
+
+
 @pytest.fixture
-async def install(folder: Path, postgres: Postgres, _furnished: str, broker_url: str) -> AsyncIterator[Install]:
-    """`await install()` is one more installation on the session's servers, furnished, with nothing running yet."""
+async def install_alone(
+    folder: Path, postgres: Postgres, _furnished: str, _arranged: dict[Arrange, str]
+) -> AsyncIterator[Install]:
+    """As `install`, on a database only: no broker is started for it."""
     made: list[str] = []
     async with AsyncExitStack() as stack:
 
-        async def one(settings: str = "", *, broker_url: str = broker_url, furnished: bool = True) -> Installation:
+        async def arranged(given: Arrange) -> str:
+            name = f"given_{next(_numbers)}"
+            await _administer(postgres, f"CREATE DATABASE {name}")
+            async with Installation(folder / name, database_url=postgres.dsn(name), settings=ALONE) as here:
+                await given(here)
+            return name
+
+        async def one(
+            settings: str = "", *, broker_url: str = "", furnished: bool = True, given: Arrange | None = None
+        ) -> Installation:
+            if given and given not in _arranged:
+                _arranged[given] = await arranged(given)
+            template = _arranged[given] if given else _furnished if furnished else ""
             name = f"system_{next(_numbers)}"
-            template = f"TEMPLATE {_furnished} STRATEGY FILE_COPY" if furnished else ""
-            await _administer(postgres, f"CREATE DATABASE {name} {template}")
+            copied = f"TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
+            await _administer(postgres, f"CREATE DATABASE {name} {copied}")
             made.append(name)
-            here = Installation(
-                folder / name, database_url=postgres.dsn(name), broker_url=broker_url, settings=settings
-            )
+            text = settings if broker_url else ALONE + settings
+            here = Installation(folder / name, database_url=postgres.dsn(name), broker_url=broker_url, settings=text)
             return await stack.enter_async_context(here)
 
         yield one
     for name in made:
         await _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def install(install_alone: Install, broker_url: str) -> Install:
+    """`await install()` is one more installation on the session's servers, furnished, with nothing running yet.
+
+    `furnished=False` leaves its database empty. `given=arrange` makes it what `arrange(installation)` makes of an empty
+    one: carried out for the first test that asks, and copied for all others.
+    """
+    return partial(install_alone, broker_url=broker_url)
 
 
 @pytest.fixture

@@ -12,36 +12,30 @@ from control_center.domain.outcome import Accepted, Text
 from control_center.domain.wire.kannel_hooks import token
 from control_center.store import db
 from tests.support import smsc
+from tests.support.fixtures import Install
 from tests.support.gateway_stub import GatewayStub
-from tests.support.installation import Installation
 from tests.support.kannel_stub import KannelStub
 from tests.support.provider_stub import ProviderStub
 from tests.support.telnyx_stub import TelnyxStub
 from workers.__main__ import _channel
 
 TWO_ACCOUNTS = """\
-broker_url = "none"
-
 [accounts.second]
 channel = "sms"
 provider = "sandbox"
 """
 
 
-async def test_a_worker_says_for_whom_it_delivers_once_it_does(tmp_path: Path, database_url: str) -> None:
-    async with Installation(tmp_path / "here", database_url=database_url, settings=TWO_ACCOUNTS) as here:
-        await here.sql("DROP SCHEMA public CASCADE")
-        await here.sql("CREATE SCHEMA public")
-        await here.done("migrate")
+async def test_a_worker_says_for_whom_it_delivers_once_it_does(install_alone: Install) -> None:
+    here = await install_alone(TWO_ACCOUNTS)
+    worker = await here.start("workers", "sms-2")
+    ready = await worker.wait_for("worker.ready")
+    await worker.stop()
 
-        worker = await here.start("workers", "sms-2")
-        ready = await worker.wait_for("worker.ready")
-        await worker.stop()
-
-        assert (ready["level"], ready["channel"]) == ("info", "sms")
-        assert sorted(ready["accounts"]) == ["sms/default", "sms/second"]
-        assert len(worker.lines("worker.ready")) == 1
-        assert worker.code == 0
+    assert (ready["level"], ready["channel"]) == ("info", "sms")
+    assert sorted(ready["accounts"]) == ["sms/default", "sms/second"]
+    assert len(worker.lines("worker.ready")) == 1
+    assert worker.code == 0
 
 
 ACCOUNTS = """\
