@@ -47,6 +47,8 @@ async def test_a_bulk_is_made_reviewed_let_go_and_stopped(here: Installation) ->
     assert (made["id"], made["state"], made["progress"]["listed"]) == ("b-1", "review", 2)
     told = (await here.done("bulk", "show", "b-1")).out
     assert "control-center bulk start b-1 --expect 2" in told
+    assert "advice: sms: does not say at its beginning who writes" in told
+    assert [one["code"] for one in made["advice"]] == ["identity"]
     assert "the box for sms is not ticked" in (await here.done("bulk", "recipients", "b-1", "--state", "barred")).out
     await here.done("bulk", "untick", "b-1", "1")
     assert (await here.json("bulk", "tick", "b-1", "1"))["progress"]["listed"] == 2
@@ -54,6 +56,10 @@ async def test_a_bulk_is_made_reviewed_let_go_and_stopped(here: Installation) ->
     assert "2 (2 listed)" in (await here.cli("bulk", "start", "b-1", "--expect", "3")).complaint
     begun = await here.json("bulk", "start", "b-1", "--expect", "2", "--when", "2027-03-01T10:00")
     assert (begun["state"], begun["start_at"]) == ("scheduled", "2027-03-01T16:00:00Z")
+    ahead = (await here.done("triggers", "forecast", "--days", "120")).out
+    assert "2027-03-01 10:00" in ahead
+    assert "goes: bulk b-1, client/c-0, client c-0: sms Jo Park" in ahead
+    assert "segments of what goes: 2" in ahead
     assert (await here.json("bulk", "pause", "b-1"))["state"] == "paused"
     assert (await here.json("bulk", "resume", "b-1"))["state"] == "scheduled"
     assert (await here.json("bulk", "cancel", "b-1"))["state"] == "cancelled"
@@ -73,3 +79,25 @@ async def test_what_is_wrong_is_said_in_one_line(here: Installation) -> None:
     }.items():
         done = await here.cli(*words.split())
         assert (done.code, told in done.complaint) == (1, True), f"{words}: {done.code} {done.err}"
+
+
+async def test_what_was_sent_is_told_by_country_with_its_cost(here: Installation) -> None:
+    plan = '[plan]\nprice_per_segment = "0.01"\ncurrency = "USD"\n[plan.prices]\nCA = "0.05"\n'
+    await here.done("studios", "put", str(here.write("main.toml", f"{STUDIO}\n{plan}")))
+    await here.sql(
+        "INSERT INTO usage_sources (studio_id, month, origin, trigger_id, country, texts, segments)"
+        " SELECT 'main', date_trunc('month', now() AT TIME ZONE 'America/Chicago'), 'bulk', 0, country, 3, 4"
+        " FROM unnest(ARRAY['US', 'CA', '']) AS country"
+    )
+
+    told = (await here.done("usage")).out
+    month = (await here.json("usage"))["this_month"]
+
+    assert [line.split()[1:] for line in told.splitlines() if " CA " in line] == [["CA", "3", "4", "0.20", "USD"]]
+    assert "not known" in told
+    assert month["cost"] == "0.28 USD"
+    assert {one["country"]: one["cost"] for one in month["by_country"]} == {
+        "US": "0.04 USD",
+        "CA": "0.20 USD",
+        None: "0.04 USD",
+    }

@@ -31,6 +31,16 @@ async def test_a_text_that_a_person_writes_is_delivered_and_found_by_its_words(h
     assert "m-1" in (await here.done("explain", "m-1")).out
 
 
+async def test_what_is_typed_is_refused_and_advised_of_in_lines_like_those_of_a_template(here: Installation) -> None:
+    refused = await here.cli("messages", "send", "--to", KIM, "Reply CANCEL to cancel")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "text: asks to be answered with 'CANCEL'" in refused.err
+    done = await here.done("messages", "send", "--to", KIM, "See bit.ly/x")
+    assert "advice: text: has a link of the public shortener bit.ly" in done.err
+    told = await here.json("messages", "send", "--to", KIM, "See bit.ly/x")
+    assert [one["code"] for one in told["advice"]] == ["shortener", "identity"]
+
+
 async def test_what_comes_in_is_read_linked_and_answered(here: Installation) -> None:
     for text in ("hello?", "anybody?"):
         await here.done("sandbox", "receive", "--from", KIM, "--to", OURS, text)

@@ -254,6 +254,24 @@ def named(path: Path) -> Iterator[tuple[int, ast.expr]]:
                 yield node.lineno, node.args[0]
 
 
+def duties(path: Path) -> Iterator[tuple[int, str]]:
+    """What a file calls its loops and duties; what is filled in is an account or a channel, which are ids."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        if ast.unparse(node.func).endswith(("Loop", "life.start")) and isinstance(
+            node.args[0], ast.Constant | ast.JoinedStr
+        ):
+            pieces = ast.walk(node.args[0])
+            yield node.lineno, "".join(str(one.value) for one in pieces if isinstance(one, ast.Constant))
+
+
+def test_the_name_of_no_loop_or_duty_is_hidden_in_a_log() -> None:
+    found = [(path.name, number, name) for path in SOURCES for number, name in duties(path)]
+    assert ("duties.py", "hearing") in {(file, name) for file, _, name in found}
+    assert [one for one in found if " " in one[2]] == []
+
+
 def test_every_event_in_the_code_is_explained() -> None:
     for path in SOURCES:
         for number, argument in named(path):

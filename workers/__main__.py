@@ -210,9 +210,9 @@ def _start(
     life.start(name, delivery.run(life.stop))
     if name.startswith("sms/"):  # no relay can be asked what became of a mail
         inquiry = Inquiry(pool, provider, account=name, clock=clock.now, links=links)
-        life.start(f"{name} inquiry", Loop(f"{name} inquiry", inquiry.run_once, life.stop, away=db.PASSES).run())
+        life.start(f"{name}/inquiry", Loop(f"{name}/inquiry", inquiry.run_once, life.stop, away=db.PASSES).run())
     if account.provider == "sandbox":
-        life.start(f"{name} closes", _close_at(life.stop, provider))
+        life.start(f"{name}/closes", _close_at(life.stop, provider))
     return delivery
 
 

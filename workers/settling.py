@@ -11,6 +11,7 @@ import structlog
 from control_center.domain import bounce
 from control_center.domain.bounce import Verdict
 from control_center.domain.message import Settlement, State, settle
+from control_center.domain.number import region_of
 from control_center.domain.outcome import Outcome
 from control_center.domain.retry import MAIL_ATTEMPTS, MAX_ATTEMPTS
 from control_center.domain.slowing import domain_of
@@ -60,6 +61,7 @@ def written(one: Answered, settlement: Settlement) -> Settled:
         settlement=settlement,
         told=told(case.about, settlement.state, settlement.reason),
         month=month_of(one.at, case.studio.timezone),
+        country=(region_of(case.address, case.studio.country) or "") if case.channel == "sms" else "",
         shares=one.ready.shares,
     )
 

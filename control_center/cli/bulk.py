@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from control_center.domain.errors import Malformed, NotFound
 
 if TYPE_CHECKING:
     from control_center.cli.aim import Database
+    from control_center.domain.text_advice import Advice
     from control_center.domain.zones import Zone
     from control_center.store.views_bulks import Bulk
 
@@ -224,19 +226,23 @@ async def _turn(aim: Aim, id_: str, deed: str) -> None:
 
 
 async def _print(aim: Aim, here: Database, bulk_id: int) -> None:
+    import msgspec
+
+    from control_center.engine import bulks
     from control_center.store import db, views_bulks
 
     async with db.session(here.pool) as connection:
         found = await views_bulks.bulk(connection, here.studio, bulk_id)
-    if found is None:
-        raise NotFound(f"there is no bulk b-{bulk_id}")
+        if found is None:
+            raise NotFound(f"there is no bulk b-{bulk_id}")
+        advice = await bulks.advised(connection, here.studio, found.words, found.channel)
     if aim.json:
-        as_json(found)
+        as_json({**msgspec.to_builtins(found), "advice": [asdict(one) for one in advice]})
     else:
-        _tell(found, await here.zone())
+        _tell(found, await here.zone(), advice)
 
 
-def _tell(one: Bulk, zone: Zone) -> None:
+def _tell(one: Bulk, zone: Zone, advice: list[Advice]) -> None:
     progress = one.progress
     show(f"{one.id} {one.name!r} is {one.state}" + (f": {one.reason}" if one.reason else ""))
     if one.start_at is not None:
@@ -246,5 +252,7 @@ def _tell(one: Bulk, zone: Zone) -> None:
     if progress.messages:
         show("  messages: " + ", ".join(f"{number:,} {state}" for state, number in progress.messages.items()))
     show(f"  words: {one.words.get('sms') or one.words.get('text') or ''}")
+    for piece in advice:
+        show(f"  advice: {piece}")
     if one.state == "review":
         show(f"  nothing goes out before: control-center bulk start {one.id} --expect {progress.listed}")

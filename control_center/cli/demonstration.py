@@ -47,10 +47,10 @@ async def run(settings: Settings, *, machine: bool) -> None:
 
     def beside(here: Running) -> None:
         _announce(settings, here, machine=machine)
-        here.life.start("the CRM", _live_a_day(here, house, machine=machine))
+        here.life.start("crm", _live_a_day(here, house, machine=machine))
         if here.endpoints.broker_url:
             heard = _hear if not machine else lambda _: None
-            here.life.start("the CRM's ear", tap.listen(here.endpoints.broker_url, here.life.stop, heard))
+            here.life.start("crm-ear", tap.listen(here.endpoints.broker_url, here.life.stop, heard))
         if not machine:
             watch = _Watch(here.pool, house, settings.data_dir / place.OUTBOX)
             here.life.start("watch", Loop("watch", watch.look, here.life.stop, away=db.AWAY).run())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated
 
@@ -73,8 +74,11 @@ async def send(
         sent = await individual.send(here.pool, now, here.studio, letter, by=person(), links=links)
     for warning in sent.warnings:
         note(warning)
+    for one in sent.advice:
+        note(f"advice: {one}")
     if aim.json:
-        as_json({"id": f"m-{sent.message_id}", "warnings": sent.warnings})
+        advice = [asdict(one) for one in sent.advice]
+        as_json({"id": f"m-{sent.message_id}", "warnings": sent.warnings, "advice": advice})
     else:
         show(f"m-{sent.message_id} is queued")
 

@@ -153,9 +153,10 @@ def _line(one: Line, zone: Zone) -> None:
     """What goes, and under it its words, what shifted it and what there is to say."""
     whom = " ".join(part for part in (one.leg, one.recipient or one.role, one.address) if part)
     client = f", client {one.client}" if one.client else ""
-    show(
-        f"{local(zone, one.at)}  {one.fate.value}: {one.trigger}, {one.record}{client}" + (f": {whom}" if whom else "")
-    )
+    cause = f"bulk {one.bulk}" if one.bulk else one.trigger
+    parts = f" ({one.segments} parts)" if (one.segments or 1) > 1 else ""
+    about = f"{cause}, {one.record}{client}" + (f": {whom}{parts}" if whom else "")
+    show(f"{local(zone, one.at)}  {one.fate.value}: {about}")
     for text in (one.subject, one.text):
         for part in text.splitlines() if text else ():
             show(f"    | {_plain(part)}")
@@ -180,6 +181,7 @@ def _groups(groups: list[Group], by: str, zone: Zone) -> None:
             "may follow": one.follows,
             "fails": one.fails,
             "nothing": one.nothing,
+            "segments": one.segments,
             "first": local(zone, one.first),
             "last": local(zone, one.last),
         }
@@ -195,7 +197,9 @@ def _sum(tally: Tally) -> None:
     from control_center.logs.masking import scrub
 
     twice = sorted(tally.twice(), key=lambda one: (-one.times, one.day, one.who))
-    show(f"{tally.lines} line{'' if tally.lines == 1 else 's'}; written to more than once on a day: {len(twice)}")
+    segments = sum(group.segments for group in tally.groups.values())
+    lines = f"{tally.lines} line{'' if tally.lines == 1 else 's'}; segments of what goes: {segments}"
+    show(f"{lines}; written to more than once on a day: {len(twice)}")
     for one in twice[:MOST_TWICE]:
         show(f"    {one.day}  {scrub(one.who)}: {one.times} times")
     if len(twice) > MOST_TWICE:

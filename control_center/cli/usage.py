@@ -39,6 +39,7 @@ async def usage(aim: Aim) -> None:
     months = [found["this_month"], found["last_month"]]
     columns([_row(one) for one in months], none="")
     columns([_source(one, source) for one in months for source in one["by_trigger"]], none="nothing was sent")
+    columns([_country(one, to) for one in months for to in one["by_country"]], none="")
     if found["plan"]:
         show(f"plan: {found['plan'].get('texts_per_month', 'without limit')} texts a month")
     if found["warning"]:
@@ -52,3 +53,8 @@ def _row(month: dict[str, Any]) -> dict[str, Any]:
 
 def _source(month: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
     return {"month": month["month"], "by": source["trigger"] or source["origin"], "texts": source["texts"]}
+
+
+def _country(month: dict[str, Any], to: dict[str, Any]) -> dict[str, Any]:
+    counts = {"texts": to["texts"], "segments": to["segments"], "cost": to["cost"] or ""}
+    return {"month": month["month"], "to": to["country"] or "not known", **counts}

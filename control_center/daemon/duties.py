@@ -123,7 +123,7 @@ class Duties:
         async def read() -> float:
             return 0.0 if await hearing.run_once() else POLL
 
-        self._start(Loop("hearing wakes", listen, self.life.stop, away=db.PASSES))
+        self._start(Loop("hearing-wakes", listen, self.life.stop, away=db.PASSES))
         self._start(Loop("hearing", read, self.life.stop, away=db.PASSES, wake=wake))
 
     def _relay(self) -> None:

@@ -110,7 +110,7 @@ def _start(settings: Settings, roles: Collection[str], duties: Duties) -> None:
         environment[f"{PREFIX}DATABASE_URL"] = duties.dsn
     for channel in CHANNELS:
         if channel in roles:
-            duties.life.start(f"{channel} worker", children.tend(channel, environment, duties.life.stop))
+            duties.life.start(f"{channel}-worker", children.tend(channel, environment, duties.life.stop))
 
 
 @asynccontextmanager

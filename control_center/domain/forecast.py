@@ -12,7 +12,7 @@ from enum import Enum
 
 import msgspec
 
-from control_center.domain import arrival, template_samples, words
+from control_center.domain import arrival, sms, template_samples, words
 from control_center.domain.action import PAUSED
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.confirmation import attached, enclosed
@@ -62,8 +62,9 @@ class End:
 class Line(msgspec.Struct, frozen=True):
     """One message or command of a forecast, or the end of an action that makes none.
 
-    `text` is None where there are no words, and then `reason` may say why they cannot be written. `shifts` are the
-    reasons why it goes later than its activation, in their order.
+    `text` is None where there are no words, and then `reason` may say why they cannot be written. `segments` are those
+    of a text, as it is paid for. `shifts` are the reasons why it goes later than its activation, in their order. What
+    is of a `bulk` has neither trigger nor action.
     """
 
     at: datetime
@@ -81,6 +82,8 @@ class Line(msgspec.Struct, frozen=True):
     text: str | None = None
     reason: str = ""
     shifts: tuple[str, ...] = ()
+    segments: int | None = None
+    bulk: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ def _messages(scene: Scene, end: End, routing: Routing, moved: Sequence[str]) ->
             subject=written.subject if written else None,
             text=written.text if written else None,
             reason=_joined(end.reason, reason or routing.reason),
+            segments=sms.segments(written.text).count if written and box.leg is Leg.SMS else None,
         )
 
 
@@ -251,8 +255,7 @@ def written(scene: Scene, leg: Leg, recipient: Recipient | None, now: datetime) 
     """The words of one leg, as they are written at this instant; None where it has none. Raises Unrenderable."""
     trigger = scene.trigger
     known = {} if recipient is None else msgspec.to_builtins(recipient)
-    offers = offered(scene.picture.kind, leg.value)
-    links = {name: url for name, url in template_samples.links().items() if name in offers}
+    links = links_foreseen(scene.picture.kind, leg)
     seen = words.fields(scene.studio, scene.picture, scene.client, known, now, links=links)
     match leg:
         case Leg.SMS:
@@ -275,3 +278,9 @@ def written(scene: Scene, leg: Leg, recipient: Recipient | None, now: datetime) 
             return words.Words(trigger.web_form or "")
         case Leg.CHANGE_STATUS:
             return words.Words(trigger.to_status or "")
+
+
+def links_foreseen(kind: str, leg: Leg) -> dict[str, str]:
+    """The links of a message that is not made yet: as long as real ones, and leading nowhere."""
+    offers = offered(kind, leg.value)
+    return {name: url for name, url in template_samples.links().items() if name in offers}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import Final
 
 import msgspec
 
@@ -16,26 +17,45 @@ from control_center.domain.courtesy import Posted, courtesy
 from control_center.domain.forecast import Fate, Line, Scene
 from control_center.domain.message import Origin
 from control_center.domain.planner import Expire, Send, Wait
+from control_center.domain.record import Picture
+from control_center.domain.studio import Studio
+from control_center.domain.windows import Calendar
+
+_LAST: Final = 1_000_000  # behind every priority
 
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """A message that would go, with the scene that it is of."""
+    """A message that would go, with what its recipient's day is kept by.
+
+    `holder` is as whom it takes a share of a day: its action, or somebody's place on the list of a bulk.
+    """
 
     line: Line
-    scene: Scene
-    number: int  # tells the actions apart
+    studio: Studio
+    client: Picture | None
+    purpose: str
+    priority: int
+    calendar: Calendar  # that it keeps to besides its recipient's hours
+    holder: str
     use_by: datetime
-
-    @property
-    def holder(self) -> str:
-        return f"a-{self.number}"
+    origin: Origin = Origin.TRIGGER
 
     @property
     def rank(self) -> int:
-        """What comes first of what goes at one time: reminders, then marketing by its trigger's priority."""
-        trigger = self.scene.trigger
-        return trigger.priority if trigger.purpose == "marketing" else 0
+        """What comes first of what goes at one time: reminders, then marketing by its trigger's priority, then bulk."""
+        if self.origin is Origin.BULK:
+            return _LAST
+        return self.priority if self.purpose == "marketing" else 0
+
+
+def foreseen(line: Line, scene: Scene, number: int, use_by: datetime) -> Foreseen:
+    """A message of a trigger; `number` tells the actions apart."""
+    trigger = scene.trigger
+    calendar = scene.rule.calendar
+    return Foreseen(
+        line, scene.studio, scene.client, trigger.purpose, trigger.priority, calendar, f"a-{number}", use_by
+    )
 
 
 @dataclass(slots=True)
@@ -50,52 +70,54 @@ class ForeseenDays:
 
     def admit(self, one: Foreseen) -> Line | Foreseen:
         """The line of a message that goes at its time or not at all; else the message, as it would go later."""
-        scene, line = one.scene, one.line
-        studio, calm = scene.studio, scene.studio.hours.calm_day
+        line, calm = one.line, one.studio.hours.calm_day
         client = arrival.of_client(line.client) if line.client is not None and calm != "off" else None
-        if scene.trigger.purpose != "marketing":
+        if one.purpose != "marketing":
             if client is not None:
-                self.take(client, zones.local_date(zones.zone(studio.timezone), line.at), one.holder)
+                self.take(client, zones.local_date(zones.zone(one.studio.timezone), line.at), one.holder)
             return line
-        verdict = courtesy(self._posted(one, client), Send(one.use_by), line.at, scene.rule.calendar)
+        verdict = courtesy(self._posted(one, client), Send(one.use_by), line.at, one.calendar)
         match verdict.decision:
             case Send():
                 for share in verdict.shares:
                     self.take(share.whom, share.day, share.holder)
-                if client is not None:
+                if client is not None and one.origin is Origin.BULK:
+                    self.take(client, zones.local_date(zones.zone(one.studio.timezone), line.at), one.holder)
+                elif client is not None:
                     self.last[client] = line
                 return line
-            case Wait() if self._joins(line, client, calm):
+            case Wait() if self._joins(one, client):
                 said = f"{arrival.CALM} in one text with {self.last[client or ''].trigger!r}"
                 return msgspec.structs.replace(line, reason=said)
             case Wait(until=until, reason=reason):
                 return replace(one, line=msgspec.structs.replace(line, at=until, shifts=(*line.shifts, reason)))
             case Expire(reason=reason):
-                over = {"fate": Fate.EXPIRES, "reason": reason, "subject": None, "text": None}
+                over = {"fate": Fate.EXPIRES, "reason": reason, "subject": None, "text": None, "segments": None}
                 return msgspec.structs.replace(line, **over)
 
     def _posted(self, one: Foreseen, client: str | None) -> Posted:
-        line, studio = one.line, one.scene.studio
-        whose = [] if client is None else [(client, one.holder)]
+        line = one.line
+        whose = [(client, one.holder)] if client is not None and one.origin is Origin.TRIGGER else []
         if line.leg == "sms":
-            whose.insert(0, (arrival.of_number(line.address), f"{one.holder} of {line.trigger!r}"))
+            called = f"{one.holder} of {line.trigger!r}" if line.trigger else one.holder
+            whose.insert(0, (arrival.of_number(line.address), called))
         return Posted(
-            studio=studio,
-            message_id=one.number,
-            origin=Origin.TRIGGER,
+            studio=one.studio,
+            message_id=0,
+            origin=one.origin,
             purpose="marketing",
             channel=line.leg,
-            to=arrival.addressee(line.address, line.role, one.scene.client),
+            to=arrival.addressee(line.address, line.role, one.client),
             use_by=one.use_by,
-            priority=one.scene.trigger.priority,
+            priority=one.priority,
             whose=tuple(whose),
             taken=tuple((whom, day, by) for whom, _ in whose for day, by in self.taken.get(whom, ())),
         )
 
-    def _joins(self, line: Line, client: str | None, calm: str) -> bool:
+    def _joins(self, one: Foreseen, client: str | None) -> bool:
         """Whether it is said in the text that goes to its client at that moment, too."""
-        first = self.last.get(client or "")
-        if first is None or calm != "merge":
+        first, line = self.last.get(client or ""), one.line
+        if first is None or one.origin is Origin.BULK or one.studio.hours.calm_day != "merge":
             return False
         return (first.at, first.leg, first.address) == (line.at, "sms", line.address)
 
@@ -108,8 +130,8 @@ def foreseen_days(taken: Iterable[tuple[str, date, str]]) -> ForeseenDays:
     return days
 
 
-def shares_days(line: Line, scene: Scene) -> bool:
+def shares_days(line: Line, studio: Studio, purpose: str) -> bool:
     """Whether a line is of a message that takes part in the sharing of days."""
     if line.fate is not Fate.GOES or line.leg not in ("sms", "email") or not line.address:
         return False
-    return scene.studio.hours.calm_day != "off" or (scene.trigger.purpose == "marketing" and line.leg == "sms")
+    return studio.hours.calm_day != "off" or (purpose == "marketing" and line.leg == "sms")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from typing import Final
 
@@ -11,8 +11,9 @@ from control_center.domain import mail_html, template_samples, words
 from control_center.domain.mail_html import CLIPPED_FROM, TAGS
 from control_center.domain.studio import Studio
 from control_center.domain.template import Template, Unrenderable
-from control_center.domain.text_advice import Advice, shorteners
+from control_center.domain.text_advice import Advice, of_braces, shorteners
 
+_PARTS: Final = ("subject", "text", "html")
 _DOCUMENT: Final = frozenset({"body", "head", "html", "meta", "style", "title"})  # at home in any page, and no loss
 _ADDRESSES: Final = frozenset({"action", "background", "formaction", "href", "src"})
 _RUNS: Final = re.compile(r"[\s\x00-\x20]*(?:javascript|vbscript|data)\s*:", re.IGNORECASE)
@@ -20,16 +21,30 @@ _RUNS: Final = re.compile(r"[\s\x00-\x20]*(?:javascript|vbscript|data)\s*:", re.
 
 def advise(template: Template, studio: Studio, frame: str | None = None) -> Iterator[Advice]:
     """Everything about the words of a mail that somebody should think over. `frame` is its layout as HTML."""
-    if template.subject is not None and "\n" in template.subject.strip():
+    yield from _of_parts({part: getattr(template, part) for part in _PARTS})
+    yield from _of_size(_size(template, studio, frame))
+
+
+def advise_typed(parts: Mapping[str, str | None]) -> Iterator[Advice]:
+    """The same about a mail that goes out as somebody typed it: its `subject`, `text` and `html`."""
+    yield from _of_parts(parts)
+    for part in _PARTS:
+        yield from (Advice(part, code, sentence) for code, sentence in of_braces(parts.get(part) or ""))
+    yield from _of_size(len((parts.get("html") or "").encode()))
+
+
+def _of_parts(parts: Mapping[str, str | None]) -> Iterator[Advice]:
+    if "\n" in (parts.get("subject") or "").strip():
         yield Advice("subject", "subject-lines", "has a line break; it goes out as one line")
     for part in ("text", "html"):
-        for short in shorteners(getattr(template, part) or ""):
+        for short in shorteners(parts.get(part) or ""):
             yield Advice(part, "shortener", f"has a link of the public shortener {short}, which filters distrust")
-    if template.html is not None:
-        removed = sorted(_removed(template.html))
-        if removed:
-            yield Advice("html", "removed", f"has what is left out of every mail: {', '.join(removed[:10])}")
-    size = _size(template, studio, frame)
+    removed = sorted(_removed(parts.get("html") or ""))
+    if removed:
+        yield Advice("html", "removed", f"has what is left out of every mail: {', '.join(removed[:10])}")
+
+
+def _of_size(size: int) -> Iterator[Advice]:
     if size > CLIPPED_FROM:
         reason = f"makes a mail of {size // 1024} KB; from {CLIPPED_FROM // 1024} KB on it is shown cut off"
         yield Advice("html", "size", reason)

@@ -109,9 +109,12 @@ def _phone(typed: str, country: str) -> Phone | Unusable:
     )
 
 
-def region_of(e164: str) -> str | None:
-    """The country (two letters) of a number that is spelled already; None where the numbering plan does not say."""
-    found = _phone(e164, "ZZ")
+def region_of(e164: str, country: str = "ZZ") -> str | None:
+    """The country (two letters) of a number that is spelled already; None where the numbering plan does not say.
+
+    Whoever has asked whether it is `foreign` to a country spares a look by naming it again.
+    """
+    found = _phone(e164, country)
     return found.region if isinstance(found, Phone) else None
 
 

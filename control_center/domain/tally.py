@@ -16,7 +16,10 @@ NOBODY = "-"  # the client of what belongs to none
 
 
 class Group(msgspec.Struct):
-    """What one client, trigger or day comes to: how many lines of each fate, the first and the last."""
+    """What one client, trigger, bulk or day comes to: how many lines of each fate, the first and the last.
+
+    `segments` are those of the texts that go.
+    """
 
     name: str
     goes: int = 0
@@ -28,10 +31,13 @@ class Group(msgspec.Struct):
     nothing: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    segments: int = 0
 
     def add(self, line: Line) -> None:
         field = _FIELDS[line.fate]
         setattr(self, field, getattr(self, field) + 1)
+        if line.fate is Fate.GOES:
+            self.segments += line.segments or 0
         self.first = line.at if self.first is None else min(self.first, line.at)
         self.last = line.at if self.last is None else max(self.last, line.at)
 
@@ -74,7 +80,8 @@ class Tally:
         """Count one line; the lines of one action come one after the other."""
         self.lines += 1
         day = zones.local_date(self.zone, line.at)
-        name = {"client": line.client or NOBODY, "trigger": line.trigger, "day": day.isoformat()}[self.by]
+        cause = line.trigger or line.bulk or NOBODY
+        name = {"client": line.client or NOBODY, "trigger": cause, "day": day.isoformat()}[self.by]
         self.groups.setdefault(name, Group(name)).add(line)
         if line.fate in (Fate.LAPSES, Fate.EXPIRES, Fate.FAILS):
             reason = line.reason.partition(":")[0]
@@ -83,7 +90,7 @@ class Tally:
             self._reach(line, day)
 
     def _reach(self, line: Line, day: date) -> None:
-        cause = (line.trigger, line.action or line.record, line.at)
+        cause = (line.bulk or line.trigger, line.action or line.record, line.at)
         if cause != self._last:
             self._last = cause
             self._actions += 1

@@ -24,6 +24,16 @@ def advise(template: Template, studio: Studio, frame: str | None = None) -> list
     return [*found, *mail_advice.advise(template, studio, frame)]
 
 
+def advise_bulk(words: Mapping[str, Any], channel: str, studio: Studio) -> list[Advice]:
+    """The same of the words that a bulk has frozen, as far as its channel says them; the layout is among them."""
+    kind, text, sms = words.get("kind", "any"), words.get("text"), words.get("sms")
+    if channel == "sms":
+        only = Template("", kind, sms=sms, text=None if sms else text)
+        return [*_unsure(only, studio), *text_advice.advise(sms or text or "", kind, studio, "sms" if sms else "text")]
+    mail = Template("", kind, subject=words.get("subject"), text=text or sms, html=words.get("html"))
+    return [*_unsure(mail, studio), *mail_advice.advise(mail, studio, words.get("frame"))]
+
+
 def is_absent(field: str, seen: Mapping[str, Any]) -> bool:
     """Whether a field has no value."""
     try:

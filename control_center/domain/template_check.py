@@ -52,7 +52,7 @@ def parse(source: str, field: str, roots: Group | None, *, html: bool = False) -
     """
     _scan(source, field)
     if html:
-        _scan_html(source, field)
+        check_html(source, field)
     try:
         parsed = _ENGINES[html].from_string(source)
         assert isinstance(parsed, Parsed), "the engine makes no other"
@@ -72,8 +72,7 @@ def _malformed(source: str, field: str, place: int, reason: str) -> Malformed:
 
 def _scan(source: str, field: str) -> None:
     """Refuse what the parser should not see: unclosed or endless markup, and tags that are not ours."""
-    if len(source) > SOURCE_LIMIT:
-        raise Malformed(field, f"{len(source)} characters; at most {SOURCE_LIMIT}")
+    check_length(source, field)
     place = 0
     while opening := _OPENING.search(source, place):
         start = opening.start()
@@ -87,8 +86,14 @@ def _scan(source: str, field: str) -> None:
             place = _scan_tag(source, field, start, place)
 
 
-def _scan_html(source: str, field: str) -> None:
-    """Refuse places where escaping a value does not keep it a value."""
+def check_length(source: str, field: str) -> None:
+    """Refuse more than SOURCE_LIMIT characters. Raises Malformed with `field`."""
+    if len(source) > SOURCE_LIMIT:
+        raise Malformed(field, f"{len(source)} characters; at most {SOURCE_LIMIT}")
+
+
+def check_html(source: str, field: str) -> None:
+    """Refuse scripts, and places where escaping a value does not keep it a value. Raises Malformed with `field`."""
     if found := _SCRIPT.search(source):
         raise _malformed(source, field, found.start(), "a mail cannot run a script; leave it out")
     for tag in _HTML_TAG.finditer(source):

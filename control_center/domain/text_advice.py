@@ -6,7 +6,7 @@ None of it is forbidden. Links are judged as carriers judge them, letters as the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,9 +52,13 @@ class Advice:
         return f"{self.field}: {self.sentence}"
 
 
-def refuse_invitation(source: str, field: str) -> None:
-    """Refuse words that ask to be answered with what opts out. Raises Malformed with `field`."""
-    word = invited(outline(source))
+def refuse_invitation(source: str, field: str, *, seen: Callable[[str], str] | None = None) -> None:
+    """Refuse words that ask to be answered with what opts out. Raises Malformed with `field`.
+
+    `seen` makes what a reader sees of a source that has no braces any more.
+    """
+    shown = outline(source)
+    word = invited(shown if seen is None else seen(shown))
     if word is not None:
         raise Malformed(
             field,
@@ -75,6 +79,15 @@ def advise(source: str, kind: str, studio: Studio, field: str) -> Iterator[Advic
             "does not say at its beginning who writes; begin with {{ studio.name }}, or let it be put there "
             "(sms.identify of the studio)",
         )
+
+
+def advise_typed(text: str, studio: Studio, field: str, *, greets: bool) -> Iterator[Advice]:
+    """The same about a text that goes out as somebody typed it; who writes is known where it does not `greet`."""
+    plain = sms.plain(text)
+    for code, sentence in (*of_braces(text), *_of_links(text, studio), *_of_letters(text), *_of_parts(plain, "")):
+        yield Advice(field, code, sentence)
+    if greets and not says_who(text, studio.name):
+        yield Advice(field, "identity", f"does not say at its beginning who writes; begin with {studio.name}")
 
 
 def outline(source: str, studio_name: str = "Studio") -> str:
@@ -138,6 +151,13 @@ def _cut(link: str) -> str:
     return link if len(link) <= 60 else f"{link[:57]}..."
 
 
+def of_braces(text: str) -> Iterator[tuple[str, str]]:
+    """Fields that whoever typed them may have expected to be filled in."""
+    found = _HOLE.search(text) or _TAG.search(text)
+    if found is not None:
+        yield "braces", f"has {_cut(found[0])}, which goes out as it stands here: fields are filled in for templates"
+
+
 # Letters and length ---------------------------------------------------------------------------------------
 
 
@@ -154,8 +174,12 @@ def _of_length(source: str, kind: str, studio: Studio) -> Iterator[tuple[str, st
         text = sms.plain(render(source, template_samples.seen(kind, studio, complete=True)))
     except Unrenderable:  # a field that only this CRM sends; a preview with a real record tells
         return
+    yield from _of_parts(text, ", filled in with made-up values")
+
+
+def _of_parts(text: str, how: str) -> Iterator[tuple[str, str]]:
     count = sms.segments(text).count
     if refused := sms.refusal(text):
-        yield "length", f"would not go out, filled in with made-up values: {refused}"
+        yield "length", f"would not go out{how}: {refused}"
     elif count > MANY_PARTS:
-        yield "length", f"goes out, and is paid for, as {count} parts, filled in with made-up values"
+        yield "length", f"goes out, and is paid for, as {count} parts{how}"

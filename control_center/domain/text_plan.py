@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from control_center.domain import zones
 from control_center.domain.message import BY_ITSELF, Origin
+from control_center.domain.number import is_country
 from control_center.domain.table import Table, shown
 
 MARKS: Final = (80, 100)  # per cent of the plan at which the studio is warned
@@ -18,11 +20,15 @@ DEAREST: Final = Decimal(1000)
 
 @dataclass(frozen=True, slots=True)
 class TextPlan:
-    """`texts_per_month` None is no limit. `overrun`: what is beyond it goes out, too."""
+    """`texts_per_month` None is no limit. `overrun`: what is beyond it goes out, too.
+
+    `prices` are those of countries where a segment costs something else than `price_per_segment`.
+    """
 
     texts_per_month: int | None = None
     overrun: bool = False
     price_per_segment: Decimal | None = None
+    prices: tuple[tuple[str, Decimal], ...] = ()
     currency: str = ""
 
     @property
@@ -45,11 +51,21 @@ class TextPlan:
             return None
         return f"{HELD} {self.limit} texts of this month's {self.limit} are used up"
 
-    def cost(self, segments: int) -> str | None:
-        """What so many segments cost, such as `12.35 USD`; None without a price."""
-        if self.price_per_segment is None:
+    def cost(self, segments: Mapping[str, int]) -> str | None:
+        """What so many segments to each country cost, such as `12.35 USD`; None where one of them has no price.
+
+        A country that nobody knows is empty, and costs the price that is for all others.
+        """
+        known = dict(self.prices)
+        total = Decimal(0)
+        for country, count in segments.items():
+            price = known.get(country, self.price_per_segment)
+            if price is None:
+                return None
+            total += price * count
+        if not segments and self.price_per_segment is None and not known:
             return None
-        return f"{self.price_per_segment * segments:.2f} {self.currency}".strip()
+        return f"{total:.2f} {self.currency}".strip()
 
     def settings(self) -> dict[str, Any]:
         """What is stored; `parse` reads it back."""
@@ -58,6 +74,7 @@ class TextPlan:
             "texts_per_month": self.texts_per_month,
             "overrun": self.overrun or None,
             "price_per_segment": price,
+            "prices": {country: format(one, "f") for country, one in self.prices} or None,
             "currency": self.currency or None,
         }
         return {key: value for key, value in said.items() if value is not None}
@@ -72,15 +89,16 @@ def parse(table: Table) -> TextPlan:
     found = TextPlan(
         texts_per_month=None if texts is None else table.whole("texts_per_month", 1, 100_000_000),
         overrun=table.boolean("overrun", default=False),
-        price_per_segment=_price(table),
+        price_per_segment=_price(table, "price_per_segment"),
+        prices=_prices(table.table("prices")),
         currency=_currency(table),
     )
     table.refuse_the_rest()
     return found
 
 
-def _price(table: Table) -> Decimal | None:
-    typed = table.optional("price_per_segment", limit=12)
+def _price(table: Table, field: str) -> Decimal | None:
+    typed = table.optional(field, limit=12)
     if typed is None:
         return None
     try:
@@ -88,8 +106,20 @@ def _price(table: Table) -> Decimal | None:
     except InvalidOperation:
         price = Decimal(-1)
     if not price.is_finite() or not 0 <= price <= DEAREST:
-        raise table.wrong("price_per_segment", f'{shown(typed)}; a price such as "0.0079" is needed')
+        raise table.wrong(field, f'{shown(typed)}; a price such as "0.0079" is needed')
     return price
+
+
+def _prices(table: Table) -> tuple[tuple[str, Decimal], ...]:
+    found = []
+    for country in sorted(table.values):
+        if not is_country(country):
+            raise table.wrong(country, "is no country; two capital letters of ISO 3166 are needed, such as CA")
+        price = _price(table, country)
+        if price is not None:
+            found.append((country, price))
+    table.refuse_the_rest()
+    return tuple(found)
 
 
 def _currency(table: Table) -> str:

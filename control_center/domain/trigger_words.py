@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from control_center.domain import imprint, template, text_advice, words
+from control_center.domain import imprint, template, text_advice, wording, words
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.errors import Malformed
 from control_center.domain.reply_score import score
@@ -38,8 +38,8 @@ def check_words(
     for key, source in sources.items():
         if source is not None:
             template.check(source, kind, field=f"{place}, {key}")
-    if trigger.words.text is not None and _texts(trigger):
-        text_advice.refuse_invitation(trigger.words.text, f"{place}, text")
+    if _texts(trigger) or _mails(trigger):
+        wording.refuse({"text": trigger.words.text}, f"{place}, ")
     for key, name in trigger.words.templates:
         found = known.get(name)
         if found is None:
@@ -79,6 +79,10 @@ def _texts(trigger: Trigger) -> bool:
     return trigger.action.has(Leg.SMS) or trigger.ladder.has(Leg.SMS)
 
 
+def _mails(trigger: Trigger) -> bool:
+    return trigger.action.has(Leg.EMAIL) or trigger.ladder.has(Leg.EMAIL)
+
+
 def _also_an_answer(word: str) -> str | None:
     """What a keyword is an answer to, too: an open question hears a text before the keywords do."""
     if word.isdecimal() or score(word) is not None:
@@ -104,8 +108,7 @@ def lacking(trigger: Trigger, known: Mapping[str, words.Source], studio: Studio)
         for fields in sorted({fields for source in sources for fields in template.needed(source)}):
             if all(field.startswith(("studio.", "sender.")) and is_absent(field, seen) for field in fields):
                 found.setdefault(key, _without(fields, studio))
-    mails = trigger.action.has(Leg.EMAIL) or trigger.ladder.has(Leg.EMAIL)
-    unsigned = imprint.lacking(studio) if mails and trigger.purpose == "marketing" else None
+    unsigned = imprint.lacking(studio) if _mails(trigger) and trigger.purpose == "marketing" else None
     if unsigned is not None:
         found["purpose"] = f'{unsigned}; give it one with `studios put`, or say purpose = "transactional"'
     return found

@@ -13,6 +13,7 @@ from control_center.domain.people import Recipient
 from control_center.domain.reach import reach
 from control_center.domain.record import Picture
 from control_center.domain.studio import Studio
+from control_center.domain.text_advice import Advice
 from control_center.engine import senders
 from control_center.store import db, desk, records
 from control_center.store.desk import Piece
@@ -62,6 +63,7 @@ class Draft:
     message_id: int = 0
     calendar: bool = False  # whether its record goes along for the recipient's calendar
     warnings: list[str] = field(default_factory=list)
+    advice: list[Advice] = field(default_factory=list)  # about words that somebody typed
     sender: Mapping[str, str] = field(default_factory=dict)  # name and signature of the person who writes
 
     @property

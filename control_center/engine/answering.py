@@ -9,6 +9,7 @@ from typing import Any
 
 from control_center.domain import answered
 from control_center.domain.command import Cause, command
+from control_center.domain.errors import Conflict
 from control_center.domain.record import Picture
 from control_center.engine import lines
 from control_center.engine.lines import RELEASE_CHANNEL
@@ -23,6 +24,7 @@ class Answer:
     """An answer to the question that a message asked; `reply` is the message it came in, None for a followed link."""
 
     question: int
+    asked_at: datetime
     record: Key
     reply: int | None
     by: str
@@ -41,7 +43,11 @@ async def confirm(tx: db.Connection, books: Rulebooks, answer: Answer) -> None:
 
 
 async def score(tx: db.Connection, books: Rulebooks, answer: Answer, number: int, comment: str) -> None:
-    """How likely they are to recommend us, from 0 to 10."""
+    """How likely they are to recommend us, from 0 to 10: the first who says so counts.
+
+    Raises Conflict where another answer, by whatever way, has come first; read anew, this one finds no open question.
+    """
+    await _first(tx, answer)
     await _change(
         tx, books, answer, lambda picture: answered.scored(picture, answer.question, number, comment, answer.at)
     )
@@ -52,7 +58,7 @@ async def score(tx: db.Connection, books: Rulebooks, answer: Answer, number: int
 
 
 async def comment(tx: db.Connection, books: Rulebooks, answer: Answer, words: str) -> None:
-    """What they add to a score that they gave before."""
+    """What they add to a score that they gave before. Raises Conflict where another comment has come first."""
     changed = await _change(tx, books, answer, lambda picture: answered.commented(picture, words))
     await answers.give(tx, answer.record[0], answer.question, reply=answer.reply, meaning="commented", words=words)
     nps = changed.record.nps if changed is not None else None
@@ -63,6 +69,14 @@ async def comment(tx: db.Connection, books: Rulebooks, answer: Answer, words: st
 async def void(tx: db.Connection, answer: Answer, why: str) -> None:
     """They said yes to what is not so any more: people are told, and nothing is confirmed."""
     await answers.give(tx, answer.record[0], answer.question, reply=answer.reply, meaning="void", words=why)
+
+
+async def _first(tx: db.Connection, answer: Answer) -> None:
+    """Keep others from scoring the record meanwhile. Raises Conflict where one has since this answer was read."""
+    house = (await studios.share(tx, [answer.record[0]])).get(answer.record[0])
+    picture = (await records.lock(tx, [answer.record])).get(answer.record)
+    if house is not None and answered.rated(picture, answer.asked_at, house.timezone):
+        raise Conflict(f"{answer.subject} was scored in the same instant")
 
 
 async def _change(

@@ -27,7 +27,7 @@ from control_center.domain.record import Picture
 from control_center.domain.rules import Rule, Rules
 from control_center.domain.tally import Tally
 from control_center.domain.trigger import DEFAULT_USE_BY, Trigger
-from control_center.engine.forecast import closed_days, rulebook
+from control_center.engine.foreseen_rules import closed_days, rulebook
 from control_center.engine.played_chains import with_chains
 from control_center.engine.trigger_checks import checked
 from control_center.engine.trigger_sweep import Progress

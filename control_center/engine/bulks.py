@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 import structlog
 
 from control_center.domain import bulk as rules
-from control_center.domain import imprint
+from control_center.domain import imprint, template_advice, wording
 from control_center.domain.bulk import LASTS, Audience, State, Turn, Way
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.domain.links import out_of_place
 from control_center.domain.studio import Studio
+from control_center.domain.text_advice import Advice
 from control_center.engine import bulk_list
 from control_center.engine.review_list import Miscounted
 from control_center.store import audit, bulks, db, studios, templates
@@ -76,6 +77,7 @@ def _new(house: Studio, wish: Wish, words: dict[str, Any] | None, now: datetime,
         raise Malformed(
             "template", f"{wish.template!r} is for a {words['kind']}, and this list has {wish.audience.kind}s"
         )
+    wording.refuse({part: words.get(part) for part in template_advice.PARTS}, "template.")
     text = wish.channel == "sms"
     if not (words.get("sms") or words.get("text")):
         raise Malformed("template", f"{wish.template!r} has no words for this channel")
@@ -105,6 +107,14 @@ def _new(house: Studio, wish: Wish, words: dict[str, Any] | None, now: datetime,
         lasts=wish.lasts,
         made_by=str(by),
     )
+
+
+async def advised(tx: db.Connection, studio: str, words: Mapping[str, Any], channel: str) -> list[Advice]:
+    """What somebody should think over of a bulk's words before they let it go. Raises NotFound."""
+    house = (await studios.get(tx, [studio])).get(studio)
+    if house is None:
+        raise NotFound(f"there is no studio {studio!r}")
+    return template_advice.advise_bulk(words, channel, house)
 
 
 async def tick(
@@ -163,6 +173,7 @@ async def _let_go(tx: db.Connection, found: Bulk, when: datetime | None, now: da
     begins = now if when is None else max(when, now)
     if begins > now + _YEAR:
         raise Malformed("when", "lies more than a year ahead")
+    wording.refuse({part: found.words.get(part) for part in template_advice.PARTS}, "template.")
     await bulks.let_go(tx, found, State.SCHEDULED, begins, by=str(by))
     after = {"state": State.SCHEDULED.value, "start_at": begins}
     await audit.write(tx, by, audit.Entry(found.studio, "change", f"bulk/b-{found.bulk_id}", _shown(found), after))

@@ -14,17 +14,17 @@ from typing import Final
 import msgspec
 import structlog
 
-from control_center.domain import answered, automatic, number
+from control_center.domain import automatic, number
 from control_center.domain.caller import caller
 from control_center.domain.command import Cause, command
 from control_center.domain.consent import Said
 from control_center.domain.inbound import Inbound
 from control_center.domain.people import Recipient
-from control_center.domain.reply import Asked as Kind
-from control_center.domain.reply import Circumstances, OptOut, Question, Reply, Standing, interpret
+from control_center.domain.reply import Circumstances, OptOut, interpret
 from control_center.domain.sms import segments
 from control_center.domain.text_plan import month_of
 from control_center.engine import consenting
+from control_center.engine.circumstances import answered_by, circumstances
 from control_center.engine.consenting import Effect
 from control_center.engine.undeliverable import tell_lifted
 from control_center.engine.understanding import Heard, act, meaning, say
@@ -36,19 +36,16 @@ from control_center.store import (
     dead_numbers,
     frequency,
     heard,
-    records,
     studios,
     usage,
 )
 from control_center.store.conversations import Arrival, Asked, Pair, Received
 from control_center.store.dead_numbers import Number
-from control_center.store.rulebooks import Rulebook, Rulebooks
+from control_center.store.rulebooks import Rulebooks
 
 log = structlog.get_logger(__name__)
 
 SHARED_FOR: Final = timedelta(days=90)  # how long a number that several studios use remembers who wrote to whom
-OVER_FOR: Final = timedelta(days=7)  # after its date: how old a question may be that a yes is late for
-ASKED_WITHIN: Final = max(answered.LASTS.values())
 _WROTE: Final = "a text came from it"
 REPEATED_WITHIN: Final = timedelta(minutes=15)  # how long a text without a name may be the repeat of the one before it
 
@@ -133,7 +130,7 @@ class Conversations:
         book = (await self._rulebooks.of(tx, {studio: houses[studio]}))[studio]
         met, asked = await circumstances(tx, pair, inbound, book, now)
         reply = interpret(inbound.text, met)
-        about = _about(reply, asked)
+        about = answered_by(reply, asked)
         if about is not None and about.client_id is not None and client_id == whose:
             client_id = about.client_id  # of several on one number, the one who was asked; a person's word stands
         taken = Taken(inbound, studio, client_id=client_id, meaning=meaning(reply))
@@ -218,42 +215,6 @@ async def client_of(tx: db.Connection, pair: Pair) -> str | None:
     if len(clients) > 1:
         clients = await conversations.last_written(tx, pair, clients)
     return clients[0] if len(clients) == 1 else None
-
-
-async def circumstances(
-    tx: db.Connection, pair: Pair, inbound: Inbound, book: Rulebook, now: datetime
-) -> tuple[Circumstances, dict[int, Asked]]:
-    """What a text has to be read with, and the questions by their message."""
-    found = await conversations.asked(tx, pair, now - ASKED_WITHIN)
-    pictures = await records.get(tx, {(pair.studio, one.kind, one.record_id) for one in found}) if found else {}
-    questions = []
-    scored = None
-    for one in found:
-        kind, key = Kind(one.question), (pair.studio, one.kind, one.record_id)
-        picture, zone = pictures.get(key), book.studio.timezone
-        closed = bool({"confirmed", "scored", "void"}.intersection(one.answered))
-        closed = closed or (kind is Kind.NPS and answered.rated(picture, one.asked_at, zone))
-        where = answered.standing(kind, picture, one.date, zone, now, answered=closed)
-        question = Question(kind, one.message_id, key, one.asked_at, one.asked_at + answered.LASTS[kind], where)
-        if kind is Kind.NPS and "scored" in one.answered and scored is None:
-            late = one.answered_at is None or now > one.answered_at + answered.COMMENT_LASTS
-            scored = None if late or "commented" in one.answered else question
-        if (
-            where is not Standing.ANSWERED
-            and now < question.expires_at
-            and not (where is Standing.OVER and now > one.asked_at + OVER_FOR)
-        ):
-            questions.append(question)
-    said = await consents.standings(tx, [(pair.studio, pair.channel, pair.theirs)])
-    opted_out = any(one.stopped for one in said.values())
-    met = Circumstances(now, tuple(questions), book.rules.keywords, opted_out, scored, inbound.answered)
-    return met, {one.message_id: one for one in found}
-
-
-def _about(reply: Reply, asked: dict[int, Asked]) -> Asked | None:
-    """The question that a reply answers, where it does."""
-    question = getattr(reply, "question", None)
-    return asked.get(question.message_id) if isinstance(question, Question) else None
 
 
 def _received(came: Arrival, pair: Pair, client_id: str | None, inbound: Inbound, about: Asked | None) -> Received:

@@ -165,7 +165,8 @@ class Following:
         assert found.kind is not None, "it was asked about a record"
         assert found.record_id is not None, "it was asked about a record"
         by = f"link to {found.address}"
-        return Answer(found.message_id, (found.studio, found.kind, found.record_id), None, by, self._clock())
+        about = (found.studio, found.kind, found.record_id)
+        return Answer(found.message_id, found.sent_at, about, None, by, self._clock())
 
     async def _confirmation(self, tx: db.Connection, found: Followed, token: str) -> View | None:
         """How a confirmation stands; nothing comes of it once its record moved, was canceled, or is over."""

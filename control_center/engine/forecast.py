@@ -14,31 +14,28 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
-from control_center.domain import zones
 from control_center.domain.action import State
-from control_center.domain.blackouts import Blackout, Blackouts
-from control_center.domain.errors import NotFound
 from control_center.domain.forecast import End, Fate, Line, lines
-from control_center.domain.foreseen_days import Foreseen, ForeseenDays, shares_days
+from control_center.domain.foreseen_days import Foreseen, ForeseenDays, foreseen, shares_days
+from control_center.domain.foreseen_firsts import ForeseenFirsts
 from control_center.domain.recipients import Routing
 from control_center.domain.record import Picture
-from control_center.domain.rules import Rules
-from control_center.engine import foreseen_ladders
+from control_center.engine import foreseen_bulks, foreseen_ladders
 from control_center.engine.addressing import Sending, routes
-from control_center.engine.foreseen_case import Case
+from control_center.engine.foreseen_case import Case, following_years
 from control_center.engine.foreseen_guard import ForeseenGuards, days_of, foreseen_guards
 from control_center.engine.foreseen_ladders import Ahead
+from control_center.engine.foreseen_rules import rulebook
 from control_center.engine.shadow import scene_of
 from control_center.engine.trigger_sweep import Progress
 from control_center.engine.triggers import named
-from control_center.store import actions, blackouts, catalogs, db, records, scores, studios, templates, triggers
+from control_center.store import actions, db, records, scores
 from control_center.store.actions import Due
 from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebook
 
 PAGE = 500
 LONGEST = 366  # days
-WHAT_IF = "what if"  # the name of a day that is closed for a forecast only
 _LEAVING = frozenset({Fate.GOES, Fate.SHADOW})
 
 
@@ -63,30 +60,16 @@ async def forecast(
         total = await actions.count_waiting(tx, studio, until=until, trigger_id=trigger_id)
         guards = await foreseen_guards(tx, studio, now)
         days = await days_of(tx, studio)
-    run = _Run(pool, book, asked, now, until, trigger_id, guards, days, progress or (lambda *_: None), total)
+    firsts = ForeseenFirsts(book.studio.sms_identify)
+    bulks = foreseen_bulks.messages(pool, book, firsts, now, until) if asked.trigger is None else None
+    told = progress or (lambda *_: None)
+    run = _Run(pool, book, asked, now, until, trigger_id, guards, days, told, total, firsts=firsts, bulks=bulks)
     for state in (State.REVIEW, State.HELD):
         async for found in run.stopped(state):
             yield found
     await run.climbing()
     async for found in run.planned():
         yield found
-
-
-async def rulebook(tx: db.Connection, studio: str, closed: Sequence[date] = ()) -> Rulebook:
-    """A studio's rules, as if these days were closed, too. Raises NotFound."""
-    house = (await studios.get(tx, [studio])).get(studio)
-    if house is None:
-        raise NotFound(f"there is no studio {studio!r}")
-    days = await closed_days(tx, studio, closed)
-    live, kept = await triggers.live(tx, studio), await triggers.kept(tx, studio)
-    rules = Rules(live, zones.zone(house.timezone), days, kept=kept)
-    return Rulebook(house, rules, await templates.of_studio(tx, studio), await catalogs.users(tx, studio))
-
-
-async def closed_days(tx: db.Connection, studio: str, closed: Sequence[date] = ()) -> Blackouts:
-    """A studio's blackout days, and these."""
-    stored = tuple(one.blackout for one in await blackouts.of_studio(tx, studio))
-    return Blackouts((*stored, *(Blackout.on(WHAT_IF, day) for day in closed)))
 
 
 @dataclass(slots=True)
@@ -103,7 +86,10 @@ class _Run:
     days: ForeseenDays
     progress: Progress
     total: int
+    firsts: ForeseenFirsts
+    bulks: AsyncIterator[Line | Foreseen] | None
     done: int = 0
+    _bulk: Line | Foreseen | None = None  # the next message of a bulk
     _later: list[tuple[datetime, int, Due]] = field(default_factory=list)  # pushed back, by their new time
     # What ladders may do, and messages that share days: by their time, and of one time by their rank.
     _follows: list[tuple[datetime, int, int, Line | Foreseen]] = field(default_factory=list)
@@ -113,7 +99,7 @@ class _Run:
         """What waits for a person already: told as of now."""
         async for page in self._pages(state):
             cases = await self._cases(page)
-            for found in await self._told([(one, one.waits(self.now)) for one in cases]):
+            for found in await self._as_sent(await self._told([(one, one.waits(self.now)) for one in cases])):
                 yield found
 
     async def planned(self) -> AsyncIterator[Line]:
@@ -124,8 +110,35 @@ class _Run:
         while self._later and self._later[0][0] <= self.until:
             for found in await self._up_to(self._later[0][0] + timedelta(days=1), ()):
                 yield found
-        for one in self._that_may_follow(self.until):
+        while edge := await self._bulks_up_to(self.until, most=PAGE):
+            for one in await self._as_sent(self._that_may_follow(edge)):
+                yield one
+        for one in await self._as_sent(self._that_may_follow(self.until)):
             yield one
+
+    async def _bulks_up_to(self, edge: datetime, *, most: int | None = None) -> datetime | None:
+        """Take in what bulks send by then, at most so many; the time of the last one where there may be more."""
+        if self.bulks is None:
+            return None
+        for number in count():
+            if self._bulk is None:
+                self._bulk = await anext(self.bulks, None)
+            if self._bulk is None or foreseen_bulks.time_of(self._bulk) > edge:
+                return None
+            if self.asked.client in (None, _client(self._bulk)):
+                self._keep([self._bulk])
+            at, self._bulk = foreseen_bulks.time_of(self._bulk), None
+            if number == most:
+                return at
+        return None
+
+    async def _as_sent(self, found: Sequence[Line]) -> list[Line]:
+        """These in the words in which they leave: the first text to a number may say how to stop."""
+        numbers = self.firsts.unknown([one.address for one in found if one.leg == "sms"])
+        if numbers:
+            async with db.session(self.pool) as tx:
+                await foreseen_bulks.learn(tx, self.book.studio.studio, self.firsts, numbers)
+        return [self.firsts.told(one) for one in found]
 
     async def climbing(self) -> None:
         """What may follow on what was sent already, kept until its time is told."""
@@ -168,9 +181,11 @@ class _Run:
             elif end is not None:
                 going.append((case, end))
         going.sort(key=lambda one: (one[1].at, one[0].due.action.action_id))
-        await self._follow_years(going)
+        for one in await following_years(self.pool, going, self.until, self._numbers):
+            self._push(max(one.action.due_at, self.now), one)
         told = await self._told(going)
-        return sorted([*told, *self._that_may_follow(edge)], key=lambda one: one.at)
+        await self._bulks_up_to(edge)
+        return await self._as_sent(sorted([*told, *self._that_may_follow(edge)], key=lambda one: one.at))
 
     def _push(self, at: datetime, due: Due) -> None:
         heapq.heappush(self._later, (at, next(self._numbers), due))
@@ -232,16 +247,14 @@ class _Run:
                 continue
             final = end
             if not self.book.studio.enabled and end.fate in _LEAVING:
-                final = replace(
-                    end, fate=Fate.HELD, reason="studio: it is switched off, and nothing is released for it"
-                )
+                final = replace(end, fate=Fate.HELD, reason=foreseen_bulks.OFF)
             elif routing is not None and not routing.empty and end.fate is Fate.GOES:
                 final = self.guards.admit(sending, end)
             if self._is_asked_for(case):
                 scene, action = scene_of(sending), case.due.action
                 for one in lines(scene, final, routing, action.activation_at):
-                    if shares_days(one, scene):
-                        self._keep([Foreseen(one, scene, action.action_id, action.use_by)])
+                    if shares_days(one, scene.studio, scene.trigger.purpose):
+                        self._keep([foreseen(one, scene, action.action_id, action.use_by)])
                     elif one.at <= final.at:
                         found.append(one)
                     else:
@@ -261,31 +274,6 @@ class _Run:
         key = case.client
         return Sending(case.due, self.book, case.rule, case.picture, clients.get(key) if key is not None else None)
 
-    # What comes round each year ---------------------------------------------------------------------------
 
-    async def _follow_years(self, ended: Sequence[tuple[Case, End]]) -> None:
-        """Plan what follows on a day that comes round each year, where that still lies within the forecast."""
-        next_years = [
-            (case, plan)
-            for case, end in ended
-            if end.fate is not Fate.REVIEW
-            for plan in case.next_years(end, self.until)
-        ]
-        if not next_years:
-            return
-        async with db.session(self.pool) as tx:
-            have = await actions.of_records(tx, {case.due.key for case, _ in next_years})
-        for case, plan in next_years:
-            mine = (one for one in have.get(case.due.key, ()) if one.trigger_id == plan.trigger_id)
-            if all(one.occurrence != plan.occurrence for one in mine):
-                action = replace(
-                    case.due.action,
-                    action_id=-1 - next(self._numbers),
-                    occurrence=plan.occurrence,
-                    state=plan.state,
-                    activation_at=plan.activation_at,
-                    due_at=plan.due_at,
-                    use_by=plan.use_by,
-                    reason=plan.reason,
-                )
-                self._push(max(plan.due_at, self.now), replace(case.due, action=action, event_id=None))
+def _client(one: Line | Foreseen) -> str | None:
+    return one.client if isinstance(one, Line) else one.line.client

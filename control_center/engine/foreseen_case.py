@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from control_center.domain.action import Plan, State
@@ -12,6 +13,7 @@ from control_center.domain.planner import Expire, Lapse, decide, plans
 from control_center.domain.record import Picture
 from control_center.domain.rules import Rule
 from control_center.engine.release import client_key
+from control_center.store import actions, db
 from control_center.store.actions import Due
 from control_center.store.records import Key
 
@@ -67,3 +69,35 @@ class Case:
             client=self.picture.client_id if self.picture else None,
             reason=end.reason,
         )
+
+
+async def following_years(
+    pool: db.Pool, ended: Sequence[tuple[Case, End]], until: datetime, numbers: Iterator[int]
+) -> list[Due]:
+    """What is planned next on a day that comes round each year, where that still lies within a forecast.
+
+    `numbers` tell those actions apart that nobody has made yet.
+    """
+    next_years = [
+        (case, plan) for case, end in ended if end.fate is not Fate.REVIEW for plan in case.next_years(end, until)
+    ]
+    if not next_years:
+        return []
+    async with db.session(pool) as tx:
+        have = await actions.of_records(tx, {case.due.key for case, _ in next_years})
+    found = []
+    for case, plan in next_years:
+        mine = (one for one in have.get(case.due.key, ()) if one.trigger_id == plan.trigger_id)
+        if all(one.occurrence != plan.occurrence for one in mine):
+            action = replace(
+                case.due.action,
+                action_id=-1 - next(numbers),
+                occurrence=plan.occurrence,
+                state=plan.state,
+                activation_at=plan.activation_at,
+                due_at=plan.due_at,
+                use_by=plan.use_by,
+                reason=plan.reason,
+            )
+            found.append(replace(case.due, action=action, event_id=None))
+    return found

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from control_center.domain import arrival, dead_number, mail_html, sms, words, zones
+from control_center.domain import arrival, dead_number, mail_html, sms, wording, words, zones
 from control_center.domain.arrival import Addressee
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.confirmation import enclosed
@@ -24,6 +24,7 @@ from control_center.domain.links import Links, out_of_place
 from control_center.domain.record import Picture
 from control_center.domain.template import Unrenderable
 from control_center.domain.template_context import context
+from control_center.domain.text_advice import Advice
 from control_center.domain.words import Words
 from control_center.engine.addressee import Draft, Letter, addressed
 from control_center.store import audit, consents, db, desk, messages, outgoing, studios, templates, users
@@ -37,10 +38,11 @@ LASTS: Final = timedelta(days=1)  # what a person says now is of no use when it 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The message that was queued, and what the person should know of it."""
+    """The message that was queued, and what the person should know of it; `advice` is about the words they typed."""
 
     message_id: int
     warnings: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
 
 
 async def send(
@@ -85,7 +87,7 @@ async def _send(tx: db.Connection, draft: Draft, now: datetime, by: str, links: 
     after = {"to": draft.address, "client": draft.client_id, "template": letter.template, "user": letter.user}
     await audit.write(tx, by, audit.Entry(studio, "send", f"message/m-{message_id}", None, after))
     await db.notify(tx, messages.WORK_CHANNEL)
-    return Sent(message_id, tuple(draft.warnings))
+    return Sent(message_id, tuple(draft.warnings), tuple(draft.advice))
 
 
 async def _writer(tx: db.Connection, draft: Draft, by: str) -> str:
@@ -140,17 +142,23 @@ def _filled_in(draft: Draft, parts: Mapping[str, Any], now: datetime, links: Lin
 
 
 def _own(letter: Letter, draft: Draft) -> Words:
-    """What somebody typed, as it is: of a text in letters that phones have, where that is possible."""
-    text = letter.text or ""
+    """What somebody typed, as it is: of a text in letters that phones have, where that is possible.
+
+    It is refused for what a template is refused for, and advised of what a template is advised of. Raises Malformed.
+    """
+    text, mails = letter.text or "", draft.channel == "email"
     if not text.strip():
         raise Malformed("text", "is empty")
-    if draft.channel == "email":
-        subject = " ".join((letter.subject or "").split())
-        if not subject:
-            raise Malformed("subject", "an email needs one")
-        return Words(text, subject, str(mail_html.page(letter.html)) if letter.html else None)
-    if letter.html is not None:
+    subject = " ".join((letter.subject or "").split())
+    if mails and not subject:
+        raise Malformed("subject", "an email needs one")
+    if not mails and letter.html is not None:
         raise Malformed("html", "a text has none")
+    parts = {"subject": letter.subject, "text": text, "html": letter.html} if mails else {"text": text}
+    wording.refuse_typed(parts)
+    draft.advice += wording.advise_typed(draft.channel, parts, draft.studio, greets=letter.reply_to is None)
+    if mails:
+        return Words(text, subject, str(mail_html.page(letter.html)) if letter.html else None)
     plain = sms.plain(text)
     refused = sms.refusal(plain)
     if refused is not None:

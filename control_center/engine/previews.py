@@ -11,6 +11,7 @@ import msgspec
 
 from control_center.domain import imprint, sms, template_samples, text_plan, words
 from control_center.domain.errors import Malformed, NotFound
+from control_center.domain.number import region_of
 from control_center.domain.people import Recipient
 from control_center.domain.reach import reach
 from control_center.domain.record import Picture
@@ -164,7 +165,8 @@ def _preview(
     text = mail = None
     warnings = advise(template, house, frame)
     try:
-        text = _text(parts, seen, house, first=first) if template.sms or not _only_mail(template) else None
+        country = _country(house, about)
+        text = _text(parts, seen, house, country, first=first) if template.sms or not _only_mail(template) else None
     except Unrenderable as error:
         missing += _also(missing, "sms", error)
     try:
@@ -188,7 +190,16 @@ def _only_mail(template: Template) -> bool:
     return any((template.subject, template.html, template.layout))
 
 
-def _text(parts: words.Source, seen: Mapping[str, Any], house: Studio, *, first: bool) -> Text:
+def _country(house: Studio, about: tuple[Picture, Picture | None] | None) -> str:
+    """Where a text would go: the country of the client's first number, or the studio's own for who is made up."""
+    record, client = about or (None, None)
+    client = record if record is not None and record.kind == "client" else client
+    theirs = reach(client.record, house.country) if client is not None else []
+    known = (region_of(one) for one in theirs if "@" not in one)
+    return next((one for one in known if one is not None), house.country)
+
+
+def _text(parts: words.Source, seen: Mapping[str, Any], house: Studio, country: str, *, first: bool) -> Text:
     written = words.text_message(parts, seen, house, first=first)
     found = sms.segments(written.text)
     return Text(
@@ -198,7 +209,7 @@ def _text(parts: words.Source, seen: Mapping[str, Any], house: Studio, *, first:
         segments=found.count,
         parts=found.parts,
         letters=letters(words.text_as_filled_in(parts, seen, house, first=first)),
-        cost=house.plan.cost(found.count),
+        cost=house.plan.cost({country: found.count}),
     )
 
 

@@ -5,34 +5,23 @@ What waits in the queue stands before somebody else's reminder; what waits on a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 import structlog
 
-from control_center.domain import words
-from control_center.domain.arrival import addressee, later
-from control_center.domain.bulk import MESSAGE_LASTS, State, Turn, Way, still
-from control_center.domain.catalogue_actions import Leg
-from control_center.domain.confirmation import enclosed
-from control_center.domain.consent import Standing
+from control_center.domain.bulk import MESSAGE_LASTS, State, Turn
 from control_center.domain.links import Links
 from control_center.domain.message import Origin
 from control_center.domain.pacing import CAMPAIGN, Budget, Place, meter
 from control_center.domain.patience import patience
-from control_center.domain.people import Recipient
 from control_center.domain.planner import Expire, Wait
-from control_center.domain.quiet_hours import keeps
-from control_center.domain.record import Picture
 from control_center.domain.sms import segments
-from control_center.domain.studio import Studio
 from control_center.domain.template import Unrenderable
-from control_center.domain.words import Words
-from control_center.engine.bulk_list import against, with_clients
-from control_center.engine.senders import chosen
+from control_center.engine import bulk_turn
+from control_center.engine.bulk_list import with_clients
+from control_center.engine.bulk_turn import About
 from control_center.store import (
     budgets,
     bulk_release,
@@ -42,7 +31,6 @@ from control_center.store import (
     firsts,
     messages,
     records,
-    senders,
     studios,
     users,
 )
@@ -99,11 +87,10 @@ class _Turn:
 
     def __init__(self, tx: db.Connection, one: Bulk, book: Rulebook, now: datetime, links: Links | None) -> None:
         self._tx = tx
-        self._bulk = _as_of_now(one, book.studio)
+        self._bulk = bulk_turn.as_of_now(one, book.studio)
         self._book = book
         self._now = now
         self._links = links
-        self._way = Way(Leg(one.channel), one.purpose, book.studio.country)
         self._sender: dict[str, str] = {}
 
     async def take(self) -> None:
@@ -170,16 +157,20 @@ class _Turn:
         both = {found[0].key: found for found in await with_clients(self._tx, list(pictures.values()))}
         addresses = [each.entry.address or "" for each in taken]
         said = await consents.standings(self._tx, [(one.studio, channel, address) for address in addresses])
-        ours = await self._senders(addresses)
+        ours = await bulk_turn.senders_of(self._tx, one, self._book.studio, addresses)
         had = await self._had(addresses)
         ids = await messages.ids(self._tx, min(len(taken), sum(rooms.values())))
         written: list[Written] = []
         passed: list[Passed] = []
         for each, address in zip(taken, addresses, strict=True):
             found = both.get((one.studio, each.entry.kind, each.entry.record_id))
-            against = self._against(each, found, said.get((one.studio, channel, address)))
-            if against is not None or found is None:
-                passed.append(against or Passed(each.recipient_id, Turn.BARRED, "deleted: the record is not known"))
+            if found is None:
+                passed.append(Passed(each.recipient_id, Turn.BARRED, "deleted: the record is not known"))
+                continue
+            standing = said.get((one.studio, channel, address))
+            away = bulk_turn.turned_away(one, self._book, each, found, said=standing, now=self._now)
+            if away is not None:
+                passed.append(away)
             elif rooms.get(ours[address], 0) > 0:
                 try:
                     message = self._write(each, found, ids[0], ours[address], first=address not in had)
@@ -200,54 +191,14 @@ class _Turn:
             return set(addresses)
         return {number for _, number in await firsts.had(self._tx, [(one.studio, each, 0) for each in addresses])}
 
-    async def _senders(self, addresses: Sequence[str]) -> dict[str, str]:
-        """From which number or address of ours each is written to: of several numbers, the one that they know."""
-        one, numbers = self._bulk, self._book.studio.numbers
-        if one.channel != "sms" or len(numbers) < 2:
-            return dict.fromkeys(addresses, one.sender)
-        known = await senders.last(self._tx, [(one.studio, address) for address in addresses])
-        return {
-            address: known.get((one.studio, address), ([], None))[1] or chosen(numbers, address)
-            for address in addresses
-        }
-
-    def _against(
-        self, one: Taken, found: tuple[Picture, Picture | None] | None, said: Standing | None
-    ) -> Passed | None:
-        """Why somebody on the list is not written to after all, or not yet."""
-        if found is None:
-            return None
-        reason = against(said, self._way) or still(one.entry, *found, self._way)
-        if reason is not None:
-            return Passed(one.recipient_id, Turn.BARRED, reason)
-        if not keeps(Origin.BULK, self._bulk.channel):
-            return None
-        to = addressee(one.entry.address or "", "client", found[1])
-        late = later(self._book.studio, to, self._bulk.purpose, self._now, self._book.rules.house, bulk=True)
-        if late is None:
-            return None
-        return Passed(one.recipient_id, Turn.LISTED, late.reason, late.until or self._bulk.use_by)
-
-    def _write(
-        self, one: Taken, found: tuple[Picture, Picture | None], message_id: int, sender: str, *, first: bool
-    ) -> Written:
+    def _write(self, one: Taken, about: About, message_id: int, sender: str, *, first: bool) -> Written:
         """The words for one of the list, as everything is now. Raises Unrenderable."""
-        picture, client = found
-        known = client.record if client is not None else picture.record
-        recipient = msgspec.to_builtins(Recipient("client", known.first_name or "", known.last_name or ""))
-        links = self._links.of_message(message_id, picture, self._bulk.channel) if self._links is not None else {}
-        about = None if picture.kind == "client" else client
-        seen = words.fields(self._book.studio, picture, about, recipient, self._now, links=links, sender=self._sender)
-        made, calendar = self._filled_in(picture, seen, first=first)
-        return Written(message_id, one, sender, msgspec.json.encode(recipient).decode(), made, calendar)
-
-    def _filled_in(self, picture: Picture, seen: Mapping[str, Any], *, first: bool) -> tuple[Words, bool]:
-        """The bulk's words, and whether their record goes along for the recipient's calendar. Raises Unrenderable."""
-        one, studio = self._bulk, self._book.studio
-        if one.channel == "sms":
-            return words.text_message(one.words, seen, studio, first=first), False
-        wanted = frozenset(one.words.get("attachments", ()))
-        return enclosed(wanted, words.mail(one.words, seen), picture, studio, self._now)
+        links = self._links.of_message(message_id, about[0], self._bulk.channel) if self._links is not None else {}
+        made, calendar = bulk_turn.written(
+            self._bulk, self._book.studio, about, self._now, links=links, sender=self._sender, first=first
+        )
+        recipient = msgspec.json.encode(bulk_turn.recipient_of(about)).decode()
+        return Written(message_id, one, sender, recipient, made, calendar)
 
     async def _next(self, *, at_once: bool = False) -> None:
         """When its next turn is: in a step, when the next on the list may be written to, or never again.
@@ -268,11 +219,3 @@ class _Turn:
 
     async def _look(self, at: datetime, reason: str) -> None:
         await bulk_release.look(self._tx, self._bulk, State.RUNNING, min(at, self._now + LOOK), reason)
-
-
-def _as_of_now(one: Bulk, studio: Studio) -> Bulk:
-    """A bulk with what its studio sends from today: that may be another number or provider than when it was made."""
-    if one.channel == "email":
-        return replace(one, account=f"email/{studio.email_account}", sender=studio.email_sender)
-    sender = one.sender if one.sender in studio.numbers else studio.sms_sender
-    return replace(one, account=f"sms/{studio.sms_account}", sender=sender)

@@ -25,7 +25,7 @@ from control_center.domain.reply import (
     otherwise,
 )
 from control_center.engine import consenting, understanding
-from control_center.engine.conversations import circumstances
+from control_center.engine.circumstances import circumstances
 from control_center.engine.understanding import Done, Heard, meaning
 from control_center.store import audit, commands, consents, conversations, db, desk, studios
 from control_center.store.consents import Saying

@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control_center.domain import template_picker
+from control_center.domain import template_picker, wording
 from control_center.domain.errors import Malformed, NotFound, Outdated, Refused
 from control_center.domain.studio import Studio
 from control_center.domain.table import Table
 from control_center.domain.template import Template, check_template
 from control_center.domain.template_advice import advise
 from control_center.domain.template_picker import Field
-from control_center.domain.text_advice import Advice, refuse_invitation
+from control_center.domain.text_advice import Advice
 from control_center.domain.trigger import Trigger
 from control_center.domain.trigger_action import attachments
 from control_center.domain.trigger_words import misfit
@@ -36,10 +36,7 @@ def parse(name: str, body: Mapping[str, Any]) -> Template:
     """Understand a template resource of contract part 5. Raises Malformed naming part, line and field."""
     template = _understood(name, body)
     check_template(template)
-    for part in ("sms", "text"):
-        source = getattr(template, part)
-        if source is not None:
-            refuse_invitation(source, f"template.{part}")
+    wording.refuse({part: getattr(template, part) for part in _PARTS}, "template.")
     frame_of(template)
     return template
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from control_center.domain.command import Cause, Command, command
+from control_center.domain.number import region_of
 from control_center.domain.studio import Studio
 from control_center.domain.text_plan import MARKS, month_before, month_of
 from control_center.store import clock, commands, db, messages, studios, usage
@@ -85,12 +86,12 @@ async def count(tx: db.Connection, made: Sequence[tuple[str, int]]) -> None:
     """
     known, now = await studios.get(tx, {studio for studio, _ in made}), await clock.read(tx)
     asked = await usage.last_asked(tx, made)
-    months = [
-        (studio, number, month_of(asked.get((studio, number), now), known[studio].timezone))
-        for studio, number in made
-        if studio in known
+    counted = [
+        (studio, message, month_of(at or now, house.timezone), region_of(address, house.country) or "")
+        for (studio, message), (address, at) in asked.items()
+        if (house := known.get(studio)) is not None
     ]
-    await usage.handed_over(tx, months)
+    await usage.handed_over(tx, counted)
 
 
 async def let_go(pool: db.Pool, now: datetime, *, limit: int) -> bool:
@@ -154,15 +155,38 @@ def _month(studio: Studio, month: date, found: Sequence[Source]) -> dict[str, An
     of_month = [one for one in found if one.month == month]
     sent = [one for one in of_month if one.origin != "client"]
     received = [one for one in of_month if one.origin == "client"]
-    segments = sum(one.segments for one in sent)
+    by_country = _summed((one.country, one) for one in sent)
+    by_trigger = _summed(((one.origin, one.trigger), one) for one in sent)
     return {
         "month": f"{month:%Y-%m}",
         "sent": sum(one.texts for one in sent),
         "received": sum(one.texts for one in received),
-        "segments_sent": segments,
+        "segments_sent": sum(one.segments for one in sent),
         "segments_received": sum(one.segments for one in received),
-        "cost": studio.plan.cost(segments),
+        "cost": studio.plan.cost({country: segments for country, (_, segments) in by_country.items()}),
         "by_trigger": [
-            {"origin": one.origin, "trigger": one.trigger, "texts": one.texts, "segments": one.segments} for one in sent
+            {"origin": origin, "trigger": trigger, "texts": texts, "segments": segments}
+            for (origin, trigger), (texts, segments) in by_trigger.items()
+        ],
+        "by_country": [
+            {
+                "country": country or None,
+                "texts": texts,
+                "segments": segments,
+                "cost": studio.plan.cost({country: segments}),
+            }
+            for country, (texts, segments) in by_country.items()
         ],
     }
+
+
+_T = TypeVar("_T", bound=Hashable)
+
+
+def _summed(found: Iterable[tuple[_T, Source]]) -> dict[_T, tuple[int, int]]:
+    """Texts and segments of each, the most texts first."""
+    sums: dict[_T, tuple[int, int]] = {}
+    for key, one in found:
+        texts, segments = sums.get(key, (0, 0))
+        sums[key] = (texts + one.texts, segments + one.segments)
+    return dict(sorted(sums.items(), key=lambda each: -each[1][0]))

@@ -148,7 +148,8 @@ async def _about_a_question(
     """An answer counts at once; a yes to what is not so any more confirms nothing, and people hear of it."""
     question = reply.question
     _, kind, record_id = question.record
-    given = Answer(question.message_id, question.record, heard.message_id, f"text from {heard.pair.theirs}", heard.at)
+    by = f"text from {heard.pair.theirs}"
+    given = Answer(question.message_id, question.asked_at, question.record, heard.message_id, by, heard.at)
     match reply:
         case Confirms(note=note):
             await answering.confirm(tx, books, given)

@@ -78,6 +78,30 @@ async def take(tx: Connection, bulk: Bulk, now: datetime, *, limit: int) -> list
     return [Taken(row[0], Entry(row[1], row[2], row[3], Recipient("client"), row[4])) for row in rows]
 
 
+AHEAD = f"""
+SELECT {COLUMNS}, next_at FROM bulks
+ WHERE studio_id = $1 AND next_at <= $2 ORDER BY next_at, bulk_id"""
+
+
+async def ahead(tx: Connection, studio: str, until: datetime) -> list[tuple[Bulk, datetime]]:
+    """The bulks of a studio that are scheduled or running, with the next turn of each, as far as that is by then."""
+    return [(of_row(row[:-1]), row[-1]) for row in await tx.fetch(AHEAD, studio, until)]
+
+
+LISTED = """
+SELECT recipient_id, kind, record_id, client_id, address, due_at FROM bulk_recipients
+ WHERE studio_id = $1 AND bulk_id = $2 AND state = 'listed' AND (due_at, recipient_id) > ($3, $4)
+ ORDER BY due_at, recipient_id LIMIT $5"""
+
+
+async def listed(
+    tx: Connection, bulk: Bulk, *, after: tuple[datetime, int], limit: int
+) -> list[tuple[datetime, Taken]]:
+    """A page of those who are still to get a bulk, each with the time before which they do not; nothing is locked."""
+    rows = await tx.fetch(LISTED, bulk.studio, bulk.bulk_id, *after, limit)
+    return [(row[5], Taken(row[0], Entry(row[1], row[2], row[3], Recipient("client"), row[4]))) for row in rows]
+
+
 FIRST_DUE = """
 SELECT due_at FROM bulk_recipients
  WHERE studio_id = $1 AND bulk_id = $2 AND state = 'listed' ORDER BY due_at, recipient_id LIMIT 1"""

@@ -19,7 +19,7 @@ def days(ready: str, may_pass: str) -> str:
     """The parts of the statement that come first; `ready` and `may_pass` are the statement's own."""
     return f"""freed AS (
      DELETE FROM day_shares
-      USING unnest($41::text[], $42::text[], $43::date[], $44::text[], $55::bigint[])
+      USING unnest($42::text[], $43::text[], $44::date[], $45::text[], $56::bigint[])
             AS given (studio_id, whom, day, holder, action_id)
       WHERE day_shares.studio_id = given.studio_id AND day_shares.whom = given.whom AND day_shares.day = given.day
         AND day_shares.holder = given.holder
@@ -28,7 +28,7 @@ def days(ready: str, may_pass: str) -> str:
                            AND other.message_id <> ALL ($2::bigint[])
                            AND other.state IN ('submitting', 'accepted', 'delivered', 'undelivered', 'unknown'))),
 asked_for AS MATERIALIZED (
-     SELECT * FROM unnest($45::text[], $46::bigint[], $47::text[], $48::date[], $49::smallint[], $50::text[])
+     SELECT * FROM unnest($46::text[], $47::bigint[], $48::text[], $49::date[], $50::smallint[], $51::text[])
                 AS asked_for (studio_id, message_id, whom, day, most, holder)),
 could AS MATERIALIZED (
      SELECT messages.studio_id, messages.message_id
@@ -37,7 +37,7 @@ could AS MATERIALIZED (
       WHERE ready.message_id IN (SELECT message_id FROM asked_for) AND {may_pass}
         FOR UPDATE OF messages),
 along AS MATERIALIZED (
-     SELECT along.* FROM unnest($51::text[], $52::bigint[], $53::bigint[], $54::bigint[])
+     SELECT along.* FROM unnest($52::text[], $53::bigint[], $54::bigint[], $55::bigint[])
                       AS along (studio_id, first_id, message_id, version)
        JOIN could ON could.studio_id = along.studio_id AND could.message_id = along.first_id),
 rode AS (

@@ -53,7 +53,8 @@ class Settled:
     channel: str
     settlement: Settlement
     told: tuple[Command, ...]
-    month: date  # in which it counts, where it is a text that was accepted
+    month: date  # in which it counts, where it is a text that was accepted, …
+    country: str = ""  # … and for which country, as far as that is known
     shares: tuple[Share, ...] = ()
 
     @property
@@ -117,17 +118,17 @@ WITH settled AS (
             segments = coalesce(done.segments, messages.segments),
             ended_at = CASE WHEN done.state = 'failed' THEN clock_timestamp() ELSE ended_at END
        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[],
-                   $7::integer[], $8::text[], $36::smallint[], $37::date[])
-            AS done (studio_id, message_id, token, state, reason, due_at, counts, provider_id, segments, month)
+                   $7::integer[], $8::text[], $36::smallint[], $37::date[], $41::text[])
+            AS done (studio_id, message_id, token, state, reason, due_at, counts, provider_id, segments, month, country)
       WHERE messages.studio_id = done.studio_id AND messages.message_id = done.message_id
         AND (messages.state = 'submitting' AND messages.lease_token = done.token
              OR done.state = 'accepted' AND messages.state IN ('submitting', 'unknown')
              OR done.provider_id IS NOT NULL AND messages.provider_id IS NULL
                 AND messages.state IN ('accepted', 'delivered', 'undelivered'))
-  RETURNING messages.studio_id, messages.message_id, origin, trigger_id, messages.segments, month,
+  RETURNING messages.studio_id, messages.message_id, origin, trigger_id, messages.segments, month, country,
             channel = 'sms' AND done.state = 'accepted' AND sent_at = statement_timestamp() AS counts),
 counted AS (
-     SELECT studio_id, month, origin, trigger_id, segments FROM settled WHERE counts),
+     SELECT studio_id, month, origin, trigger_id, country, segments FROM settled WHERE counts),
 {COUNTING.strip()},
 facts AS (
      UPDATE attempts
@@ -230,6 +231,7 @@ async def step(
         [segments(one.body).count if one.case.channel == "sms" else None for one in ready],
         [one.month for one in ready],
         [one.room for one in ready],
+        [one.country for one in done],
         *(sharing.columns(freed, shares, riders) if shared else ()),
     )
     return {row[0] for row in rows}

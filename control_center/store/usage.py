@@ -36,49 +36,52 @@ totals AS (
          ON CONFLICT (studio_id, month, shard) DO UPDATE
         SET texts = known.texts + excluded.texts, segments = known.segments + excluded.segments),
 sources AS (
-     INSERT INTO usage_sources AS known (studio_id, month, origin, trigger_id, shard, texts, segments)
-     SELECT studio_id, month, origin, coalesce(trigger_id, 0), {_SHARD}, count(*), coalesce(sum(segments), 0)
+     INSERT INTO usage_sources AS known (studio_id, month, origin, trigger_id, country, shard, texts, segments)
+     SELECT studio_id, month, origin, coalesce(trigger_id, 0), country, {_SHARD}, count(*), coalesce(sum(segments), 0)
        FROM counted
-      GROUP BY studio_id, month, origin, coalesce(trigger_id, 0)
-      ORDER BY studio_id, month, origin, coalesce(trigger_id, 0)
-         ON CONFLICT (studio_id, month, origin, trigger_id, shard) DO UPDATE
+      GROUP BY studio_id, month, origin, coalesce(trigger_id, 0), country
+      ORDER BY studio_id, month, origin, coalesce(trigger_id, 0), country
+         ON CONFLICT (studio_id, month, origin, trigger_id, country, shard) DO UPDATE
         SET texts = known.texts + excluded.texts, segments = known.segments + excluded.segments)"""
 
 HANDED_OVER = f"""
 WITH counted AS (
-     SELECT messages.studio_id, made.month, origin, trigger_id, segments
-       FROM unnest($1::text[], $2::bigint[], $3::date[]) AS made (studio_id, message_id, month)
+     SELECT messages.studio_id, made.month, origin, trigger_id, made.country, segments
+       FROM unnest($1::text[], $2::bigint[], $3::date[], $4::text[]) AS made (studio_id, message_id, month, country)
        JOIN messages USING (studio_id, message_id)
       WHERE channel = 'sms'),
 {COUNTING.strip()}
 SELECT"""
 
 
-async def handed_over(tx: Connection, made: Sequence[tuple[str, int, date]]) -> None:
-    """Count texts that turned out to be handed over, each once: studio, message, month.
+async def handed_over(tx: Connection, made: Sequence[tuple[str, int, date, str]]) -> None:
+    """Count texts that turned out to be handed over, each once: studio, message, month, country or empty.
 
     Raises nothing of its own; what a worker itself was answered is counted by `submissions.STEP`.
     """
     if made:
-        await tx.execute(HANDED_OVER, [one[0] for one in made], [one[1] for one in made], [one[2] for one in made])
+        await tx.execute(HANDED_OVER, *([one[n] for one in made] for n in range(4)))
 
 
 LAST_ASKED = """
-SELECT studio_id, message_id, max(started_at) FROM attempts
-  JOIN unnest($1::text[], $2::bigint[]) AS made (studio_id, message_id) USING (studio_id, message_id)
- GROUP BY studio_id, message_id"""
+SELECT studio_id, message_id, address,
+       (SELECT max(started_at) FROM attempts
+         WHERE attempts.studio_id = messages.studio_id AND attempts.message_id = messages.message_id)
+  FROM unnest($1::text[], $2::bigint[]) AS made (studio_id, message_id) JOIN messages USING (studio_id, message_id)"""
 
 
-async def last_asked(tx: Connection, made: Sequence[tuple[str, int]]) -> dict[tuple[str, int], datetime]:
-    """When a provider was last asked to take each of these; those that none was are left out."""
+async def last_asked(
+    tx: Connection, made: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], tuple[str, datetime | None]]:
+    """The address of each of these, and when a provider was last asked to take it, if one was."""
     rows = await tx.fetch(LAST_ASKED, [studio for studio, _ in made], [number for _, number in made])
-    return {(row[0], row[1]): row[2] for row in rows}
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
 
 RECEIVED = f"""
 INSERT INTO usage_sources AS known (studio_id, month, origin, trigger_id, shard, texts, segments)
 VALUES ($1, $2, 'client', 0, {_SHARD}, 1, $3)
-    ON CONFLICT (studio_id, month, origin, trigger_id, shard) DO UPDATE
+    ON CONFLICT (studio_id, month, origin, trigger_id, country, shard) DO UPDATE
    SET texts = known.texts + 1, segments = known.segments + excluded.segments"""
 
 
@@ -89,11 +92,15 @@ async def received(tx: Connection, studio: str, month: date, segments: int) -> N
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """So many texts of one month and origin; `trigger` is the name where it is one's, and still has one."""
+    """So many texts of one month and origin to one country, which is empty where nobody knows it.
+
+    `trigger` is the name where it is one's, and still has one.
+    """
 
     month: date
     origin: str
     trigger: str | None
+    country: str
     texts: int
     segments: int
 
@@ -101,17 +108,17 @@ class Source:
 SOURCES = """
 SELECT month, origin, CASE WHEN usage_sources.trigger_id <> 0
                            THEN coalesce(triggers.name, 'trigger ' || usage_sources.trigger_id) END,
-       sum(texts)::integer, sum(segments)::integer
+       country, sum(texts)::integer, sum(segments)::integer
   FROM usage_sources
   LEFT JOIN triggers ON triggers.studio_id = usage_sources.studio_id
    AND triggers.trigger_id = usage_sources.trigger_id
  WHERE usage_sources.studio_id = $1 AND month = ANY ($2::date[])
- GROUP BY month, origin, usage_sources.trigger_id, triggers.name
- ORDER BY sum(texts) DESC, origin, usage_sources.trigger_id"""
+ GROUP BY month, origin, usage_sources.trigger_id, triggers.name, country
+ ORDER BY sum(texts) DESC, origin, usage_sources.trigger_id, country"""
 
 
 async def sources(tx: Connection, studio: str, months: Sequence[date]) -> list[Source]:
-    """Where the texts of these months came from, the most first."""
+    """Where the texts of these months came from and went, the most first."""
     return [Source(*row) for row in await tx.fetch(SOURCES, studio, list(months))]
 
 

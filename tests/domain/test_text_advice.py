@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_center.domain import sms
+from control_center.domain import sms, wording
 from control_center.domain.errors import Malformed
 from control_center.domain.identity import HOW_TO_STOP, says_who, with_how_to_stop, with_sender
 from control_center.domain.sms_letters import Effect, letters
 from control_center.domain.studio import parse
-from control_center.domain.template import Template
-from control_center.domain.template_advice import advise
+from control_center.domain.template import Template, check_template
+from control_center.domain.template_advice import advise, advise_bulk
 from control_center.domain.text_advice import refuse_invitation
 
 STUDIO = parse({"id": "main", "name": "Lakeside", "timezone": "America/Chicago", "web": "https://www.lakeside.example"})
@@ -100,6 +101,116 @@ def test_of_a_mail_as_it_should_be_nothing_is_told() -> None:
     html = f"<html>{head}<body><p>Hi {{{{ client.first_name }}}}</p></body></html>"
     template = Template("t", "session", subject="Soon", text="Hi {{ client.first_name }}", html=html)
     assert advise(template, STUDIO) == []
+
+
+# Whoever wrote it -----------------------------------------------------------------------------------------
+
+INVITES = "Reply CANCEL to cancel your session."
+EVERY_PART = [
+    ("sms", INVITES),
+    ("subject", INVITES),
+    ("text", INVITES),
+    ("html", "<p>Reply <b>CANCEL</b><br>to cancel your session.</p>"),
+    ("html", "<p>Reply&nbsp;&quot;CANCEL&quot;</p>"),
+]
+
+
+@pytest.mark.parametrize(("part", "words"), EVERY_PART)
+def test_an_invitation_to_answer_with_what_opts_out_is_refused_in_every_part(part: str, words: str) -> None:
+    with pytest.raises(Malformed, match=r"'CANCEL'.*ask for a YES") as saved:
+        wording.refuse({part: words}, "template.")
+    with pytest.raises(Malformed) as typed:
+        wording.refuse_typed({part: words})
+    assert (saved.value.field, typed.value.field) == (f"template.{part}", part)
+    assert saved.value.reason == typed.value.reason
+
+
+def test_what_html_hides_or_says_rightly_is_no_invitation() -> None:
+    wording.refuse({"html": "<style>p:after{content:'reply CANCEL'}</style><p>Reply STOP to opt out.</p>", "sms": None})
+
+
+@pytest.mark.parametrize(
+    ("part", "words", "why"),
+    [
+        ("html", "<p>Hi</p><script>a()</script>", "cannot run a script"),
+        ("html", "<b>" * 3001, "at most 3000"),
+        ("text", "x" * 100_001, "at most 100000"),
+    ],
+)
+def test_typed_words_are_refused_for_what_a_template_is_refused_for(part: str, words: str, why: str) -> None:
+    parts: dict[str, Any] = {"text": "Hi", part: words}
+    with pytest.raises(Malformed, match=why) as saved:
+        check_template(Template("t", **parts))
+    with pytest.raises(Malformed, match=why) as typed:
+        wording.refuse_typed({part: words})
+    assert saved.value.field == f"template.{typed.value.field}"
+
+
+def typed_codes(text: str, *, greets: bool = True) -> list[tuple[str, str]]:
+    return [(one.field, one.code) for one in wording.advise_typed("sms", {"text": text}, STUDIO, greets=greets)]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Lakeside: see bit.ly/3x", "shortener"),
+        ("Lakeside: http://lakeside.example/a", "link-https"),
+        ("Lakeside:https://lakeside.example/a", "link-space"),
+        ("Lakeside: https://other.example/a", "link-domain"),
+        ("See you soon", "identity"),
+        ("Lakeside: see you 🎉", "emoji"),
+        ("Lakeside " + "a" * 500, "length"),
+        ("Lakeside: Hi {{ client.first_name }}", "braces"),
+        ("Lakeside: {% if client %}Hi{% endif %}", "braces"),
+    ],
+)
+def test_a_typed_text_is_advised_of_what_a_template_is_advised_of(text: str, code: str) -> None:
+    assert ("text", code) in typed_codes(text)
+
+
+def test_of_a_typed_text_as_it_should_be_nothing_is_told_nor_of_a_reply_who_writes() -> None:
+    assert typed_codes("Lakeside: the key is under the mat. https://lakeside.example/map") == []
+    assert typed_codes("Dogs are welcome.", greets=False) == []
+
+
+def test_a_typed_mail_is_advised_of_what_a_template_is_advised_of() -> None:
+    html = "<form></form><p>{{ client.first_name }}</p>" + "é" * 60_000
+    parts = {"subject": "Two\nlines", "text": "See https://tinyurl.com/x", "html": html}
+    found = {(one.field, one.code) for one in wording.advise_typed("email", parts, STUDIO, greets=True)}
+    assert found == {
+        ("subject", "subject-lines"),
+        ("text", "shortener"),
+        ("html", "removed"),
+        ("html", "braces"),
+        ("html", "size"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        ("sms", {("sms", "identity"), ("sms", "studio"), ("sms", "emoji")}),
+        ("email", {("text", "shortener"), ("html", "removed")}),
+    ],
+)
+def test_a_bulk_is_advised_of_the_words_of_its_channel(channel: str, expected: set[tuple[str, str]]) -> None:
+    words = {
+        "kind": "client",
+        "sms": "Spring offer 🎉 call {{ studio.phone }}",
+        "subject": "Spring",
+        "text": "See https://bit.ly/x",
+        "html": "<form></form>",
+        "layout": "plain",
+        "purpose": "marketing",
+    }
+    assert {(one.field, one.code) for one in advise_bulk(words, channel, STUDIO)} == expected
+
+
+def test_a_bulk_of_a_template_with_text_alone_is_advised_of_it_once_by_its_channel() -> None:
+    words = {"text": "Spring offer: bit.ly/x"}
+    told = [(one.field, one.code) for one in advise_bulk(words, "sms", STUDIO)]
+    assert told == [("text", "shortener"), ("text", "identity")]
+    assert [(one.field, one.code) for one in advise_bulk({"sms": "Hi"}, "email", STUDIO)] == []
 
 
 # Letters --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control_center.domain.errors import Malformed
 from control_center.domain.message import Origin
 from control_center.domain.studio import parse
 from control_center.domain.text_plan import TextPlan, month_before, month_of
@@ -61,5 +62,43 @@ def test_a_studio_says_its_plan_again_as_it_was_told() -> None:
 
 
 def test_a_cost_is_of_segments_and_to_the_cent() -> None:
-    assert TextPlan(price_per_segment=Decimal("0.0079"), currency="USD").cost(600) == "4.74 USD"
-    assert TextPlan().cost(600) is None
+    assert TextPlan(price_per_segment=Decimal("0.0079"), currency="USD").cost({"US": 600}) == "4.74 USD"
+    assert TextPlan().cost({"US": 600}) is None
+
+
+PRICES = TextPlan(price_per_segment=Decimal("0.0079"), prices=(("CA", Decimal("0.02")),), currency="USD")
+
+
+@pytest.mark.parametrize(
+    ("plan", "sent", "cost"),
+    [
+        (PRICES, {"CA": 100}, "2.00 USD"),
+        (PRICES, {"US": 100}, "0.79 USD"),
+        (PRICES, {"": 100}, "0.79 USD"),
+        (PRICES, {"US": 100, "CA": 100}, "2.79 USD"),
+        (PRICES, {}, "0.00 USD"),
+        (TextPlan(prices=PRICES.prices), {"CA": 100}, "2.00"),
+        (TextPlan(prices=PRICES.prices), {"CA": 100, "US": 1}, None),
+    ],
+)
+def test_a_segment_costs_what_its_country_costs_or_else_the_one_price_and_without_either_nobody_knows(
+    plan: TextPlan, sent: dict[str, int], cost: str | None
+) -> None:
+    assert plan.cost(sent) == cost
+
+
+def test_prices_of_countries_are_said_again_as_they_were_told() -> None:
+    plan = {"price_per_segment": "0.0079", "prices": {"CA": "0.0085", "GB": "0.04"}}
+    studio = parse({"id": "main", "name": "Main", "timezone": "UTC", "plan": plan})
+    assert studio.settings()["plan"] == plan
+    assert parse({"id": "main", "name": "Main", "timezone": "UTC", **studio.settings()}) == studio
+
+
+@pytest.mark.parametrize(
+    ("prices", "field"),
+    [({"UK": "0.01"}, "plan.prices.UK"), ({"CA": "cheap"}, "plan.prices.CA"), ({"CA": "-1"}, "plan.prices.CA")],
+)
+def test_a_price_that_is_none_or_of_no_country_is_refused_by_its_name(prices: dict[str, str], field: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        parse({"id": "main", "name": "Main", "timezone": "UTC", "plan": {"prices": prices}})
+    assert refused.value.field.endswith(field)

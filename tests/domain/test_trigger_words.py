@@ -132,6 +132,16 @@ def test_a_text_that_asks_to_be_answered_with_what_opts_out_is_refused() -> None
     check_words(parse(a_trigger_table(action="sms", text="Reply STOP to opt out")), "trigger", TEMPLATES, "US")
 
 
+@pytest.mark.parametrize("action", ["sms", "email", "sms_or_email", "email_or_letter"])
+def test_such_words_are_refused_in_a_mail_as_well_since_its_answers_are_heard(action: str) -> None:
+    with pytest.raises(Malformed, match="CANCEL"):
+        check_words(parse(a_trigger_table(action=action, text="Reply CANCEL to cancel")), "trigger", TEMPLATES, "US")
+
+
+def test_the_note_of_a_call_may_say_what_nobody_answers() -> None:
+    check_words(parse(a_trigger_table(action="call", text="Reply CANCEL means no")), "trigger", TEMPLATES, "US")
+
+
 @pytest.mark.parametrize(("word", "warns"), [("YES", True), ("y", True), ("10", True), ("sí", True), ("book", False)])
 def test_a_keyword_that_is_also_an_answer_warns(word: str, *, warns: bool) -> None:
     keys = {"record": "sms", "keyword": word, "activate": {"on": "received"}, "action": "email"}

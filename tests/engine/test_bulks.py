@@ -144,6 +144,20 @@ async def test_a_list_has_everybody_whom_the_filter_finds_and_says_why_the_rest_
     assert await pumped(pool, clock) == 0
 
 
+async def test_words_that_have_clients_opt_out_make_no_bulk_and_begin_none(pool: db.Pool, clock: Clock) -> None:
+    await people(pool, 2)
+    await a_template(pool, "asks", sms="Reply CANCEL to cancel")
+    with pytest.raises(Malformed, match="CANCEL") as refused:
+        await made(pool, clock, template="asks")
+    assert refused.value.field == "template.sms"
+
+    one = await made(pool, clock)
+    await pool.execute("UPDATE bulks SET words = $1", msgspec.json.encode({"sms": "Reply CANCEL to cancel"}).decode())
+    with pytest.raises(Malformed, match="CANCEL"):
+        await bulks.start(pool, clock, "main", one.bulk_id, expect=2, by="Ada")
+    assert (await shown(pool, one)).state == "review"
+
+
 async def test_the_clients_of_records_of_a_kind_are_found_by_status_type_and_tag(pool: db.Pool, clock: Clock) -> None:
     await people(pool, 4)
     await a_record(pool, "session/1", client_id="c-000", fields={"tags": ["album", "vip"]})

@@ -115,6 +115,11 @@ async def test_a_reply_goes_back_to_who_wrote_from_the_number_they_wrote_to(pool
         ({"to": JO, "template": "nowhere"}, "template"),
         ({"to": "jo@mail.example", "text": "Hi"}, "subject"),
         ({"to": JO, "text": "Hi", "html": "<p>Hi</p>"}, "html"),
+        ({"to": JO, "text": "Reply CANCEL to cancel."}, "text"),
+        ({"to": "jo@mail.example", "subject": "Your session", "text": "Reply CANCEL to cancel."}, "text"),
+        ({"to": "jo@mail.example", "subject": "Reply CANCEL to cancel", "text": "Hi"}, "subject"),
+        ({"to": "jo@mail.example", "subject": "s", "text": "Hi", "html": "<p>Reply <b>CANCEL</b>.</p>"}, "html"),
+        ({"to": "jo@mail.example", "subject": "s", "text": "Hi", "html": "<script>a()</script>"}, "html"),
     ],
 )
 async def test_what_cannot_be_sent_is_refused_at_once_naming_the_field(
@@ -215,6 +220,26 @@ async def test_an_email_needs_a_subject_and_keeps_its_words(pool: db.Pool) -> No
     made = await row(pool, sent)
     assert (made["channel"], made["address"], made["subject"]) == ("email", "jo@mail.example", "Your photos")
     assert made["account"] == "email/default"
+
+
+async def test_who_types_is_told_of_a_text_what_the_author_of_a_template_is_told_and_it_goes(pool: db.Pool) -> None:
+    sent = await sends(pool, to=JO, text="Your pictures: bit.ly/3x")
+
+    assert [(one.field, one.code) for one in sent.advice] == [("text", "shortener"), ("text", "identity")]
+    assert (await row(pool, sent))["state"] == "queued"
+
+
+async def test_who_answers_need_not_say_who_writes(pool: db.Pool) -> None:
+    came = await a_message(pool, state="received", client_id=None, address=KIM)
+    assert (await sends(pool, reply_to=came, text="Dogs are welcome.")).advice == ()
+
+
+async def test_words_that_are_sent_again_are_looked_at_again(pool: db.Pool) -> None:
+    await a_client(pool, reach=[JO])
+    failed = await a_message(pool, state="failed", body="Reply CANCEL to cancel.")
+    with pytest.raises(Malformed, match="CANCEL"):
+        await sends(pool, again=failed)
+    assert (await sends(pool, again=failed, text="Call us to cancel.")).message_id
 
 
 # Whether ----------------------------------------------------------------------------------------------------

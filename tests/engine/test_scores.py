@@ -1,19 +1,26 @@
-"""An invoice goes by the score of its session: when it is due, when the score comes later, and to whom asks why."""
+"""A session has one score, however many give one at once, and an invoice of it goes by that score."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 
+from control_center.domain.inbound import Inbound
+from control_center.domain.links import Links
+from control_center.engine.conversations import Conversations, Taken
 from control_center.engine.explain import explain
+from control_center.engine.following import Following, Shown, View
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db
 from tests.support.crm import client, event, session
-from tests.support.rows import a_studio, a_trigger
+from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, ago, now
 
 PAID = datetime(2026, 11, 23, 18, tzinfo=UTC)
 THANKS: dict[str, Any] = {
@@ -165,3 +172,145 @@ async def test_explain_knows_the_score_of_an_invoice_s_session(pool: db.Pool) ->
     told = await explain(pool, lambda: PAID, "main", f"a-{number}")
 
     assert "waits until" in told.sentence, told.sentence
+
+
+# Two at the same instant ----------------------------------------------------------------------------------
+
+JO, KIM = "+13125550188", "+13125550177"
+LINKS = Links("https://control.studio.example", b"a key that nobody else has, really")
+_names = count(1)
+
+
+async def a_question(pool: db.Pool, **columns: Any) -> int:
+    """A message, by default a text, that has asked for the score of session 4711."""
+    return await a_message(pool, **{"state": "accepted", "question": "nps", "sent_at": ago(hours=1), **columns})
+
+
+async def texted(pool: db.Pool, words: str, sender: str = JO) -> Taken:
+    """A text comes in by a process of its own."""
+    name = f"SM-race-{next(_names)}"
+    inbound = Inbound(name, name, sender, "+13125550100", words)
+    (taken,) = await Conversations(pool, now).take("sms/default", [(inbound, "{}")])
+    return taken
+
+
+async def pressed(pool: db.Pool, message: int, score: int, comment: str = "") -> View:
+    """The link of a message is followed, and its button pressed, by a process of its own."""
+    view = await Following(pool, now, LINKS).score(LINKS.score(message).rpartition("/")[2], score, comment)
+    assert view is not None
+    return view
+
+
+async def until(fact: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(120):
+        while not await fact():  # noqa: ASYNC110 - the fact is in the database, which sets no event here
+            await asyncio.sleep(0.02)
+
+
+async def race(pool: db.Pool, *ways: Awaitable[Any]) -> list[Any]:
+    """All of these at once: every one has read that the question is open before any of them can write a score."""
+
+    async def all_wait() -> bool:
+        waiting = await pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(waiting == len(ways))
+
+    async with db.transaction(pool) as tx:
+        await tx.execute("SELECT FROM records WHERE kind = 'session' FOR UPDATE")
+        running = [asyncio.ensure_future(way) for way in ways]
+        await until(all_wait)
+    return list(await asyncio.gather(*running))
+
+
+async def told_to_the_crm(pool: db.Pool) -> list[tuple[int, str]]:
+    rows = await pool.fetch("SELECT data FROM commands WHERE verb = 'record_nps' ORDER BY sequence")
+    return [(said["score"], said["comment"]) for said in (msgspec.json.decode(row[0]) for row in rows)]
+
+
+async def recorded(pool: db.Pool) -> int:
+    body = await pool.fetchval("SELECT body FROM records WHERE kind = 'session'")
+    score: int = msgspec.json.decode(body)["nps"]["score"]
+    return score
+
+
+async def test_of_two_replies_from_two_numbers_in_one_instant_one_score_counts_and_the_other_is_a_plain_text(
+    pool: db.Pool,
+) -> None:
+    await a_record(pool)
+    await a_question(pool)
+    await a_question(pool, address=KIM)
+
+    taken = await race(pool, texted(pool, "9"), texted(pool, "3", KIM))
+
+    assert sorted(one.meaning for one in taken) == ["plain", "score"]
+    (winner,) = [one for one in taken if one.meaning == "score"]
+    score = int(winner.inbound.text)
+    assert await told_to_the_crm(pool) == [(score, "")]
+    assert await recorded(pool) == score
+    assert await pool.fetchval("SELECT count(*) FROM messages WHERE origin = 'client' AND read_at IS NULL") == 2
+
+
+async def test_of_two_replies_from_one_number_in_one_instant_the_second_is_no_other_score(pool: db.Pool) -> None:
+    await a_record(pool)
+    await a_question(pool)
+
+    taken = await race(pool, texted(pool, "9"), texted(pool, "3"))
+
+    (winner,) = [one for one in taken if one.meaning == "score"]
+    assert await recorded(pool) == int(winner.inbound.text)
+    assert {score for score, _ in await told_to_the_crm(pool)} == {int(winner.inbound.text)}
+
+
+async def test_of_a_reply_and_a_link_in_one_instant_one_score_counts(pool: db.Pool) -> None:
+    await a_client(pool)
+    await a_record(pool)
+    await a_question(pool)
+    mail = await a_question(pool, channel="email", question=None)
+
+    taken, view = await race(pool, texted(pool, "9"), pressed(pool, mail, 3))
+
+    by_text = taken.meaning == "score"
+    assert view.shown is (Shown.COMMENTED if by_text else Shown.DONE)
+    assert await told_to_the_crm(pool) == [(9 if by_text else 3, "")]
+    assert await recorded(pool) == (9 if by_text else 3)
+
+
+async def test_of_two_links_of_two_mails_in_one_instant_one_score_counts(pool: db.Pool) -> None:
+    await a_client(pool)
+    await a_record(pool)
+    mails = [await a_question(pool, channel="email", question=None, address=f"{n}@mail.example") for n in "ab"]
+
+    views = await race(pool, *(pressed(pool, mail, score) for mail, score in zip(mails, (9, 3), strict=True)))
+
+    assert sorted(one.shown.value for one in views) == ["commented", "done"]
+    ((score, _),) = await told_to_the_crm(pool)
+    assert await recorded(pool) == score
+
+
+async def test_of_a_reply_and_a_newer_version_of_the_record_that_has_a_score_the_one_that_was_first_counts(
+    pool: db.Pool,
+) -> None:
+    await a_client(pool)
+    await a_record(pool)
+    await a_question(pool)
+    poor = {**POOR, "received_at": now().isoformat()}
+
+    taken, _ = await race(pool, texted(pool, "9"), is_scored(pool, poor, version=2, at=now()))
+
+    told = await told_to_the_crm(pool)
+    assert told == ([(9, "")] if taken.meaning == "score" else [])
+    assert await recorded(pool) == 3  # the record is the CRM's: what it says last holds, whoever was first
+
+
+async def test_of_two_comments_in_one_instant_one_counts(pool: db.Pool) -> None:
+    await a_client(pool)
+    await a_record(pool)
+    question = await a_question(pool)
+    await texted(pool, "9")
+
+    await race(pool, texted(pool, "Ada was so patient"), pressed(pool, question, 0, "Lovely"))
+
+    told = await told_to_the_crm(pool)
+    assert len(told) == 2
+    assert told[1] in [(9, "Ada was so patient"), (9, "Lovely")]

@@ -57,6 +57,8 @@ async def crowded(postgres: Postgres, _template: str) -> AsyncIterator[asyncpg.C
         (bulk_release.NEXT_DUE, (), "bulks_due"),
         (bulk_release.TAKE, ("main", 1, datetime.now(UTC), 5), "bulk_recipients_listed"),
         (bulk_release.FIRST_DUE, ("main", 1), "bulk_recipients_listed"),
+        (bulk_release.AHEAD, ("main", datetime.now(UTC)), "bulks_due"),
+        (bulk_release.LISTED, ("main", 1, datetime(1, 1, 1, tzinfo=UTC), 0, 50), "bulk_recipients_listed"),
         (bulk_release.WAITING, ("main", "sms", timedelta(seconds=10)), "messages_of_bulk"),
         (bulk_release.UNDER_WAY, ("main", 1), "messages_of_bulk"),
         (bulks.HOLD, ("main", 1, datetime.now(UTC)), "messages_of_bulk"),

@@ -67,7 +67,7 @@ def test_every_index_names_the_statement_it_serves() -> None:
     unexplained = []
     lines = migrate.schema().splitlines()
     for number, line in enumerate(lines):
-        if not line.startswith("create index"):
+        if not line.startswith(("create index", "create unique index")):
             continue
         comment = []
         while lines[number - 1].startswith("--"):

@@ -82,6 +82,29 @@ async def test_a_wrong_wish_is_refused_by_the_name_of_its_field(app: Caller, key
     assert await app.pool.fetchval("SELECT count(*) FROM bulks") == 0
 
 
+async def test_a_bulk_says_what_to_think_over_of_its_words_before_it_is_let_go(app: Caller) -> None:
+    one = await made(app)
+    assert [(said["field"], said["code"]) for said in one["advice"]] == [("sms", "identity")]
+    begun = await app.post(f"/bulk/{one['id']}/start", json={"expect": 3})
+    assert begun.json["advice"] == one["advice"]
+
+
+async def test_a_bulk_that_is_scheduled_is_in_the_forecast_and_counted_by_its_number(app: Caller) -> None:
+    one = await made(app)
+    await app.post(f"/bulk/{one['id']}/start", json={"expect": 3, "when": "2027-06-07T18:00:00Z"})
+
+    lines = (await app.get("/forecast?days=30&limit=2")).json
+    rest = (await app.get(f"/forecast?days=30&limit=2&cursor={lines['next_cursor']}")).json["items"]
+    counted = (await app.get("/forecast?days=30&by=trigger")).json["items"]
+
+    assert [(line["bulk"], line["fate"], line["at"]) for line in [*lines["items"], *rest]] == [
+        (one["id"], "goes", "2027-06-07T18:00:00Z")
+    ] * 3
+    assert lines["items"][0]["segments"] == 1
+    assert "0000" not in lines["items"][0]["address"]
+    assert [(group["name"], group["goes"], group["segments"]) for group in counted] == [(one["id"], 3, 3)]
+
+
 async def test_nobody_is_no_list(app: Caller) -> None:
     answer = await app.post("/bulk", json={**WISH, "audience": {"status": "Nowhere"}})
     assert (answer.status, "nobody" in answer.json["detail"]) == (409, True)

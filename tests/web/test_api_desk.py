@@ -25,9 +25,33 @@ async def test_one_text_is_written_and_shown_with_who_wrote_it(app: Caller) -> N
     assert (made["made_by"], made["origin"], made["trigger"], made["action"]) == ("front_desk *", "person", None, None)
     assert made["warnings"] == []
     seen = (await app.get(answer.headers["Location"].removeprefix("/api/v1"))).json
-    assert seen == {key: value for key, value in made.items() if key != "warnings"}
+    assert seen == {key: value for key, value in made.items() if key not in ("warnings", "advice")}
     [audit] = (await app.get(f"/audit?resource=message/{made['id']}")).json["items"]
     assert (audit["who"], audit["verb"]) == ("front_desk *", "send")
+
+
+@pytest.mark.parametrize(
+    ("letter", "field"),
+    [
+        ({"to": JO, "text": "Reply CANCEL to cancel"}, "text"),
+        ({"to": "jo@mail.example", "subject": "Reply CANCEL to cancel", "text": "Hi"}, "subject"),
+        ({"to": "jo@mail.example", "subject": "Hi", "text": "Hi", "html": "<i>Reply</i> CANCEL"}, "html"),
+    ],
+)
+async def test_typed_words_are_refused_as_those_of_a_template_and_by_their_field(
+    app: Caller, letter: dict[str, str], field: str
+) -> None:
+    refused = await app.post("/messages", json=letter)
+    saved = await app.post("/templates", json={"name": "t", "sms": "Reply CANCEL to cancel"})
+    assert (refused.status, refused.json["field"]) == (422, field)
+    assert refused.json["detail"] == saved.json["detail"].replace("sms:", f"{field}:")
+
+
+async def test_typed_words_are_advised_of_as_those_of_a_template(app: Caller) -> None:
+    made = (await app.post("/messages", json={"to": JO, "text": "See bit.ly/x"})).json
+    saved = (await app.post("/templates", json={"name": "t", "sms": "See bit.ly/x"})).json
+    assert [(one["field"], one["code"]) for one in made["advice"]] == [("text", "shortener"), ("text", "identity")]
+    assert made["advice"][0]["sentence"] == saved["warnings"][0]["sentence"]
 
 
 async def test_who_said_stop_is_refused_with_the_reason_and_only_start_lifts_it(app: Caller) -> None:

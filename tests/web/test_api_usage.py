@@ -16,14 +16,17 @@ async def a_plan(app: Caller, **plan: Any) -> None:
     assert (await app.call("PUT", "/api/v1/studios/main", json=body)).status == 200
 
 
-async def sent(app: Caller, month: date, texts: int, segments: int, *, origin: str = "bulk") -> None:
+async def sent(
+    app: Caller, month: date, texts: int, segments: int, *, origin: str = "bulk", country: str = "US"
+) -> None:
     await app.pool.execute(
-        "INSERT INTO usage_sources (studio_id, month, origin, trigger_id, texts, segments)"
-        " VALUES ('main', $1, $2, 0, $3, $4)",
+        "INSERT INTO usage_sources (studio_id, month, origin, trigger_id, texts, segments, country)"
+        " VALUES ('main', $1, $2, 0, $3, $4, $5)",
         month,
         origin,
         texts,
         segments,
+        country,
     )
 
 
@@ -42,6 +45,39 @@ async def test_texts_sent_and_received_are_told_for_this_month_and_last_with_wha
     assert (this["month"], this["sent"], this["received"], this["cost"]) == ("2027-06", 420, 30, "4.74 USD")
     assert (this["segments_sent"], this["segments_received"]) == (600, 31)
     assert (last["month"], last["sent"], last["received"], last["cost"]) == ("2027-05", 100, 0, "0.79 USD")
+
+
+async def test_segments_and_their_cost_are_told_by_the_country_they_went_to(app: Caller) -> None:
+    await a_plan(app, prices={"CA": "0.02"})
+    await sent(app, date(2027, 6, 1), 100, 200)
+    await sent(app, date(2027, 6, 1), 40, 50, country="CA")
+    await sent(app, date(2027, 6, 1), 10, 10, country="CA", origin="person")
+    await sent(app, date(2027, 6, 1), 1, 1, country="")
+    await sent(app, date(2027, 6, 1), 9, 9, country="", origin="client")
+
+    this = (await app.get("/usage")).json["this_month"]
+
+    assert this["by_country"] == [
+        {"country": "US", "texts": 100, "segments": 200, "cost": "1.58 USD"},
+        {"country": "CA", "texts": 50, "segments": 60, "cost": "1.20 USD"},
+        {"country": None, "texts": 1, "segments": 1, "cost": "0.01 USD"},
+    ]
+    assert [(one["origin"], one["texts"], one["segments"]) for one in this["by_trigger"]] == [
+        ("bulk", 141, 251),
+        ("person", 10, 10),
+    ]
+    assert (this["segments_sent"], this["cost"]) == (261, "2.79 USD")
+
+
+async def test_what_went_where_the_plan_says_no_price_leaves_the_sum_open(app: Caller) -> None:
+    await a_plan(app, price_per_segment=None, prices={"CA": "0.02"})
+    await sent(app, date(2027, 6, 1), 1, 1)
+    await sent(app, date(2027, 6, 1), 1, 1, country="CA")
+
+    this = (await app.get("/usage")).json["this_month"]
+
+    assert this["cost"] is None
+    assert {one["country"]: one["cost"] for one in this["by_country"]} == {"US": None, "CA": "0.02 USD"}
 
 
 async def test_without_an_account_the_studio_is_told_that_it_has_not_enabled_texting(app: Caller) -> None:

@@ -140,6 +140,27 @@ async def test_each_text_handed_over_counts_once_with_its_segments_and_where_it_
     assert sources == {"Reminder": (1, 1), "bulk": (1, 1), "person": (1, 2), "answer": (1, 1)}
 
 
+async def test_each_text_counts_by_the_country_it_went_to_whoever_found_out_that_it_was_taken(pool: db.Pool) -> None:
+    await a_studio(pool, settings={"sms": {"numbers": ["+13125550100"], "countries": ["CA", "GB"]}})
+    for address, state in (
+        ("+13125551001", "queued"),
+        ("+14165551002", "queued"),
+        ("+14165551003", "unknown"),
+        ("+442071838750", "unknown"),
+        ("+12005551004", "queued"),  # of no country that the numbering plan knows, with the studio's own code
+    ):
+        await a_message(pool, origin="person", address=address, state=state, body="See you soon.", segments=1)
+    numbers = {row[0]: row[1] for row in await pool.fetch("SELECT address, message_id FROM messages")}
+
+    await delivered(pool, Provider(), moving="state IN ('queued', 'claimed', 'submitting')")
+    arrived = Receipt(reference=f"m-{numbers['+14165551003']}.1", provider_id=None, fate=Fate.DELIVERED)
+    await replies.take_receipts(pool, "sms/default", [("r-1", arrived, "")])
+    await front_desk.resolve(pool, "main", numbers["+442071838750"], sent=True, evidence="they answered", by=BY)
+
+    rows = await pool.fetch("SELECT country, sum(texts), sum(segments) FROM usage_sources GROUP BY 1")
+    assert {row[0]: tuple(row[1:]) for row in rows} == {"US": (1, 1), "CA": (2, 2), "GB": (1, 1), "": (1, 1)}
+
+
 async def test_a_text_counts_in_the_month_of_its_studios_calendar(pool: db.Pool) -> None:
     await a_planned_studio(pool)
     await written(pool, origin="person", use_by=NOON + timedelta(days=30))  # a person's own keeps to no hours

@@ -9,16 +9,14 @@ from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
 from email.utils import getaddresses
-from html.parser import HTMLParser
 from typing import Any, Final
 
 from control_center.domain import number
 from control_center.domain.inbound import readable
+from control_center.domain.visible_html import visible
 
 LONGEST: Final = 100_000  # characters of a mail's words that are kept
 _TO: Final = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
-_BLOCKS: Final = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3", "blockquote", "table"})
-_HIDDEN: Final = frozenset({"script", "style", "head", "title"})
 _QUOTE: Final = re.compile(
     r"(?:on|am|le|el|op|il)\b.{4,300}\b(?:wrote|schrieb.*|a écrit|escribió|schreef.*|ha scritto)\s*:?"
     r"|-{2,}\s*(?:original message|ursprüngliche nachricht|forwarded message|message d.origine|mensaje original)\s*-+"
@@ -91,7 +89,7 @@ def words(mail: Message) -> str:
     plain = next((_content(part) for part in parts(mail, "text/plain") if not _is_file(part)), None)
     if plain is None or not plain.strip():
         html = next((_content(part) for part in parts(mail, "text/html") if not _is_file(part)), None)
-        plain = _without_tags(html) if html is not None else plain or ""
+        plain = visible(html[: 4 * LONGEST]) if html is not None else plain or ""
     return plain.replace("\r\n", "\n").replace("\0", "\ufffd").strip()[:LONGEST]
 
 
@@ -104,37 +102,6 @@ def _content(part: Message) -> str:
     if not isinstance(raw, bytes):
         return ""
     return _decoded(raw, part.get_content_charset("utf-8"))
-
-
-class _Seen(HTMLParser):
-    """Collects what of an HTML page is text."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.texts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the library's
-        self._hidden += tag in _HIDDEN
-        if tag in _BLOCKS:
-            self.texts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden = max(0, self._hidden - (tag in _HIDDEN))
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.texts.append(" ".join(data.split()) + " " if data.strip() else " ")
-
-
-def _without_tags(html: str) -> str:
-    seen = _Seen()
-    try:
-        seen.feed(html[: 4 * LONGEST])
-    except (AssertionError, ValueError):  # what html.parser raises at its worst
-        return ""
-    lines = (" ".join(line.split()) for line in "".join(seen.texts).split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
 def own(text: str) -> str:

@@ -642,6 +642,8 @@ create table answers (
 comment on table answers is
     'The ledger of questions: one is open when its message may have been read and nothing here has closed it.';
 
+-- serves store.answers.GIVE: a question is scored once and commented on once, however many answer it in one instant
+create unique index answers_first on answers (studio_id, message_id, meaning) where meaning in ('scored', 'commented');
 -- serves store.views_scores.GIVEN: what clients answered between two days
 create index answers_scored on answers (studio_id, at) where meaning = 'scored';
 
@@ -683,7 +685,7 @@ create table bulks (
 );
 comment on table bulks is 'One message to many: a list that is frozen when it is made, reviewed, and let go by a person.';
 
--- serves store.bulk_release.CLAIM_DUE: whose turn is it?
+-- serves store.bulk_release.CLAIM_DUE, store.bulk_release.AHEAD: whose turn is it?
 create index bulks_due on bulks (next_at, studio_id, bulk_id) where next_at is not null;
 
 create table bulk_recipients (
@@ -715,7 +717,7 @@ create table bulk_recipients (
 );
 comment on table bulk_recipients is 'The frozen list of a bulk: one row for each address, and for each client it cannot go to.';
 
--- serves store.bulk_release.TAKE: who is next?
+-- serves store.bulk_release.TAKE, store.bulk_release.LISTED: who is next?
 create index bulk_recipients_listed on bulk_recipients (studio_id, bulk_id, due_at, recipient_id) where state = 'listed';
 
 alter table bulk_recipients set (fillfactor = 80);
@@ -772,12 +774,13 @@ create table usage_sources (
     month      date     not null,
     origin     text     not null,                     -- as of messages; client: received
     trigger_id bigint   not null,                     -- 0: none
+    country    text     not null default '',          -- two letters: where they went; empty: not known, or received
     shard      smallint not null default 0,
     texts      integer  not null default 0,
     segments   integer  not null default 0,
-    primary key (studio_id, month, origin, trigger_id, shard)
+    primary key (studio_id, month, origin, trigger_id, country, shard)
 );
-comment on table usage_sources is 'Where the texts of a month came from.';
+comment on table usage_sources is 'Where the texts of a month came from, and to which countries they went.';
 
 alter table usage_sources set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 

@@ -16,9 +16,11 @@ from control_center.engine.bulks import Wish
 from control_center.engine.review_list import Miscounted
 from control_center.store import db, views_bulks
 from control_center.store.bulks import Bulk as Stored
-from control_center.store.views_bulks import Bulk, Listed, ListedBulk
+from control_center.store.views_bulks import Bulk as Kept
+from control_center.store.views_bulks import Listed, ListedBulk
 from control_center.web.api import fields, ids
 from control_center.web.api.routes import JSON, Answer, Call, Instant, Items, ListQuery, Model, Route, StudioQuery
+from control_center.web.api.templates import Caution, cautions
 from control_center.web.problems import Error, Problem
 
 _STATES = "|".join(state.value for state in State)
@@ -36,6 +38,12 @@ class Audience(Model):
     fields: Annotated[
         dict[_Word, _Words | _Word], Field(default_factory=dict, description="of the record's own fields, such as tags")
     ]
+
+
+class Bulk(Kept, frozen=True, kw_only=True):
+    """A bulk with its frozen words, what to think over of them before it is let go, and its progress."""
+
+    advice: list[Caution]
 
 
 class NewBulk(Model):
@@ -166,9 +174,11 @@ def _turning(deed: Callable[..., Awaitable[Stored]]) -> Callable[[Call[StudioQue
 
 async def _shown(call: Call[Any, Any], bulk_id: int, *, made: bool = False) -> Answer:
     async with db.session(call.parts.pool) as tx:
-        found = await views_bulks.bulk(tx, call.studio, bulk_id)
-    if found is None:
-        raise ids.missing("bulk", f"b-{bulk_id}")
+        kept = await views_bulks.bulk(tx, call.studio, bulk_id)
+        if kept is None:
+            raise ids.missing("bulk", f"b-{bulk_id}")
+        advice = cautions(await bulks.advised(tx, call.studio, kept.words, kept.channel))
+    found = Bulk(**{name: getattr(kept, name) for name in Kept.__struct_fields__}, advice=advice)
     if made:
         return Answer(found, HTTPStatus.CREATED, {"Location": f"/api/v1/bulk/{found.id}"})
     return Answer(found)

@@ -16,6 +16,7 @@ from control_center.engine.readings import MEANINGS, Choice
 from control_center.web.api import ids
 from control_center.web.api.messages import MessageInFull, in_full
 from control_center.web.api.routes import JSON, Answer, Call, Model, Route, StudioQuery
+from control_center.web.api.templates import Caution, cautions
 
 _MessageId = Annotated[str, Field(pattern=ids.MESSAGE, description="such as m-12")]
 _Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=ids.TEXT)]
@@ -38,7 +39,7 @@ class NewMessage(Model):
     template: ids.Name | None = None
     text: _Text | None = None
     subject: Annotated[str, Field(min_length=1, max_length=500, pattern=ids.TEXT)] | None = None
-    html: Annotated[str, Field(min_length=1, max_length=200_000, pattern=ids.TEXT)] | None = None
+    html: Annotated[str, Field(min_length=1, max_length=100_000, pattern=ids.TEXT)] | None = None
     user: Annotated[ids.Name, Field(description="in whose name; left out, the caller's")] | None = None
 
 
@@ -92,9 +93,13 @@ class Reading(Model):
 
 
 class Written(MessageInFull, frozen=True, kw_only=True):
-    """A message that was queued, with what its writer should know: a late hour, an unusual number."""
+    """A message that was queued, with what its writer should know: a late hour, an unusual number.
+
+    `advice` is about the words that they typed, as it is about those of a template; none of it keeps them from going.
+    """
 
     warnings: list[str]
+    advice: list[Caution]
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -113,7 +118,8 @@ async def _send(call: Call[StudioQuery, NewMessage]) -> Answer:
     found = await in_full(call, sent.message_id)
     shown = {name: getattr(found, name) for name in MessageInFull.__struct_fields__}
     where = {"Location": f"/api/v1/messages/{found.id}"}
-    return Answer(Written(**shown, warnings=list(sent.warnings)), HTTPStatus.CREATED, where)
+    written = Written(**shown, warnings=list(sent.warnings), advice=cautions(sent.advice))
+    return Answer(written, HTTPStatus.CREATED, where)
 
 
 def _of(message: str | None) -> int | None:

@@ -114,6 +114,12 @@ _PROPERTIES: dict[str, Any] = {
             "texts_per_month": {"type": "integer", "minimum": 1, "description": "left out: without limit"},
             "overrun": {"type": "boolean", "description": "what is beyond it goes out, too"},
             "price_per_segment": {"type": "string", "examples": ["0.0079"]},
+            "prices": {
+                "type": "object",
+                "description": "of a segment to a country, where that is another one",
+                "additionalProperties": {"type": "string"},
+                "examples": [{"CA": "0.0085"}],
+            },
             "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
         },
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 from pydantic import Field
 
+from control_center.domain.text_advice import Advice
 from control_center.engine import templates
 from control_center.engine.templates import Stored
 from control_center.store.pages import sorted_page
@@ -92,6 +94,10 @@ class TemplateInFull(Template, frozen=True):
     warnings: list[Caution] = []
 
 
+def cautions(found: Iterable[Advice]) -> list[Caution]:
+    return [Caution(one.field, one.code, one.sentence) for one in found]
+
+
 def shown(stored: Stored) -> Template:
     known = {key: stored.body[key] for key in Template.__struct_fields__ if key in stored.body}
     return Template(**{"kind": "any", "purpose": "marketing", **known, "name": stored.name, "version": stored.version})
@@ -99,8 +105,7 @@ def shown(stored: Stored) -> Template:
 
 async def _in_full(call: Call[Any, Any], stored: Stored) -> TemplateInFull:
     found = await templates.advised(call.parts.pool, call.studio, stored)
-    warnings = [Caution(one.field, one.code, one.sentence) for one in found]
-    return TemplateInFull(**msgspec.structs.asdict(shown(stored)), warnings=warnings)
+    return TemplateInFull(**msgspec.structs.asdict(shown(stored)), warnings=cautions(found))
 
 
 async def _list(call: Call[ListQuery, None]) -> Answer:

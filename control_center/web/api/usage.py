@@ -23,6 +23,12 @@ async def _get(call: Call[StudioQuery, None]) -> Answer:
 _TEXT, _NUMBER = {"type": "string"}, {"type": "integer", "minimum": 0}
 _MAYBE = {"type": ["string", "null"]}
 _SOURCE = {"origin": _TEXT, "trigger": _MAYBE, "texts": _NUMBER, "segments": _NUMBER}
+_COUNTRY = {
+    "country": {**_MAYBE, "description": "two letters; null where nobody knows", "examples": ["CA"]},
+    "texts": _NUMBER,
+    "segments": _NUMBER,
+    "cost": {**_MAYBE, "description": "where the plan says a price for it, or one for all"},
+}
 _MONTH: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -33,10 +39,11 @@ _MONTH: dict[str, Any] = {
         "segments_received": _NUMBER,
         "cost": {
             **_MAYBE,
-            "description": "of the segments sent, where the plan says a price",
+            "description": "of the segments sent; null where some of them went where the plan says no price",
             "examples": ["12.35 USD"],
         },
         "by_trigger": {"type": "array", "items": {"type": "object", "properties": _SOURCE}},
+        "by_country": {"type": "array", "items": {"type": "object", "properties": _COUNTRY}},
     },
 }
 _SHOWN: dict[str, Any] = {
