@@ -678,10 +678,20 @@ create table bulks (
     made_at    timestamptz not null default clock_timestamp(),
     released_by text,
     ended_at   timestamptz,
+    changed_by text,                                  -- who put somebody on the list or took them off, last
+    -- Above the studio's second_person_above the two who made and changed it only ask for it. Whatever changes ends that.
+    asked_by   text,
+    asked_at   timestamptz,
+    asked_for  timestamptz,                           -- when it is to begin; null: once it is approved
+    approved_by text,                                 -- somebody else, who has looked at this list, these words, that time
+    approved_at timestamptz,
     primary key (studio_id, bulk_id),
     check ((state in ('scheduled', 'running')) = (next_at is not null)),
     check ((state in ('done', 'cancelled')) = (ended_at is not null)),
-    check (state = 'review' or state = 'cancelled' or released_by is not null)
+    check (state = 'review' or state = 'cancelled' or released_by is not null),
+    check ((asked_by is null) = (asked_at is null) and (asked_for is null or asked_by is not null)),
+    check ((approved_by is null) = (approved_at is null) and (approved_by is null or released_by is not null)),
+    check (approved_by <> made_by and approved_by <> coalesce(changed_by, made_by))
 );
 comment on table bulks is 'One message to many: a list that is frozen when it is made, reviewed, and let go by a person.';
 
@@ -738,6 +748,28 @@ comment on table senders is
     'What is taken of the limits of each number and domain that has any. Its row is locked while some is taken.';
 
 alter table senders set (fillfactor = 50);
+
+
+create table prefixes (
+    studio_id  text        not null,
+    prefix     text        not null,                  -- a number without its last three digits
+    recent     text        not null default '',       -- last digits:minute pairs of those texted in the last hour
+    held_since timestamptz,                           -- null: open. Else whatever would go there is held …
+    reason     text        not null default '',       -- … for this reason, until a person has decided
+    free_until timestamptz,                           -- a person has: until then nothing is held, nor counted
+    changed_at timestamptz not null default clock_timestamp(),
+    primary key (studio_id, prefix),
+    check (held_since is not null or reason = '')
+);
+comment on table prefixes is
+    'Neighbouring numbers that were texted of late, in studios that limit them. Its row is locked while texts to it are let go.';
+
+-- serves store.prefixes.SHUT, store.prefixes.OPEN_EMPTY: what waits for a person?
+create index prefixes_shut on prefixes (studio_id, prefix) where held_since is not null;
+-- serves store.prefixes.FORGET
+create index prefixes_by_change on prefixes (changed_at) where held_since is null;
+
+alter table prefixes set (fillfactor = 50);
 
 
 create table breakers (

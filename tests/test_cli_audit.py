@@ -36,7 +36,10 @@ CHANGES = {
     "messages assign": ("assign message",),
     "messages task": ("task message",),
     "messages resolve": ("resolve message",),
-    **dict.fromkeys(("bulk untick", "bulk tick", "bulk start"), ("change bulk",)),
+    "messages release": ("release prefix",),
+    **dict.fromkeys(("bulk untick", "bulk tick"), ("change bulk",)),
+    "bulk start": ("ask bulk", "change bulk"),
+    "bulk approve": ("approve bulk",),
     **dict.fromkeys(("bulk pause", "bulk resume", "bulk cancel"), ("change bulk",)),
     "blackouts add": ("create blackout",),
     "blackouts remove": ("delete blackout",),
@@ -72,11 +75,11 @@ OTHERS = {
     ),
     *("studios list", "studios show", "studios catalog show", "templates list", "templates show", "blackouts list"),
     *("templates fields", "templates preview", "messages inbox", "messages sent", "messages read", "messages unread"),
-    *("usage", "scores", "mail receive", "messages unrouted"),
+    *("usage", "scores", "mail receive", "messages unrouted", "messages prefixes"),
     *("triggers list", "triggers show", "triggers diff", "triggers export", "triggers versions", "triggers test"),
     *("triggers forecast", "triggers backtest", "actions list", "actions show", "actions review", "actions skip"),
     *("messages list", "messages show", "consents show", "users list", "users show", "events list", "events show"),
-    *("events dead", "bulk list", "bulk show", "bulk recipients"),
+    *("events dead", "events collect", "bulk list", "bulk show", "bulk recipients"),
 }
 
 
@@ -139,10 +142,11 @@ class Trail:
     seen: int = 0
     did: set[tuple[str, str]] = field(default_factory=set)
 
-    async def leaves(self, words: str, *, nth: int = 0) -> str:
+    async def leaves(self, words: str, *, nth: int = 0, code: int = 0) -> str:
         """What the verb printed. It must have left what CHANGES says, signed, and nothing else."""
         name = next(verb for verb in CHANGES if words.startswith(verb))
-        done = await self.here.done(*words.split())
+        done = await self.here.cli(*words.split())
+        assert done.code == code, done.err
         rows = await self.here.sql(
             "SELECT audit_id, who, via, verb, resource, before, after FROM audit WHERE audit_id > $1 ORDER BY 1",
             self.seen,
@@ -207,11 +211,24 @@ async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what
     await trail.leaves(f"messages assign {text} --to ada")
     await trail.leaves(f"messages task {text} --subject Call")
     await trail.leaves(f"messages resolve {unknown} --not-sent --evidence looked")
+    await here.sql("INSERT INTO prefixes (studio_id, prefix, held_since) VALUES ('main', '+13125550', now())")
+    await trail.leaves("messages release +13125550")
     await trail.leaves(f"templates apply {news}")
     await trail.leaves("bulk make --template news")
-    for words in ("untick b-1 1", "tick b-1 1", "start b-1 --expect 1 ", "pause b-1", "resume b-1"):
+    for words in ("untick b-1 1", "tick b-1 1"):
         await trail.leaves(f"bulk {words}")
-    await trail.leaves("bulk cancel b-1")
+    await trail.leaves("bulk start b-1 --expect 1", nth=1)
+    for words in ("pause b-1", "resume b-1", "cancel b-1"):
+        await trail.leaves(f"bulk {words}")
+    alone = "second_person_above = 0\nsms.numbers"
+    studio.write_text(studio.read_text("utf-8").replace("sms.numbers", alone), "utf-8")
+    await trail.leaves(f"studios put {studio}", nth=1)
+    await trail.leaves("bulk make --template news")
+    await trail.leaves("bulk start b-2 --expect 1", code=1)
+    await here.sql("UPDATE bulks SET made_by = 'somebody else'")
+    seen = (await here.json("bulk", "show", "b-2"))["approval"]["seen"]
+    await trail.leaves(f"bulk approve b-2 --expect 1 --seen {seen}")
+    await trail.leaves("bulk cancel b-2")
     await trail.leaves("consents record +13125550188 --stop --evidence by-phone")
     await trail.leaves("consents record +13125550188 --start --evidence by-phone-again")
     await trail.leaves("users change ada --role author")

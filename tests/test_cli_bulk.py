@@ -66,6 +66,28 @@ async def test_a_bulk_is_made_reviewed_let_go_and_stopped(here: Installation) ->
     assert [one["id"] for one in (await here.json("bulk", "list", "--state", "cancelled"))["items"]] == ["b-1"]
 
 
+async def test_more_than_one_person_writes_to_is_asked_for_and_approved_by_another_one(here: Installation) -> None:
+    with_limit = here.write("main.toml", STUDIO.replace("[sms]", "second_person_above = 1\n\n[sms]", 1))
+    await here.done("studios", "put", str(with_limit))
+    await here.done("bulk", "make", "--template", "offer")
+
+    asked = await here.cli("bulk", "start", "b-1", "--expect", "2", "--when", "2027-03-01T10:00")
+
+    assert (asked.code, "b-1 does not begin yet: asked for by" in asked.complaint) == (1, True), asked.err
+    assert "somebody else with the role author has to approve it" in asked.complaint
+    told = (await here.done("bulk", "show", "b-1")).out
+    seen = (await here.json("bulk", "show", "b-1"))["approval"]["seen"]
+    assert f"control-center bulk approve b-1 --expect 2 --seen {seen}" in told
+    assert "since more than 1 are listed; it begins 2027-03-01 10:00" in told
+    refused = await here.cli("bulk", "approve", "b-1", "--expect", "2", "--seen", seen)
+    assert (refused.code, "somebody else with the role author has to approve it" in refused.complaint) == (1, True)
+
+    await here.sql("UPDATE bulks SET made_by = 'somebody else', asked_by = 'somebody else'")
+    begun = await here.json("bulk", "approve", "b-1", "--expect", "2", "--seen", seen)
+    assert (begun["state"], begun["start_at"]) == ("scheduled", "2027-03-01T16:00:00Z")
+    assert "made by somebody else, approved by" in (await here.done("bulk", "show", "b-1")).out
+
+
 async def test_what_is_wrong_is_said_in_one_line(here: Installation) -> None:
     for words, told in {
         "bulk show b-9": "there is no bulk b-9",

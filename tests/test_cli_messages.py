@@ -81,3 +81,18 @@ async def test_what_is_refused_is_told_in_a_line(here: Installation) -> None:
         assert told in done.err
     assert (await here.cli("messages", "resolve", "m-1", "--sent", "--not-sent")).code == 2
     assert (await here.cli("messages", "link", "m-1")).code == 2
+
+
+async def test_texts_to_numbers_in_a_row_are_listed_and_let_go(here: Installation) -> None:
+    assert "no texts are held for being many" in (await here.done("messages", "prefixes")).out
+    await here.sql("INSERT INTO prefixes (studio_id, prefix, held_since) VALUES ('main', '+13125550', now())")
+    await here.done("messages", "send", "--to", KIM, "The key is under the mat.")
+    await here.sql("UPDATE messages SET state = 'held', reason = 'prefix: many'")
+
+    assert [(one["prefix"], one["held"]) for one in (await here.json("messages", "prefixes"))["items"]] == [
+        ("+13125550", 1)
+    ]
+    assert "1 text to +13125550 let go" in (await here.done("messages", "release", "+13125550")).out
+    again = await here.cli("messages", "release", "+13125550")
+    assert (again.code, "no texts to +13125550 are held" in again.complaint) == (1, True)
+    assert await here.sql("SELECT state FROM messages") == [("queued",)]

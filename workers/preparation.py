@@ -12,6 +12,7 @@ from control_center.store.cases import Case
 from control_center.store.messages import Claimed, Return
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready
+from workers.neighbours import few
 from workers.pacing import pace
 from workers.rationing import ration
 from workers.settling import tell
@@ -54,5 +55,6 @@ class Preparation:
         await messages.put_back(connection, [back for _, back in returns])
         for case, back in returns:
             tell(case, back.state, back.reason, due_at=back.due_at)
+        ready = await few(connection, ready, now)
         placed = {one.message_id for one in claimed if isinstance(one, Case)}  # decided again, and paced before
         return await pace(connection, ready, now, placed=placed)

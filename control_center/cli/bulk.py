@@ -13,7 +13,7 @@ from control_center.cli.aim import Aim, person, show
 from control_center.cli.narrowing import instant_of, number_of
 from control_center.cli.tables import as_json, columns, local
 from control_center.cli.verbs import group, verb
-from control_center.domain.errors import Malformed, NotFound
+from control_center.domain.errors import Malformed, NotFound, Refused
 
 if TYPE_CHECKING:
     from control_center.cli.aim import Database
@@ -38,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "untick", example="bulk untick b-12 3 17")(untick)
     verb(noun, "tick", example="bulk tick b-12 3")(tick)
     verb(noun, "start", example="bulk start b-12 --expect 240 --when 2027-03-01T10:00")(start)
+    verb(noun, "approve", example="bulk approve b-12 --expect 2400 --seen 5f2c9b0a11de")(approve)
     verb(noun, "pause", example="bulk pause b-12")(pause)
     verb(noun, "resume", example="bulk resume b-12")(resume)
     verb(noun, "cancel", example="bulk cancel b-12")(cancel)
@@ -190,13 +191,36 @@ async def _tick(aim: Aim, id_: str, numbers: list[int], *, on: bool) -> None:
 
 
 async def start(aim: Aim, *, id_: Id, expect: Expect, when: When = None) -> None:
-    """Let a reviewed list go, now or at a time; refused where it has another number than expected."""
+    """Let a reviewed list go, now or at a time; refused where it has another number than expected.
+
+    Where that takes a second person, it is asked for.
+    """
+    from control_center.domain.bulk import State
     from control_center.engine import bulks
     from control_center.service import now
 
     async with aim.database() as here:
         bulk_id, at = number_of(id_, "b"), instant_of("when", when, await here.zone())
-        await bulks.start(here.pool, now, here.studio, bulk_id, expect=expect, at=at, by=person())
+        begun = await bulks.start(here.pool, now, here.studio, bulk_id, expect=expect, at=at, by=person())
+        if begun.state is State.REVIEW:
+            raise Refused(f"{id_} does not begin yet: {begun.reason}")
+        await _print(aim, here, bulk_id)
+
+
+async def approve(
+    aim: Aim,
+    *,
+    id_: Id,
+    expect: Expect,
+    seen: Annotated[str, typer.Option("--seen", metavar="CODE", help="What you have looked at; `bulk show` names it.")],
+) -> None:
+    """Let a list go that others made and you have reviewed: just these people, these words, that time."""
+    from control_center.engine import bulks
+    from control_center.service import now
+
+    async with aim.database() as here:
+        bulk_id = number_of(id_, "b")
+        await bulks.approve(here.pool, now, here.studio, bulk_id, expect=expect, seen=seen, by=person())
         await _print(aim, here, bulk_id)
 
 
@@ -254,5 +278,21 @@ def _tell(one: Bulk, zone: Zone, advice: list[Advice]) -> None:
     show(f"  words: {one.words.get('sms') or one.words.get('text') or ''}")
     for piece in advice:
         show(f"  advice: {piece}")
+    if one.approval.approved_by is not None:
+        show(f"  made by {one.made_by}, approved by {one.approval.approved_by}")
     if one.state == "review":
-        show(f"  nothing goes out before: control-center bulk start {one.id} --expect {progress.listed}")
+        show(f"  nothing goes out before: {_next(one, zone)}")
+
+
+def _next(one: Bulk, zone: Zone) -> str:
+    """What lets it go, and who."""
+    number, approval = one.progress.listed, one.approval
+    if not approval.needed:
+        return f"control-center bulk start {one.id} --expect {number}"
+    begins = one.start_at if approval.asked_by is None else approval.asked_for
+    hands = one.made_by if one.changed_by in (None, one.made_by) else f"{one.made_by} and {one.changed_by}"
+    when = local(zone, begins) if begins is not None else "at once"
+    return (
+        f"control-center bulk approve {one.id} --expect {number} --seen {approval.seen}\n"
+        f"  by somebody else than {hands}, since more than {approval.above:,} are listed; it begins {when}"
+    )

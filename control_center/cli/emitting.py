@@ -57,16 +57,22 @@ def _read(file: str) -> list[bytes]:
 def _way(aim: Aim, settings: Settings) -> tuple[str, str, str]:
     """The broker's URL, else the address and the token for HTTP. What runs here comes before what is configured."""
     running = aim.endpoints(settings)
-    configured = settings.broker_url.get_secret_value()
-    if running and running.broker_url:
-        return running.broker_url, "", ""
-    if configured not in ("", "none"):
-        return configured, "", ""
+    if url := broker_of(aim, settings):
+        return url, "", ""
     if running and running.http:
         return "", running.http, Path(running.api_token_file).read_text("utf-8").strip()
     raise ConfigurationError(
         f"no broker is configured and nothing runs in {settings.data_dir}; start it with: control-center run"
     )
+
+
+def broker_of(aim: Aim, settings: Settings) -> str:
+    """The broker's URL, that of what runs here before that which is configured; empty where there is none."""
+    running = aim.endpoints(settings)
+    if running and running.broker_url:
+        return running.broker_url
+    configured = settings.broker_url.get_secret_value()
+    return "" if configured == "none" else configured
 
 
 def routing_key(body: bytes, line: int = 0) -> str:

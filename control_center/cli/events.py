@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from control_center.cli.aim import Aim, person, show
 from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
-from control_center.domain.errors import NotFound
+from control_center.domain.errors import ConfigurationError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from control_center.crm import dead_letters
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "list", example="events list --record session/4711")(list_)
     verb(noun, "show", example="events show 01JD0000")(show_one)
     verb(noun, "dead", example="events dead", but=("studio",))(dead)
+    verb(noun, "collect", example="events collect", but=("studio",))(collect)
     verb(noun, "gaps", example="events gaps")(gaps)
     verb(noun, "replay", example="events replay --all", but=("studio",))(replay)
 
@@ -90,6 +96,31 @@ async def dead(aim: Aim, *, limit: Annotated[int, typer.Option(min=1, max=200)] 
         ],
         none="nothing is set aside: everything that came was understood",
     )
+
+
+async def collect(aim: Aim) -> None:
+    """Bring over what the broker itself has set aside: `events dead` lists it then, `events replay` takes it in."""
+    from control_center.cli.emitting import broker_of
+    from control_center.crm import dead_letters
+    from control_center.store import db, events
+
+    settings = aim.quiet()
+    url = broker_of(aim, settings)
+    if not url:
+        raise ConfigurationError("there is no broker here: events come over HTTP, which sets nothing aside")
+    async with aim.database() as here:
+
+        async def keep(letters: Sequence[dead_letters.Letter]) -> None:
+            async with db.transaction(here.pool) as tx:
+                await events.bury(tx, [events.Dead(one.body, "", one.reason) for one in letters])
+
+        number = await dead_letters.collect(url, keep)
+    if aim.json:
+        as_json({"collected": number})
+    else:
+        show(
+            f"{number} event{'' if number == 1 else 's'} brought over" if number else "the broker has set nothing aside"
+        )
 
 
 async def gaps(

@@ -57,6 +57,7 @@ class Turn(Enum):
 _FROM: Final[Mapping[str, frozenset[State]]] = {
     "changed": frozenset({State.REVIEW}),
     "started": frozenset({State.REVIEW}),
+    "approved": frozenset({State.REVIEW}),
     "paused": frozenset({State.SCHEDULED, State.RUNNING}),
     "resumed": frozenset({State.PAUSED}),
     "cancelled": frozenset({State.REVIEW, State.SCHEDULED, State.RUNNING, State.PAUSED}),
@@ -64,7 +65,7 @@ _FROM: Final[Mapping[str, frozenset[State]]] = {
 
 
 def check(state: State, deed: str) -> None:
-    """Raise Refused where a bulk in this state cannot be `changed`, `started`, `paused`, `resumed` or `cancelled`."""
+    """Raise Refused where a bulk in this state cannot be `changed`, `started`, or whatever else _FROM has."""
     if state not in _FROM[deed]:
         allowed = " or ".join(sorted(one.value for one in _FROM[deed]))
         raise Refused(f"this bulk is {state.value}; only one that is {allowed} can be {deed}")

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from control_center.domain import zones
+from control_center.domain.prefixes import LEAST
 from control_center.domain.table import Table, shown
 
 AHEAD: Final = timedelta(seconds=1)  # what may go at once: workers look once a second, and would fall behind otherwise
@@ -38,16 +39,19 @@ class Pace:
 class Limits:
     """`sms.limits` of a studio. Bulk takes at most `bulk_percent` of a day, so that the day's reminders find room.
 
-    `zone` is where a day of the carriers begins; by default it is the studio's own.
+    `zone` is where a day of the carriers begins; by default it is the studio's own. `per_prefix` is about the
+    recipients: of each thousand neighbouring numbers so many within an hour, and None is as many as come.
     """
 
     number: Pace = Pace()
     campaign: Pace = Pace()
     bulk_percent: int = BULK_PERCENT
     zone: str | None = None
+    per_prefix: int | None = None
 
     @property
     def none(self) -> bool:
+        """Whether its numbers carry whatever comes."""
         return self.number == self.campaign == Pace()
 
     def said(self) -> dict[str, Any]:
@@ -58,7 +62,7 @@ class Limits:
             found["bulk_percent"] = self.bulk_percent
         if found and self.zone is not None:
             found["zone"] = self.zone
-        return found
+        return found if self.per_prefix is None else {**found, "per_prefix": self.per_prefix}
 
 
 UNLIMITED: Final = Limits()
@@ -74,6 +78,7 @@ def parse(table: Table) -> Limits:
         campaign=_pace(table.table("campaign")),
         bulk_percent=table.whole("bulk_percent", 1, 100, BULK_PERCENT),
         zone=zone,
+        per_prefix=None if table.take("per_prefix") is None else table.whole("per_prefix", LEAST, 1000),
     )
     table.refuse_the_rest()
     return found

@@ -38,6 +38,7 @@ class Studio:
     plan: TextPlan = NO_PLAN
     hours: TextHours = USUAL
     blast_ceiling: int = 500
+    second_person_above: int | None = None  # people: a bulk to more is let go by somebody else than who made it
     create_unknown_clients: bool = False
     enabled: bool = True
     revision: int = 0
@@ -78,6 +79,7 @@ class Studio:
             **_said({"plan": self.plan.settings()}),
             **self.hours.settings(),
             "blast_ceiling": self.blast_ceiling,
+            **({} if self.second_person_above is None else {"second_person_above": self.second_person_above}),
             "create_unknown_clients": self.create_unknown_clients,
         }
 
@@ -126,6 +128,7 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
         plan=text_plan.parse(top.table("plan")),
         hours=text_hours.parse(top),
         blast_ceiling=top.whole("blast_ceiling", 0, 1_000_000, 500),
+        second_person_above=_above(top),
         create_unknown_clients=top.boolean("create_unknown_clients", default=False),
         enabled=top.boolean("enabled", default=True),
         revision=revision,
@@ -139,6 +142,13 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
     sms.refuse_the_rest()
     top.refuse_the_rest(later={"work_week"})
     return found
+
+
+def _above(top: Table) -> int | None:
+    """How many people one person may write to alone; None where nothing is said of it."""
+    if top.take("second_person_above") is None:
+        return None
+    return top.whole("second_person_above", 0, 1_000_000)
 
 
 def _numbers(sms: Table, country: str, name: str) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ import structlog
 
 from control_center.domain.action import State
 from control_center.domain.blast import HELD, Ceiling, Guard, admit, ceiling, passes
-from control_center.domain.errors import NotFound
+from control_center.domain.errors import NotFound, Refused
+from control_center.domain.second_person import Hands, needed
 from control_center.domain.studio import Studio
 from control_center.domain.trigger import Trigger
-from control_center.store import actions, db, release_counts, release_guards, triggers
+from control_center.store import actions, db, release_counts, release_guards, studios, triggers
 from control_center.store.actions import Due
 from control_center.store.release_guards import Key
 
@@ -117,6 +118,23 @@ def tell_opened(opened: Iterable[Opened]) -> None:
 def held(one: Due) -> bool:
     """Whether the blast guard holds it, and not somebody else."""
     return one.action.state is State.HELD and one.action.reason.startswith(HELD)
+
+
+async def refuse_own(tx: db.Connection, studio: str, actions: Sequence[int], *, by: str) -> None:
+    """Raise Refused where `by` saved the trigger whose blast this is, and more is held than one person writes to alone.
+
+    Of what a guard holds everything counts, so that nobody lets it go part by part.
+    """
+    house = (await studios.get(tx, [studio])).get(studio)
+    above = house.second_person_above if house is not None else None
+    if above is None:
+        return
+    for one in await release_guards.blasts(tx, studio, actions):
+        if needed(above, one.held) and Hands(one.saved_by).are(by):
+            raise Refused(
+                f"{one.held:,} of {one.trigger!r} are held, more than the {above:,} that one person may write to, and"
+                f" {one.saved_by} saved it last: somebody else with the role front_desk has to let them go"
+            )
 
 
 async def let_on(pool: db.Pool, studio: str, name: str | None, *, by: str) -> None:

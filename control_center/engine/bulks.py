@@ -17,9 +17,9 @@ from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.domain.links import out_of_place
 from control_center.domain.studio import Studio
 from control_center.domain.text_advice import Advice
-from control_center.engine import bulk_list
+from control_center.engine import bulk_list, second_person
 from control_center.engine.review_list import Miscounted
-from control_center.store import audit, bulks, db, studios, templates
+from control_center.store import audit, bulk_approvals, bulks, db, studios, templates
 from control_center.store.bulks import Bulk, New
 from control_center.store.messages import WORK_CHANNEL
 
@@ -61,7 +61,7 @@ async def create(pool: db.Pool, clock: Callable[[], datetime], studio: str, wish
         after = {"name": new.name, "audience": new.audience.said(), "template": new.template, "recipients": count}
         await audit.write(tx, by, audit.Entry(studio, "create", f"bulk/b-{bulk_id}", None, after))
         if wish.expect is not None and wish.expect == await bulks.count_listed(tx, studio, bulk_id):
-            await _let_go(tx, made, wish.start_at, clock(), by=by)
+            await _let_go(tx, made, wish.expect, wish.start_at, clock(), by=by)
         return await _locked(tx, studio, bulk_id)
 
     made = await db.retried(pool, work)
@@ -132,6 +132,7 @@ async def tick(
             raise NotFound(f"no. {named} is not on this list, or cannot be written to anyway")
         people = {"recipients": sorted(done)}
         before, after = {"on_list": not on, **people}, {"on_list": on, **people}
+        await bulk_approvals.changed(tx, found, by=str(by))
         await audit.write(tx, by, audit.Entry(studio, "change", f"bulk/b-{bulk_id}", before, after))
         return done
 
@@ -150,6 +151,7 @@ async def start(
 ) -> Bulk:
     """Let a reviewed list go, now or `at` a time. `expect` is how many the list had when it was looked at.
 
+    Above its studio's second_person_above it is only asked for by who made or changed it, and stays in review.
     Raises NotFound, Refused, Malformed for a time too far ahead, and Miscounted where the list has another number.
     """
 
@@ -161,22 +163,59 @@ async def start(
             raise Miscounted(expect, {"listed": listed})
         if not listed:
             raise Refused("nobody is left on this list")
-        await _let_go(tx, found, at or found.start_at, clock(), by=by)
+        await _let_go(tx, found, listed, at or found.start_at, clock(), by=by)
         return await _locked(tx, studio, bulk_id)
 
     begun = await db.retried(pool, work)
-    log.info("bulk.started", studio=studio, bulk=f"b-{bulk_id}", recipients=expect, start_at=str(begun.start_at))
+    _tell_begun(begun, expect)
     return begun
 
 
-async def _let_go(tx: db.Connection, found: Bulk, when: datetime | None, now: datetime, *, by: str) -> None:
+async def approve(
+    pool: db.Pool, clock: Callable[[], datetime], studio: str, bulk_id: int, *, expect: int, seen: str, by: str
+) -> Bulk:
+    """Let a list go that others made and `by` has reviewed: so many people, under the code of what they saw.
+
+    Raises NotFound, Refused, and Miscounted where the list has another number.
+    """
+
+    async def work(tx: db.Connection) -> Bulk:
+        found, now = await _locked(tx, studio, bulk_id), clock()
+        rules.check(found.state, "approved")
+        await second_person.check(tx, found, now, expect=expect, seen=seen, by=by)
+        await _begin(tx, found, found.begins or now, by=found.asked_by or by)
+        await bulk_approvals.approve(tx, found, now, by=str(by))
+        return await _locked(tx, studio, bulk_id)
+
+    begun = await db.retried(pool, work)
+    _tell_begun(begun, expect)
+    return begun
+
+
+def _tell_begun(one: Bulk, listed: int) -> None:
+    names = {"studio": one.studio, "bulk": f"b-{one.bulk_id}", "recipients": listed}
+    if one.state is State.REVIEW:
+        log.warning("bulk.asked", **names, reason=one.reason)
+    else:
+        log.info("bulk.started", **names, start_at=str(one.start_at), approved_by=one.approved_by)
+
+
+async def _let_go(
+    tx: db.Connection, found: Bulk, listed: int, when: datetime | None, now: datetime, *, by: str
+) -> None:
     begins = now if when is None else max(when, now)
     if begins > now + _YEAR:
         raise Malformed("when", "lies more than a year ahead")
     wording.refuse({part: found.words.get(part) for part in template_advice.PARTS}, "template.")
-    await bulks.let_go(tx, found, State.SCHEDULED, begins, by=str(by))
+    if not await second_person.passes(tx, found, listed, when, now, by=by):
+        return
+    await _begin(tx, found, begins, by=by)
     after = {"state": State.SCHEDULED.value, "start_at": begins}
     await audit.write(tx, by, audit.Entry(found.studio, "change", f"bulk/b-{found.bulk_id}", _shown(found), after))
+
+
+async def _begin(tx: db.Connection, found: Bulk, at: datetime, *, by: str) -> None:
+    await bulks.let_go(tx, found, State.SCHEDULED, at, by=str(by))
     await db.notify(tx, PUMP_CHANNEL)
 
 

@@ -29,6 +29,7 @@ async def process(
     release = Release(pool, clock, Rulebooks())
 
     async def deed(tx: db.Connection, pending: Sequence[actions.Due]) -> Released:
+        await blast.refuse_own(tx, studio, action_ids, by=by)
         return await release.apply(tx, pending, by=by)
 
     return await _decided(pool, studio, action_ids, deed, by=by)
@@ -51,6 +52,7 @@ async def release(
     """Let go what was held: it is due again, and goes as it would have, window and all. Raises NotFound."""
 
     async def deed(tx: db.Connection, held: Sequence[actions.Due]) -> Released:
+        await blast.refuse_own(tx, studio, action_ids, by=by)
         return await let_go(tx, held, by=by, now=clock())
 
     return await _decided(pool, studio, action_ids, deed, by=by, on=may_be_let_go)

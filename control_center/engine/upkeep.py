@@ -14,7 +14,8 @@ import structlog
 from control_center.domain.blast import LEARNT_FROM
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
-from control_center.engine import blast, gaps, recurring, replies, reports, text_plans
+from control_center.domain.prefixes import LET_GO
+from control_center.engine import blast, gaps, prefixes, recurring, replies, reports, text_plans
 from control_center.engine.reports import Step
 from control_center.store import (
     breakers,
@@ -28,6 +29,7 @@ from control_center.store import (
     riders,
     views_health,
 )
+from control_center.store import prefixes as stored_prefixes
 from control_center.store.expiry import Lapsed
 
 log = structlog.get_logger(__name__)
@@ -64,6 +66,7 @@ class Ages:
     idempotency_keys: timedelta = timedelta(hours=24)
     release_counts: timedelta = LEARNT_FROM + timedelta(days=1)
     day_shares: timedelta = timedelta(days=8)
+    prefixes: timedelta = LET_GO + timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -210,6 +213,7 @@ class Upkeep:
             return ended
 
         ended = await db.retried(self._pool, work)
+        await prefixes.open_empty(self._pool)
         for one in ended:
             log.info("message.expired", studio=one.studio, message=f"m-{one.message_id}", reason=one.reason)
         return len(ended) >= self._batch
@@ -267,6 +271,7 @@ class Upkeep:
             ("idempotency_keys", pruning.idempotency_keys, ages.idempotency_keys),
             ("release_counts", pruning.release_counts, ages.release_counts),
             ("day_shares", pruning.day_shares, ages.day_shares),
+            ("prefixes", stored_prefixes.forget, ages.prefixes),
         ]
         more = False
         for name, forget, age in steps:

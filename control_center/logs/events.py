@@ -77,9 +77,12 @@ EVENTS: Final[dict[str, str]] = {
     "plan.nearly_used_up": "A studio has sent 80 per cent of the texts of its month.",
     "plan.used_up": "A studio has sent all texts of its month: unless it may overrun, what goes by itself is held.",
     "plan.returned": "Texts that waited for a studio's plan are queued again: there is room for them.",
+    "prefix.shut": "Texts went to many neighbouring numbers within an hour; what else would go there is held.",
+    "prefix.opened": "A person let texts to neighbouring numbers go, or nothing of them is left; they go again.",
     # A bulk.
     "bulk.made": "A list was frozen for a bulk, and waits for its review.",
     "bulk.started": "A person let a bulk go, now or at a time.",
+    "bulk.asked": "A bulk is for more people than one person lets go alone: somebody else has to approve it.",
     "bulk.paused": "A person stopped a bulk; what of it has not left waits.",
     "bulk.resumed": "A paused bulk goes on.",
     "bulk.cancelled": "A person ended a bulk; what of it had not left never does.",

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from control_center.domain.bulk import MESSAGE_LASTS, PAUSED, Audience, Entry, State, Turn, parse
+from control_center.domain.second_person import Hands
 from control_center.store.db import Connection
 
 
@@ -106,10 +107,26 @@ class Bulk:
     made_at: datetime
     released_by: str | None
     ended_at: datetime | None
+    changed_by: str | None
+    asked_by: str | None
+    asked_at: datetime | None
+    asked_for: datetime | None
+    approved_by: str | None
+    approved_at: datetime | None
+
+    @property
+    def begins(self) -> datetime | None:
+        """When it is to begin, where it was said: as it was asked for last. None: once it is let go."""
+        return self.start_at if self.asked_by is None else self.asked_for
+
+    @property
+    def hands(self) -> Hands:
+        return Hands(self.made_by, self.changed_by)
 
 
 COLUMNS = """studio_id, bulk_id, name, state, channel, purpose, audience, template, words, account, sender, start_at,
-       use_by, lasts, reason, made_by, made_at, released_by, ended_at"""
+       use_by, lasts, reason, made_by, made_at, released_by, ended_at, changed_by, asked_by, asked_at, asked_for,
+       approved_by, approved_at"""
 
 
 def of_row(row: Any) -> Bulk:

@@ -150,3 +150,28 @@ OF_STUDIO = "SELECT trigger_id, recent, held_since, reason FROM release_guards W
 async def of_studio(tx: Connection, studio: str) -> dict[int, Guard]:
     """The guards of a studio as they are now, by trigger, for whoever only looks."""
     return {row[0]: Guard(recent(row[1]), row[2], row[3]) for row in await tx.fetch(OF_STUDIO, studio)}
+
+
+@dataclass(frozen=True, slots=True)
+class Blast:
+    """A trigger of which the guard holds so many actions, and who saved its newest version."""
+
+    trigger: str
+    held: int
+    saved_by: str
+
+
+BLASTS = """
+SELECT triggers.name, held.number, saved_by
+  FROM triggers JOIN trigger_versions USING (studio_id, trigger_id, version)
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS number, bool_or(action_id = ANY ($2::bigint[])) AS asked FROM actions
+        WHERE actions.studio_id = triggers.studio_id AND actions.trigger_id = triggers.trigger_id
+          AND actions.state = 'held' AND starts_with(actions.reason, $3)) AS held
+ WHERE triggers.studio_id = $1 AND held.asked
+ ORDER BY triggers.name"""
+
+
+async def blasts(tx: Connection, studio: str, actions: Sequence[int]) -> list[Blast]:
+    """The triggers whose guard holds any of these actions, each with all that it holds."""
+    return [Blast(*row) for row in await tx.fetch(BLASTS, studio, list(actions), HELD)]

@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 
-from control_center.domain.bulk import Turn
+from control_center.domain.bulk import State, Turn
+from control_center.domain.second_person import needed
+from control_center.store import bulk_approvals, studios
 from control_center.store.bulks import COLUMNS, of_row
+from control_center.store.bulks import Bulk as Stored
 from control_center.store.db import Connection
 from control_center.store.pages import Page, after, page
 
@@ -51,11 +54,30 @@ class ListedBulk(msgspec.Struct, frozen=True):
         return int(self.id.removeprefix("b-"))
 
 
+class Approval(msgspec.Struct, frozen=True):
+    """What a second person has to say of a bulk, where its studio wants one `above` so many people.
+
+    While it is `needed`, `seen` names what there is to review; whoever approves it gives that back. Who made or changed
+    it only asks for it: to begin at `asked_for`, or (null) once it is approved.
+    """
+
+    above: int | None
+    needed: bool
+    seen: str | None
+    asked_by: str | None
+    asked_at: datetime | None
+    asked_for: datetime | None
+    approved_by: str | None
+    approved_at: datetime | None
+
+
 class Bulk(ListedBulk, frozen=True, kw_only=True):
     """A bulk with its frozen words and its progress."""
 
     words: dict[str, Any]
     progress: Progress
+    changed_by: str | None
+    approval: Approval
 
 
 LIST = f"""
@@ -93,7 +115,30 @@ async def bulk(tx: Connection, studio: str, bulk_id: int) -> Bulk | None:
     for of_the_list, state, number in await tx.fetch(PROGRESS, studio, bulk_id):
         (turns if of_the_list else fates)[state] = number
     progress = Progress(**turns, messages=dict(sorted(fates.items())))
-    return Bulk(**_head(row), words=of_row(row).words, progress=progress)
+    one = of_row(row)
+    approval = await _approval(tx, one)
+    return Bulk(**_head(row), words=one.words, progress=progress, changed_by=one.changed_by, approval=approval)
+
+
+async def _approval(tx: Connection, one: Stored) -> Approval:
+    """What there is to review is named while somebody may: the list may be long."""
+    above = seen = None
+    if one.state is State.REVIEW:
+        house = (await studios.get(tx, [one.studio])).get(one.studio)
+        above = house.second_person_above if house is not None else None
+    if above is not None:
+        reviewed = await bulk_approvals.to_review(tx, one)
+        seen = reviewed.code if needed(above, reviewed.listed) else None
+    return Approval(
+        above=above,
+        needed=seen is not None,
+        seen=seen,
+        asked_by=one.asked_by,
+        asked_at=one.asked_at,
+        asked_for=one.asked_for,
+        approved_by=one.approved_by,
+        approved_at=one.approved_at,
+    )
 
 
 class Listed(msgspec.Struct, frozen=True):

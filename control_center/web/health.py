@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from control_center.domain.text_plan import month_before, month_of
-from control_center.store import commands, db, event_numbers, studios, usage, views_health
+from control_center.store import commands, db, event_numbers, prefixes, studios, usage, views_health
 from control_center.web.api import bearer
 from control_center.web.parts import PARTS, Check, Parts
 from control_center.web.problems import Problem
@@ -111,6 +111,7 @@ async def _warnings(parts: Parts) -> list[str]:
         async with asyncio.timeout(CHECK_SECONDS), db.session(parts.pool) as tx:
             holding = len(await usage.holding(tx))
             missing = len({(gap.studio, gap.source) for gap in await event_numbers.gaps(tx)})
+            neighbours = len(await prefixes.shut(tx))
     except TimeoutError:
         return []
     except db.AWAY:
@@ -118,6 +119,7 @@ async def _warnings(parts: Parts) -> list[str]:
     said = {
         f"texts of {holding} studio(s) wait because a plan is used up": holding,
         f"events of {missing} source(s) never came; see: control-center events gaps": missing,
+        f"texts to {neighbours} range(s) of numbers are held; see: control-center messages prefixes": neighbours,
     }
     return [words for words, number in said.items() if number]
 
@@ -174,6 +176,7 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
         for gap in await event_numbers.gaps(tx):
             missing.labels(gap.studio, gap.source).inc(gap.last - gap.first + 1)
         await _measure_messages(registry, tx, now)
+        await _measure_prefixes(registry, tx)
         await _measure_plans(registry, tx, now)
         for table, number in (await views_health.inserted(tx, list(_TABLES))).items():
             words = f"Rows ever written to {table}, by PostgreSQL's own count"
@@ -214,6 +217,13 @@ async def _measure_answers(registry: CollectorRegistry, tx: db.Connection) -> No
         asked.labels(answers.account, answers.outcome).set(answers.attempts)
         median.labels(answers.account, answers.outcome).set(answers.median)
         slowest.labels(answers.account, answers.outcome).set(answers.slowest)
+
+
+async def _measure_prefixes(registry: CollectorRegistry, tx: db.Connection) -> None:
+    words = "Texts held because many would go to neighbouring numbers: a person has to decide"
+    held = _gauge(registry, "control_center_neighbours_held", words, ("studio",))
+    for one in await prefixes.shut(tx):
+        held.labels(one.studio).inc(one.held)
 
 
 async def _measure_plans(registry: CollectorRegistry, tx: db.Connection, now: datetime) -> None:

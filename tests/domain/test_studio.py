@@ -17,7 +17,7 @@ FULL: dict[str, Any] = {
     "name": "Ada Park Photography",
     "timezone": "America/Chicago",
     "country": "CA",
-    "sms": {"account": "north", "numbers": ["+13125550100"], "countries": ["US"]},
+    "sms": {"account": "north", "numbers": ["+13125550100"], "countries": ["US"], "limits": {"per_prefix": 50}},
     "email": {"account": "post", "from": "ada@studio.example", "reply_to": "desk@studio.example"},
     "phone": "(312) 555-0100",
     "address": "1 Lake Street",
@@ -26,6 +26,7 @@ FULL: dict[str, Any] = {
     "marketing_per_day": 2,
     "calm_day": "move",
     "blast_ceiling": 0,
+    "second_person_above": 0,
     "enabled": False,
 }
 
@@ -45,6 +46,11 @@ def test_a_trigger_of_a_studio_sends_no_more_than_500_an_hour_unless_it_says_oth
         40,
         0,
     )
+
+
+def test_a_studio_that_says_nothing_of_a_second_person_asks_for_none() -> None:
+    assert (a_studio().second_person_above, a_studio(second_person_above=200).second_person_above) == (None, 200)
+    assert (parse(FULL).second_person_above, "second_person_above" in a_studio().settings()) == (0, False)
 
 
 def test_a_studio_needs_no_more_than_an_id_a_name_and_a_zone() -> None:
@@ -125,6 +131,8 @@ def test_what_a_studio_does_not_say_is_absent_from_its_messages_and_never_empty_
         ({"email": {"form": "ada@studio.example"}}, "email.form", "did you mean 'from'?"),
         ({"blast_ceiling": -1}, "blast_ceiling", "from 0"),
         ({"blast_ceiling": "many"}, "blast_ceiling", "a whole number"),
+        ({"sms": {"limits": {"per_prefix": 9}}}, "sms.limits.per_prefix", "from 10 to 1000"),
+        ({"second_person_above": -1}, "second_person_above", "from 0"),
         ({"plan": {"texts_per_month": 0}}, "plan.texts_per_month", "from 1 to"),
         ({"plan": {"texts": 500}}, "plan.texts", "not a known key"),
         ({"plan": {"price_per_segment": "cheap"}}, "plan.price_per_segment", "0.0079"),

@@ -113,6 +113,7 @@ PLACES: Final = {
     "control_center/cli/emitting.py": "the running installation's own address, from its data folder",
     "control_center/crm/connection.py": "broker_url",
     "control_center/crm/consumer.py": "broker_url",
+    "control_center/crm/dead_letters.py": "broker_url",
     "control_center/crm/outbox.py": "broker_url",
     "control_center/crm/tap.py": "broker_url",
     "control_center/cli/checking.py": "broker_url",

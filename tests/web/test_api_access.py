@@ -34,13 +34,13 @@ ALLOWED = {
             "get_studio",
         ),
         *("list_blackouts", "get_blackout", "list_holidays"),
-        *("list_bulks", "get_bulk", "list_bulk_recipients", "get_consents"),
+        *("list_bulks", "get_bulk", "list_bulk_recipients", "get_consents", "list_held_prefixes"),
     },
     "front_desk": {
         *(f"{deed}_action{s}" for deed in ("process", "release", "skip", "delete") for s in ("", "s")),
         "receive_text",
         *("send_message", "read_message", "unread_message", "link_message", "assign_message", "task_message"),
-        *("resolve_message", "record_consent"),
+        *("resolve_message", "record_consent", "release_prefix"),
         *("untick_bulk_recipients", "tick_bulk_recipients", "pause_bulk", "resume_bulk", "cancel_bulk"),
     },
     "author": {
@@ -48,7 +48,7 @@ ALLOWED = {
         *("create_template", "replace_template", "delete_template", "replace_catalog"),
         *("backtest_trigger", "preview_trigger", "roll_back_trigger"),
         *("add_blackouts", "change_blackout", "open_days"),
-        *("create_bulk", "start_bulk"),
+        *("create_bulk", "start_bulk", "approve_bulk"),
     },
     "owner": {
         *("post_events", "list_dead_events", "list_commands", "acknowledge_commands", "list_audit"),

@@ -105,6 +105,36 @@ async def test_a_bulk_that_is_scheduled_is_in_the_forecast_and_counted_by_its_nu
     assert [(group["name"], group["goes"], group["segments"]) for group in counted] == [(one["id"], 3, 3)]
 
 
+async def test_more_than_one_person_writes_to_is_let_go_by_another_one(app: Caller) -> None:
+    studio = (await app.get("/studios/main")).json
+    answer = await app.call("PUT", "/api/v1/studios/main", json={**studio, "second_person_above": 2})
+    assert (answer.status, answer.json["second_person_above"]) == (200, 2)
+    await a_token(app.pool, "second", "author")
+    asked = await made(app, expect=3, when="2027-07-05T15:00:00Z")
+    path, approval = f"/bulk/{asked['id']}", asked["approval"]
+    assert (asked["state"], approval["asked_by"], approval["asked_for"]) == (
+        "review",
+        "owner *",
+        "2027-07-05T15:00:00Z",
+    )
+    assert (approval["needed"], approval["above"], asked["changed_by"]) == (True, 2, None)
+    again = await app.post(f"{path}/start", json={"expect": 3, "when": "now"}, headers={"Idempotency-Key": "k"})
+    assert (again.status, again.json["state"], again.json["approval"]["asked_for"]) == (200, "review", None), again.body
+    seen = {"expect": 3, "seen": again.json["approval"]["seen"]}
+
+    for body, token, told in (
+        (seen, OWNER, "made by owner *: somebody else with the role author"),
+        ({"expect": 3, "seen": approval["seen"]}, "second", "look again"),
+        ({**seen, "expect": 2}, "second", "2 were expected"),
+    ):
+        refused = await app.post(f"{path}/approve", json=body, token=token)
+        assert (refused.status, told in refused.json["detail"]) == (409, True), refused.body
+    assert (await app.post(f"{path}/approve", json={"expect": 3, "seen": "x"}, token="second")).status == 422
+    begun = await app.post(f"{path}/approve", json=seen, token="second")
+    assert (begun.status, begun.json["state"], begun.json["start_at"]) == (200, "scheduled", "2027-06-01T15:00:00Z")
+    assert (begun.json["approval"]["approved_by"], begun.json["released_by"]) == ("author *", "owner *")
+
+
 async def test_nobody_is_no_list(app: Caller) -> None:
     answer = await app.post("/bulk", json={**WISH, "audience": {"status": "Nowhere"}})
     assert (answer.status, "nobody" in answer.json["detail"]) == (409, True)
@@ -122,7 +152,11 @@ async def test_the_bulk_of_another_studio_is_not_there(app: Caller) -> None:
         ("POST", "/cancel"),
     ):
         assert (await app.call(method, f"/api/v1/bulk/{one['id']}{path}", token="south")).status == 404, path
-    for path, body in (("untick", {"recipients": [1]}), ("tick", {"recipients": [1]}), ("start", {"expect": 3})):
+    for path, body in (
+        *((name, {"recipients": [1]}) for name in ("untick", "tick")),
+        ("start", {"expect": 3}),
+        ("approve", {"expect": 3, "seen": "0123456789ab"}),
+    ):
         assert (await app.post(f"/bulk/{one['id']}/{path}", json=body, token="south")).status == 404, path
     assert (await app.get("/bulk", token="south")).json["items"] == []
     assert (await app.get(f"/bulk/{one['id']}", token=OWNER)).json["state"] == "review"

@@ -56,7 +56,9 @@ BODIES: dict[str, Any] = {
     "tick_bulk_recipients": {"recipients": [1]},
     "untick_bulk_recipients": {"recipients": [1]},
     "start_bulk": {"expect": 1},
+    "approve_bulk": {"expect": 1, "seen": "0123456789ab"},
     "receive_text": {"from": "+13125550188", "to": "+13125550100", "text": "STOP"},
+    "release_prefix": {"prefix": "+13125550"},
 }
 _LISTED = ("", f"trigger={WORD}", "record=session/4711")
 QUERIES = {
@@ -188,6 +190,8 @@ async def main(app: Caller) -> Main:
     of_bulk = int(bulk.json["id"].removeprefix("b-"))
     await a_message(app.pool, origin="bulk", bulk_id=of_bulk, body=WORD, address="+13125550167")
     dead = b'{"id": "e-dead", "studio": "main", "subject": "session/4711"}'
+    shut = "INSERT INTO prefixes (studio_id, prefix, held_since, reason) VALUES ('main', '+13125550', now(), $1)"
+    await app.pool.execute(shut, WORD)
     bury = "INSERT INTO dead_events (body, field, reason) VALUES ($1, 'type', $2)"
     for body in (dead, b'"e-dead" "session/4711"'):  # of the second nobody can know whose it is
         await app.pool.execute(bury, body, WORD)

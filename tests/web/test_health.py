@@ -58,3 +58,24 @@ async def test_metrics_through_a_proxy_need_a_token_for_every_studio(app: Caller
     assert (await app.call("GET", "/metrics", token=None, headers=proxied)).status == 401
     assert (await app.call("GET", "/metrics", token="t", headers=proxied)).status == 403
     assert (await app.call("GET", "/metrics", headers=proxied)).status == 200
+
+
+async def test_texts_that_are_held_for_being_many_to_neighbours_are_warned_of_and_counted(app: Caller) -> None:
+    shut = "INSERT INTO prefixes (studio_id, prefix, held_since, reason) VALUES ('main', $1, now(), 'prefix: many')"
+    for prefix in ("+13125550", "+14145550"):
+        await app.pool.execute(shut, prefix)
+    for number in ("+13125550188", "+13125550189", "+17735550188"):
+        await a_message(app.pool, state="held", reason="prefix: many", address=number)
+
+    ready = (await app.call("GET", "/readyz", token=None)).json
+    assert ready["ready"]
+    assert ready["warnings"] == ["texts to 2 range(s) of numbers are held; see: control-center messages prefixes"]
+    text = (await app.call("GET", "/metrics", token=None)).body.decode()
+    assert 'control_center_neighbours_held{studio="main"} 2.0' in text
+
+    listed = (await app.get("/messages/prefixes")).json["items"]
+    assert [(one["prefix"], one["held"]) for one in listed] == [("+13125550", 2), ("+14145550", 0)]
+    released = await app.post("/messages/release", json={"prefix": "+13125550"})
+    assert (released.status, released.json) == (200, {"prefix": "+13125550", "messages": 2})
+    assert (await app.post("/messages/release", json={"prefix": "+13125550"})).status == 404
+    assert (await app.post("/messages/release", json={"prefix": "13125550"})).status == 422

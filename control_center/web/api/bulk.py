@@ -92,6 +92,15 @@ class Start(Model):
     when: Literal["now"] | Instant | None = None
 
 
+class Approve(Model):
+    """That somebody else than who made and changed a list has reviewed it, and lets it go."""
+
+    expect: Annotated[int, Field(ge=0, le=10_000_000, description="how many were listed when it was looked at")]
+    seen: Annotated[
+        str, Field(pattern="^[0-9a-f]{12}$", description="`approval.seen` of what was looked at: list, words and time")
+    ]
+
+
 async def _list(call: Call[BulkQuery, None]) -> Answer:
     query = call.query
     async with db.session(call.parts.pool) as tx:
@@ -159,9 +168,24 @@ async def _start(call: Call[StudioQuery, Start]) -> Answer:
                 by=call.by,
             )
     except Miscounted as error:
-        errors = [Error("expect", f"the list has {error.count}")]
-        raise Problem(HTTPStatus.CONFLICT, str(error), errors=errors, count=error.count) from None
+        raise _other_number(error) from None
     return await _shown(call, _number(call))
+
+
+async def _approve(call: Call[StudioQuery, Approve]) -> Answer:
+    parts, body = call.parts, call.body
+    try:
+        await bulks.approve(
+            parts.pool, parts.clock, call.studio, _number(call), expect=body.expect, seen=body.seen, by=call.by
+        )
+    except Miscounted as error:
+        raise _other_number(error) from None
+    return await _shown(call, _number(call))
+
+
+def _other_number(error: Miscounted) -> Problem:
+    errors = [Error("expect", f"the list has {error.count}")]
+    return Problem(HTTPStatus.CONFLICT, str(error), errors=errors, count=error.count)
 
 
 def _turning(deed: Callable[..., Awaitable[Stored]]) -> Callable[[Call[StudioQuery, Any]], Awaitable[Answer]]:
@@ -245,11 +269,21 @@ ROUTES = [
         "POST",
         f"{_ONE}/start",
         "start_bulk",
-        "Let a reviewed list go, now or at a time",
+        "Let a reviewed list go, now or at a time; it stays in review where a second person has to approve it",
         "author",
         _start,
         Bulk,
         reads={JSON: Start},
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/approve",
+        "approve_bulk",
+        "Let a list go that somebody else made, as it was reviewed",
+        "author",
+        _approve,
+        Bulk,
+        reads={JSON: Approve},
     ),
     Route(
         "POST",

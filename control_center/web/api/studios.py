@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from control_center.domain.prefixes import LEAST
 from control_center.domain.studio import Studio
 from control_center.domain.text_hours import CALM, MOST_A_DAY
 from control_center.domain.week import DAYS
@@ -100,6 +101,13 @@ _PROPERTIES: dict[str, Any] = {
                     "campaign": _PACE,
                     "bulk_percent": {"type": "integer", "minimum": 1, "maximum": 100, "description": "of a day"},
                     "zone": {"type": "string", "description": "where a day begins; by default the studio's own"},
+                    "per_prefix": {
+                        "type": "integer",
+                        "minimum": LEAST,
+                        "maximum": 1000,
+                        "description": "numbers that differ in their last three digits only, within an hour; a person"
+                        " is asked above it",
+                    },
                 },
             },
         },
@@ -131,6 +139,11 @@ _PROPERTIES: dict[str, Any] = {
     "marketing_per_day": {"type": "integer", "minimum": 1, "maximum": MOST_A_DAY},
     "calm_day": {"type": "string", "enum": list(CALM)},
     "blast_ceiling": {"type": "integer", "minimum": 0},
+    "second_person_above": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "people: a bulk to more is let go by somebody else than who made it; left out: by anybody",
+    },
     "enabled": {"type": "boolean", "description": "false: nothing is released and nothing is sent"},
 }
 
