@@ -34,7 +34,10 @@ TARGETS: Final = {
     "P10": "p10_forecast",
     "P11": "p11_bulk",
     "P12": "p12_hub",
+    "P13": "p13_load",
+    "P14": "p14_year",
 }
+WITH_BROKER: Final = {"P1", "P2", "P3", "P8", "P11", "P13"}
 
 
 def main() -> int:
@@ -45,6 +48,11 @@ def main() -> int:
     parser.add_argument("--no-peers", action="store_true", help="leave PgQueuer, dramatiq and Celery out")
     parser.add_argument("--hour", action="store_true", help="P8 watches the memory for an hour")
     parser.add_argument("--bulk", type=int, default=20_000, help="P11's texts of bulk (quick: 200)")
+    parser.add_argument(
+        "--rate", type=int, default=0, help="P13's events a second (half of what P1 and P2 do together)"
+    )
+    parser.add_argument("--seconds", type=int, default=600, help="how long P13's events keep coming (quick: 6)")
+    parser.add_argument("--year", type=int, default=0, help="P14's messages of a year (10,000,000; quick: 100,000)")
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
     parser.add_argument("--page", type=Path, help="also put the rows on this page, docs/reference/performance.md")
     asked = parser.parse_args()
@@ -68,7 +76,10 @@ async def _measure(chosen: Sequence[str], asked: argparse.Namespace) -> list[Row
         print(f"{time.monotonic() - begun:6.1f} s  {line}", file=sys.stderr, flush=True)
 
     say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; starting the servers ...")
-    async with servers(broker=bool({"P1", "P2", "P3", "P8", "P11"} & set(chosen))) as both, provider(both.log) as stub:
+    async with (
+        servers(broker=bool({"P1", "P2", "P3", "P8", "P11", "P13"} & set(chosen))) as both,
+        provider(both.log) as stub,
+    ):
         context = Context(
             servers=both,
             provider=stub,
@@ -77,6 +88,9 @@ async def _measure(chosen: Sequence[str], asked: argparse.Namespace) -> list[Row
             peers=not asked.no_peers,
             hour=asked.hour,
             bulk=200 if asked.quick else asked.bulk,
+            rate=asked.rate,
+            seconds=6 if asked.quick else asked.seconds,
+            year=asked.year,
             say=say,
         )
         for name in chosen:

@@ -11,7 +11,7 @@ from bench.servers import Servers
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The servers, the provider, and how much is to be done. `say` prints progress."""
+    """The servers, the provider, and how much is to be done. `say` prints progress. 0: as much as a target wants."""
 
     servers: Servers
     provider: Provider
@@ -20,6 +20,9 @@ class Context:
     peers: bool
     hour: bool
     bulk: int
+    rate: int
+    seconds: int
+    year: int
     say: Callable[[str], None]
 
     def count(self, full: int, quick: int) -> int:

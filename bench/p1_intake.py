@@ -61,6 +61,18 @@ async def measure(context: Context) -> list[Row]:
     return [Row("P1", "intake of real events", "a second", whole, Goal(0.8), plain, wrote)]
 
 
+async def alone(context: Context, count: int) -> float:
+    """Events a second that are taken in, by us alone and once."""
+    servers = context.servers
+    template = await servers.template("p1_alone", lambda connection: seeds.a_studio(connection, triggers()))
+    await servers.fill(["bench.p1.alone"], Crm().events(count))
+    async with servers.clone(template) as dsn:
+        run = await _run(context, "bench.p1_intake", dsn, "bench.p1.alone", count)
+    await servers.remove(["bench.p1.alone"])
+    await servers.drop(template)
+    return run.figure
+
+
 async def _run(context: Context, module: str, dsn: str, queue: str, count: int) -> Run:
     options = {"dsn": dsn, "broker_url": context.servers.broker_url, "queue": queue, "count": count}
     async with child.contender(module, options, context.servers.log) as process:

@@ -46,6 +46,14 @@ async def measure(context: Context) -> list[Row]:
     return _rows(series, most, await context.provider.limit())
 
 
+async def alone(context: Context, count: int) -> float:
+    """Texts a second that two workers of 16 slots deliver, by us alone and once."""
+    template = await context.servers.template("p2_alone", seeds.Waiting(count, released=True).seed)
+    run = await _ours(context, template, count, {}, slots=16, processes=2)
+    await context.servers.drop(template)
+    return run.figure
+
+
 async def _peers(context: Context, count: int) -> dict[str, Arm]:
     if not context.peers:
         return {}

@@ -137,14 +137,14 @@ async def publish(context: Context, count: int, per_second: float = PER_SECOND) 
         published, begun = [], time.monotonic()
         for n in range(count):
             await asyncio.sleep(max(0.0, begun + n / per_second - time.monotonic()))
-            body = _event(n)
+            body = event(n)
             published.append(time.monotonic())
             await exchange.publish(persistent(body, f"event-{n}"), "main.session.created")
         await asyncio.sleep(0.1)
     return published
 
 
-def _event(number: int) -> bytes:
+def event(number: int, *, type_: str | None = None) -> bytes:
     """A session of a new client that is booked just now."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     record: dict[str, Any] = {
@@ -152,6 +152,7 @@ def _event(number: int) -> bytes:
         "id": str(number),
         "version": 1,
         "client_id": f"c-{number}",
+        "type": type_,
         "status": "Booked",
         "status_changed_at": at,
         "dates": {"session": "2030-06-12T14:00", "booked": at},
@@ -161,7 +162,7 @@ def _event(number: int) -> bytes:
         "id": f"c-{number}",
         "version": 1,
         "first_name": "Jo",
-        "phones": [{"number": f"+1312555{number:04}", "sms": True}],
+        "phones": [{"number": f"+1312{5_550_000 + number}", "sms": True}],
         "emails": [],
     }
     event = {

@@ -120,8 +120,8 @@ async def contend(options: dict[str, Any]) -> dict[str, Any]:
     late = [took for at, took in claims.took if at >= marks[4]]
     return {
         "seconds": marks[5] - marks[0],
-        "early": _p99(early),
-        "late": _p99(late),
+        "early": p99(early),
+        "late": p99(late),
         "claims": len(took),
         "median": statistics.median(took),
         "most": max(took),
@@ -130,5 +130,18 @@ async def contend(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _p99(figures: list[float]) -> float:
+async def claims(pool: db.Pool, jobs: int) -> list[float]:
+    """Deliver so many messages by a worker of its own; how many milliseconds each of its claims took."""
+    provider, owner, stop = _Taken(), uuid4(), asyncio.Event()
+    delivery = Delivery(pool, provider, account=seeds.ACCOUNT, owner=owner, clock=now, slots=64)
+    timed = delivery._claims = _Timed(seeds.ACCOUNT, owner)  # noqa: SLF001 - what is measured is inside
+    running = asyncio.create_task(delivery.run(stop))
+    async with asyncio.timeout(child.PATIENCE):
+        await provider.reaches(jobs)
+    stop.set()
+    await running
+    return [took for _, took in timed.took]
+
+
+def p99(figures: list[float]) -> float:
     return statistics.quantiles(figures, n=100, method="inclusive")[98] if len(figures) > 1 else figures[0]

@@ -68,12 +68,14 @@ class Inquiry:
         self._links = links
         self._owner = uuid4()  # never a delivery's: that one queues again what it marked and did not send
         self._rulebooks = Rulebooks()
-        self._asked: dict[int, int] = {}
+        self._asked: dict[int, int] = {}  # how often about each message …
+        self._began: dict[int, datetime] = {}  # … whose attempt began then: nobody asks about one that is too old
         # How long the provider knows our key; most know none.
         self._remembers: timedelta = getattr(channel, "remembers", timedelta())
 
     async def run_once(self) -> float:
         """Ask about some; returns the seconds until the next round. Raises one of `db.AWAY`."""
+        self._forget()
         tired = [message for message, times in self._asked.items() if times >= PATIENCE]
         async with db.session(self._pool) as connection:
             found = await doubts.undecided(
@@ -82,6 +84,7 @@ class Inquiry:
         self._asked = {message: times for message, times in self._asked.items() if times >= PATIENCE or found}
         for doubt in found:
             self._asked[doubt.message_id] = self._asked.get(doubt.message_id, 0) + 1
+            self._began[doubt.message_id] = doubt.started_at
             answer = await (self._repeat(doubt) if self._remembers and doubt.lost else self._look(doubt))
             log.info(
                 "message.asked_about",
@@ -91,6 +94,12 @@ class Inquiry:
                 reason=type(answer).__name__,
             )
         return EVERY
+
+    def _forget(self) -> None:
+        """What is too old to be asked about need not be remembered as asked."""
+        oldest = self._clock() - OLDEST
+        self._began = {one: at for one, at in self._began.items() if at >= oldest and one in self._asked}
+        self._asked = {one: times for one, times in self._asked.items() if one in self._began}
 
     async def _look(self, doubt: Doubt) -> Lookup:
         """Ask for the message in the provider's list."""

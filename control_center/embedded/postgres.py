@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -55,12 +55,21 @@ class Postgres:
 
     `base` belongs to this server alone and keeps its data over restarts. Run by root, the server itself runs as
     `postgres` or `nobody`, and the data lies where that account can reach it (see `place`). With
-    `durable=False` a commit survives the server's death but not the machine's: for tests.
+    `durable=False` a commit survives the server's death but not the machine's: for tests. `settings` are its own
+    beside ours, by their names in postgresql.conf.
     """
 
-    def __init__(self, base: Path, *, durable: bool = True, binaries: Path | None = None) -> None:
+    def __init__(
+        self,
+        base: Path,
+        *,
+        durable: bool = True,
+        binaries: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._base = base
         self._durable = durable
+        self._settings = settings or {}
         self._binaries = binaries
         self._socket: Path | None = None
         self._process: Process | None = None
@@ -136,7 +145,7 @@ class Postgres:
         data, log = place / "data", place / "postgres.log"
         note = data / "postmaster.pid"
         _forget_the_dead(note, str(data))
-        settings = SETTINGS | ({} if self._durable else FORGETFUL)
+        settings = {**SETTINGS, **({} if self._durable else FORGETFUL), **self._settings}
         settings |= {"unix_socket_directories": f'"{self._socket}"'}
         if self._occupancy:  # stands in the title of every one of its processes
             settings |= {"cluster_name": self._occupancy.marker}

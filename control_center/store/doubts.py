@@ -34,12 +34,19 @@ class Doubt:
     known: tuple[str, ...]
 
 
+# The other texts are those that the provider may list for the same pair of numbers: of this studio, and of those that
+# write from the same number. Address by address: an account has sent millions.
 UNDECIDED = """
 SELECT messages.studio_id AS studio, messages.message_id, channel, address, sender, attempts.key, attempts.subject,
        attempts.body, attempts.started_at, use_by, messages.reason LIKE 'sent: %' AS lost,
-       ARRAY (SELECT other.provider_id FROM messages AS other
-               WHERE other.account = messages.account AND other.address = messages.address
-                 AND other.provider_id IS NOT NULL) AS known
+       ARRAY (SELECT other.provider_id
+                FROM (SELECT messages.studio_id UNION
+                      SELECT studio_id FROM studios WHERE numbers @> ARRAY[messages.sender]) AS sharing (studio_id)
+               CROSS JOIN LATERAL (
+                     SELECT account, provider_id FROM messages AS sent
+                      WHERE sent.studio_id = sharing.studio_id AND lower(sent.address) = lower(messages.address)
+                     OFFSET 0) AS other
+               WHERE other.account = messages.account AND other.provider_id IS NOT NULL) AS known
   FROM messages
   JOIN attempts ON attempts.studio_id = messages.studio_id AND attempts.message_id = messages.message_id
    AND attempts.number = messages.asked

@@ -23,13 +23,15 @@ async def events(tx: Connection, *, older_than: timedelta, limit: int) -> int:
     return await _deleted(tx, EVENTS, older_than, limit)
 
 
+# By their keys: coalesce() keeps the index of all that are published from being taken for each row again.
 COMMANDS = """
 WITH old AS MATERIALIZED (
      SELECT studio_id, command_id FROM commands
       WHERE state = 'published' AND published_at < statement_timestamp() - $1::interval
       ORDER BY published_at LIMIT $2)
 DELETE FROM commands USING old
- WHERE commands.studio_id = old.studio_id AND commands.command_id = old.command_id AND state = 'published'"""
+ WHERE commands.studio_id = old.studio_id AND commands.command_id = old.command_id
+   AND coalesce(state, '') = 'published'"""
 
 
 async def commands(tx: Connection, *, older_than: timedelta, limit: int) -> int:
@@ -43,7 +45,8 @@ WITH old AS MATERIALIZED (
       WHERE state = 'unroutable' AND created_at < statement_timestamp() - $1::interval AND verb LIKE '%.%'
       LIMIT $2 FOR UPDATE SKIP LOCKED)
 DELETE FROM commands USING old
- WHERE commands.studio_id = old.studio_id AND commands.command_id = old.command_id AND state = 'unroutable'"""
+ WHERE commands.studio_id = old.studio_id AND commands.command_id = old.command_id
+   AND coalesce(state, '') = 'unroutable'"""
 
 
 async def unheard_reports(tx: Connection, *, older_than: timedelta, limit: int) -> int:
@@ -57,7 +60,8 @@ WITH old AS MATERIALIZED (
       WHERE message_id IS NULL AND received_at < statement_timestamp() - $1::interval
       LIMIT $2 FOR UPDATE SKIP LOCKED)
 DELETE FROM receipts USING old
- WHERE receipts.studio_id = old.studio_id AND receipts.receipt_id = old.receipt_id AND message_id IS NULL"""
+ WHERE receipts.studio_id = old.studio_id AND receipts.receipt_id = old.receipt_id
+   AND coalesce(message_id, 0) = 0"""
 
 
 async def unmatched_receipts(tx: Connection, *, older_than: timedelta, limit: int) -> int:

@@ -13,6 +13,7 @@ from control_center.engine.conversations import Conversations
 from control_center.engine.following import Following
 from control_center.engine.intake import Intake
 from control_center.engine.mailroom import Mailroom
+from control_center.engine.receipt_tray import ReceiptTray
 from control_center.store import db
 
 
@@ -72,6 +73,10 @@ class Parts:
     texting: frozenset[str] | None = None
     readiness: Mapping[str, Check] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    receipts: ReceiptTray = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "receipts", ReceiptTray(self.pool))
 
 
 PARTS = web.AppKey("parts", Parts)

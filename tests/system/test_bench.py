@@ -18,9 +18,9 @@ from control_center.embedded import find_rabbitmq
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def bench(targets: str, json_file: Path) -> dict[str, dict[str, object]]:
-    """Run the suite as an administrator would; its rows by target."""
-    words = [sys.executable, "-m", "bench", "--quick", "--no-peers", "--only", targets, "--json", str(json_file)]
+def bench(targets: str, json_file: Path, *more: str) -> dict[str, dict[str, object]]:
+    """Run the suite as an administrator would; its rows by target, the last one of each."""
+    words = [sys.executable, "-m", "bench", "--quick", "--no-peers", "--only", targets, "--json", str(json_file), *more]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert "where the time went" in done.stdout
@@ -42,6 +42,21 @@ def test_the_bench_measures_what_looks_ahead_and_what_plays_the_past(tmp_path: P
 
 def test_the_bench_measures_the_lists_and_searches_of_the_hub(tmp_path: Path) -> None:
     assert set(bench("P12", tmp_path / "rows.json")) == {"P12"}
+
+
+def test_the_bench_measures_claims_after_a_year_of_messages(tmp_path: Path) -> None:
+    assert set(bench("P14", tmp_path / "rows.json", "--year", "12000")) == {"P14"}
+
+
+@pytest.mark.long
+def test_under_load_with_every_kind_of_error_nothing_is_lost_and_nothing_goes_twice(tmp_path: Path) -> None:
+    if find_rabbitmq() is None:
+        pytest.skip("rabbitmq is not here")
+
+    rows = bench("P13", tmp_path / "rows.json")
+
+    assert rows["P13"]["what"] == "lost, twice, ghost or false"
+    assert rows["P13"]["met"] is True, rows["P13"]["remarks"]
 
 
 @pytest.mark.long

@@ -108,3 +108,27 @@ async def test_ids_of_other_messages_to_the_same_number_are_told_apart(pool: db.
     await Inquiry(pool, directory, account="sms/default", clock=now).run_once()
 
     assert directory.asked[0][1] == ("SM-other",)
+
+
+async def test_what_is_too_old_to_be_asked_about_is_not_remembered_either(pool: db.Pool) -> None:
+    await an_old_unknown(pool)
+    later = [now()]
+    inquiry = Inquiry(pool, Directory(CannotTell("no lookup")), account="sms/default", clock=lambda: later[0])
+    await inquiry.run_once()
+
+    await pool.execute("UPDATE attempts SET started_at = started_at - interval '25 hours'")
+    later[0] += timedelta(hours=25)
+    await inquiry.run_once()
+
+    assert (inquiry._asked, inquiry._began) == ({}, {})
+
+
+async def test_texts_of_a_studio_that_shares_the_number_are_told_apart_too(pool: db.Pool) -> None:
+    await an_old_unknown(pool)
+    await a_studio(pool, studio="other")
+    await a_message(pool, studio="other", state="accepted", provider_id="SM-other")
+    directory = Directory(NotFoundThere())
+
+    await Inquiry(pool, directory, account="sms/default", clock=now).run_once()
+
+    assert directory.asked[0][1] == ("SM-other",)

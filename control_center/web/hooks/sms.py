@@ -9,7 +9,6 @@ from http import HTTPStatus
 import structlog
 from aiohttp import web
 
-from control_center.engine import replies
 from control_center.web import bodies
 from control_center.web.hooks.providers import READERS, Call
 from control_center.web.parts import PARTS, Parts
@@ -52,7 +51,7 @@ async def _take(request: web.Request) -> web.Response:
     async with asyncio.timeout(parts.limits.hook_seconds):  # then 503: what is not stored is never taken for received
         if brought.receipts:
             came = [(known_by, receipt, call.raw) for known_by, receipt in brought.receipts]
-            await replies.take_receipts(parts.pool, brought.account.name, came)
+            await parts.receipts.take(brought.account.name, came)
         if brought.texts:
             await parts.conversations.take(brought.account.name, [(text, call.raw) for text in brought.texts])
     if not brought.receipts and not brought.texts:
