@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from control_center.domain.consent import OPEN, Said
+from control_center.domain.fence import HELD
 from control_center.domain.inbound import LONGEST_NAME, readable
 from control_center.domain.message import State, fold, key_of, message_of
 from control_center.domain.outcome import Fate, Receipt
@@ -139,11 +140,16 @@ async def _matches(tx: db.Connection, account: str, came: Sequence[Came]) -> lis
     matches = []
     for one, reference in zip(came, references, strict=True):
         named = by_number.get(reference[0]) if reference else None
-        if named and reference and 1 <= reference[1] <= named.asked:
+        if named and reference and (1 <= reference[1] <= named.asked or _was_forgotten(named)):
             matches.append(_Match(one, named, reference[1]))
         elif one.receipt.provider_id and (named := by_id.get(one.receipt.provider_id)):
             matches.append(_Match(one, named, named.asked))
     return matches
+
+
+def _was_forgotten(named: Named) -> bool:
+    """It may have gone out by an attempt that the database has forgotten: whoever names that one proves that it did."""
+    return named.state in (State.HELD, State.UNKNOWN) and named.reason.startswith(HELD)
 
 
 def _folded(matches: Sequence[_Match]) -> list[Folded]:

@@ -145,12 +145,14 @@ async def replaced_by(tx: Connection, studio: str, parent: int) -> int | None:
     return found
 
 
-# Guarded: a receipt or the provider's answer may have settled it a moment ago, and what they prove stands.
+# Guarded: a receipt or the provider's answer may have settled it a moment ago, and what they prove stands. One whose
+# attempt a failover has forgotten went when it was due, if it went.
 RESOLVE = """
 UPDATE messages
    SET state = $3, reason = $4, resolved_by = $5, ended_at = CASE WHEN $3 = 'failed' THEN clock_timestamp() END,
        sent_at = CASE WHEN $3 = 'failed' THEN sent_at ELSE coalesce(sent_at,
-           (SELECT max(started_at) FROM attempts WHERE attempts.studio_id = $1 AND attempts.message_id = $2)) END
+           (SELECT max(started_at) FROM attempts WHERE attempts.studio_id = $1 AND attempts.message_id = $2),
+           due_at) END
  WHERE studio_id = $1 AND message_id = $2 AND state = 'unknown'
 RETURNING message_id"""
 

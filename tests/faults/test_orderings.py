@@ -17,6 +17,7 @@ from control_center.domain.message import POISON, settle
 from control_center.domain.outcome import Accepted, Cause, NotSent, Outcome, Refused, Stage, Unknown
 from control_center.store import cases, db, message_leases, messages, submissions
 from control_center.store.submissions import Ready, Settled
+from tests.faults.spoiled import WAITING, Waits
 from tests.support.programs import eventually
 from tests.support.rows import a_message, a_record, a_studio, a_trigger, ago, ahead, now
 
@@ -129,3 +130,53 @@ async def test_what_was_put_back_under_a_worker_is_the_next_ones(pool: db.Pool, 
     row: Any = await pool.fetchrow("SELECT state, lease_owner, claims, asked FROM messages")
     assert tuple(row) == ("queued", None, 1, 0)
     assert passed == [set()]
+
+
+async def beside(pool: db.Pool, work: Callable[[db.Connection], Awaitable[Any]]) -> tuple[Any, bool]:
+    """What one has done and not committed, and whether another one that does the same then waits for it."""
+    async with db.session(pool) as one, db.session(pool) as other:
+        async with one.transaction():
+            await work(one)
+            second = asyncio.ensure_future(work(other))
+
+            async def met() -> bool:
+                return second.done() or bool(await pool.fetchval(BLOCKED))
+
+            await eventually(met, within=60, what="the second is done, or waits")
+            waits = not second.done()
+        return await second, waits
+
+
+async def claim_one(tx: db.Connection) -> list[int]:
+    found = await messages.claim_due(tx, "sms/default", uuid4(), since=EVER, lease=MINUTE, limit=1)
+    return [one.message_id for one in found]
+
+
+MEETING: Final = {"CLAIM_DUE": claim_one, "RESCUE_EXPIRED_LEASES": rescue}
+
+
+async def two(pool: db.Pool) -> list[int]:
+    """Two texts that a worker may claim, and two that a dead one has left."""
+    for _ in range(2):
+        await a_message(pool, state="submitting", lease_until=ago(seconds=1))
+    return [await a_message(pool) for _ in range(2)]
+
+
+@pytest.mark.parametrize("name", MEETING)
+async def test_whoever_claims_or_rescues_waits_for_nobody_who_does(pool: db.Pool, name: str) -> None:
+    _, later = await two(pool)
+
+    found, waits = await beside(pool, MEETING[name])
+
+    assert not waits
+    assert found == ([later] if name == "CLAIM_DUE" else None)
+
+
+@pytest.mark.parametrize("one", WAITING, ids=lambda one: one.words)
+async def test_a_statement_that_waits_is_found_out(pool: db.Pool, monkeypatch: pytest.MonkeyPatch, one: Waits) -> None:
+    await two(pool)
+    monkeypatch.setattr(one.place, one.name, one.made())
+
+    _, waits = await beside(pool, MEETING[one.name])
+
+    assert waits

@@ -15,7 +15,8 @@ import pytest
 
 from control_center.domain.errors import Refused
 from control_center.domain.fence import HELD
-from control_center.engine import arming
+from control_center.domain.outcome import Fate, Receipt
+from control_center.engine import arming, front_desk, replies
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.fence import FILE, Fence
@@ -230,6 +231,45 @@ async def test_in_doubt_each_message_is_for_a_person_and_the_crm_is_told(
     assert await pool.fetchval("SELECT count(*) FROM commands WHERE verb = 'message.unknown'") == 1
     assert await pool.fetchval("SELECT state FROM actions WHERE action_id = $1", pending) == "held"
     assert await fence.look(), "whoever armed it said that this is the database"
+
+
+@pytest.mark.parametrize(("sent", "then"), [(True, "accepted"), (False, "failed")])
+async def test_what_the_database_forgot_a_person_can_say_either_of(
+    pool: db.Pool, fence: Fence, *, sent: bool, then: str
+) -> None:
+    await released(pool)
+    await pool.execute(FAILED_OVER)
+    assert not await fence.look()
+    await arming.arm(pool, "doubt", by="Ada", reason="the backup of Monday")
+    [number] = [row[0] for row in await pool.fetch("SELECT message_id FROM messages")]
+
+    await front_desk.resolve(pool, "main", number, sent=sent, evidence="it is in the provider's list", by="Ada")
+
+    row = await pool.fetchrow("SELECT state, sent_at = due_at AS at_its_time FROM messages")
+    assert (row["state"], row["at_its_time"]) == (then, True if sent else None)
+
+
+@pytest.mark.parametrize("when", ["noticed", "not noticed yet", "armed in doubt"])
+async def test_a_receipt_for_an_attempt_that_the_database_forgot_proves_it_and_nobody_sends_it_again(
+    pool: db.Pool, fence: Fence, when: str
+) -> None:
+    await released(pool, 2)
+    first, second = [row[0] for row in await pool.fetch("SELECT message_id FROM messages ORDER BY message_id")]
+    await pool.execute(FAILED_OVER)
+    if when != "not noticed yet":
+        await fence.look()
+    if when == "armed in doubt":
+        await arming.arm(pool, "doubt", by="Ada", reason="the backup of Monday")
+
+    came = Receipt(Fate.DELIVERED, f"m-{first}.1", "SM1")
+    await replies.take_receipts(pool, "sms/default", [("SM1 delivered", came, "as it came")])
+    await fence.look()
+    await replies.adopt(pool, limit=10)
+    if when != "armed in doubt":
+        await arming.arm(pool, "send", by="Ada", reason="the provider has none but that one")
+
+    other = "unknown" if when == "armed in doubt" else "queued"
+    assert dict(await pool.fetch("SELECT message_id, state FROM messages")) == {first: "delivered", second: other}
 
 
 async def test_an_event_of_the_lost_time_that_comes_again_is_held_and_one_after_it_goes(
