@@ -32,7 +32,7 @@ from workers.flight_recorder import FlightRecorder
 from workers.preparation import Preparation
 from workers.rationing import limited
 from workers.sends import Sends
-from workers.settling import Answered, hand_on, note, settlement_of, tell, written
+from workers.settling import Answered, doubts_in_a_row, hand_on, note, settlement_of, tell, written
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,8 @@ CLAIM_LIMIT = 100
 MARGIN = timedelta(seconds=45)  # of its lease that a message must have left to pass the point of no return
 RENEW = 20.0  # seconds between renewals of what is being prepared
 POLL = 1.0  # seconds between looks at the queue when nobody wakes us
-DRAIN = 25.0  # seconds that sends under way have, when we are to stop
+DRAIN, FAREWELL = 21.0, 3.0  # seconds for sends under way, when we are to stop, and to write; a service has 25
+DOUBTED = 2  # times its slots of doubts in a row: then an account is left alone. A line that breaks once leaves fewer
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between tries while the database is away
 
 
@@ -82,6 +83,7 @@ class Delivery:
         self._look_at = self._renewed = float("-inf")  # on the monotonic clock
         self._more = False  # the last claim may have left something, bulk at least
         self._refilling: asyncio.Task[None] | None = None
+        self._doubts = 0  # answers in a row, up to now, that proved nothing
         self._strained = False  # the account's breaker has something against us
         self._shut = False  # … and has just opened: what is at hand is not to be tried in vain
         self._strayed = False  # a claim's answer was lost: what it claimed is not at hand, and would wait for its lease
@@ -242,6 +244,10 @@ class Delivery:
         """Write outcomes and marks; free the slots of what is settled; let the account's breaker know first."""
         await note(connection, self._account, answered)
         blocked = [settlement.reason for _, settlement in answered if settlement.blocked]
+        doubts = doubts_in_a_row(self._doubts, answered)
+        if doubts >= DOUBTED * self._slots:
+            blocked = [f"{doubts} in a row may have been sent, and nobody knows"] * breakers.OPENS_AT
+            doubts = 0
         if blocked:
             self._strained = True
             self._shut = await breakers.failed(connection, self._account, blocked[-1], times=len(blocked)) or self._shut
@@ -249,6 +255,7 @@ class Delivery:
         settled = [written(one, settlement) for one, settlement in answered]
         passed = await submissions.step(connection, settled, ready, lease=self._submit_lease, margin=MARGIN)
         self._sends.settled([one for one, _ in answered])
+        self._doubts = doubts
         for one, settlement in answered:
             tell(one.ready.case, settlement.state, settlement.reason, due_at=settlement.due_at, key=one.ready.key)
         if not blocked and self._strained and any(settlement.state is State.ACCEPTED for _, settlement in answered):
@@ -273,16 +280,21 @@ class Delivery:
     # Stopping ---------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        """Give back what was not begun, wait for what was, and write down how it ended."""
+        """Give back what was not begun, wait for what was, and write down how it ended: nobody else knows."""
         if self._refilling is not None:
             await asyncio.gather(self._refilling, return_exceptions=True)
         self._ready.clear()
+        began = time.monotonic()
         await self._sends.finish(DRAIN)
+        await db.insisted(self._write_the_rest, patience=max(FAREWELL, began + DRAIN - time.monotonic()))
+        self._sends.close()
+
+    async def _write_the_rest(self) -> None:
         async with db.session(self._pool) as connection:
             if self._doubtful:
                 marked = [one.case.message_id for one in self._doubtful]
                 await submissions.unmark(connection, self._owner, marked=marked)
+                self._doubtful = []
             if self._sends.answered:
                 await self._commit(connection, self._settlements(), [])
             await message_leases.drop_claims(connection, self._owner)
-        self._sends.close()

@@ -48,6 +48,13 @@ def settlement_of(one: Answered, *, failover: bool, sender: str | None = None) -
     return settle(one.outcome, key=key, tries=case.tries, use_by=case.use_by, now=one.at, failover=failover, most=most)
 
 
+def doubts_in_a_row(before: int, answered: Sequence[tuple[Answered, Settlement]]) -> int:
+    """How many answers in a row proved nothing, the last of these included; `before` are those up to now."""
+    for _, settlement in answered:
+        before = before + 1 if settlement.state is State.UNKNOWN else 0
+    return before
+
+
 def written(one: Answered, settlement: Settlement) -> Settled:
     """What is written of it, with what the CRM is told."""
     case = one.ready.case

@@ -205,6 +205,20 @@ async def retried(pool: Pool, work: Callable[[Connection], Awaitable[T]], *, tri
     return await again(once)
 
 
+async def insisted(work: Callable[[], Awaitable[T]], *, patience: float) -> T:
+    """Do it again while the database is away, or two transactions meet, for so many seconds.
+
+    Only what may be done twice. Raises the last of PASSES after that time.
+    """
+    again = AsyncRetrying(
+        retry=retry_if_exception_type(PASSES),
+        wait=wait_random_exponential(multiplier=0.2, max=2),
+        stop=stop_after_delay(patience),
+        reraise=True,
+    )
+    return await again(work)
+
+
 # One channel for each hand-over, so that nobody wakes for what is not theirs. A hint only: polling is the truth.
 NOTIFY = "SELECT pg_notify($1, '')"
 

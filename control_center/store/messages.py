@@ -207,10 +207,11 @@ async def put_back(tx: Connection, returns: Sequence[Return]) -> None:
     )
 
 
-# Messages that waited for a calendar which has just changed: looked at again now.
+# Messages that waited for a calendar or a trigger which has just changed: looked at again now. What waits for another
+# try does so for its provider's sake; but one that was tried before may wait for a calendar like any other.
 LOOK_AGAIN = """
 UPDATE messages SET due_at = clock_timestamp()
- WHERE studio_id = $1 AND state = 'queued' AND due_at > statement_timestamp() AND tries = 0"""
+ WHERE studio_id = $1 AND state = 'queued' AND due_at > statement_timestamp() AND NOT starts_with(reason, 'retry:')"""
 
 
 async def look_again(tx: Connection, studio: str) -> None:

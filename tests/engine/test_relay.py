@@ -25,6 +25,7 @@ from control_center.domain.command import Cause, Command, command
 from control_center.embedded import Rabbitmq
 from control_center.engine.relay import LONGEST_PAUSE, POLL, Answer, Parcel, Relay, Verdict
 from control_center.store import commands, db
+from tests.support.operator import write_down
 
 CAUSE = Cause("Reminder", 1, "a-1", "event-1")
 PUBLISHED, UNCONFIRMED, UNROUTABLE = (
@@ -487,6 +488,7 @@ async def test_a_broker_killed_and_started_again_gets_every_command(pool: db.Poo
         first = await enqueue(pool, a_command("1"))
         await relay.run_once()
 
+        await write_down(broker)
         await broker.kill()
         then = await enqueue(pool, a_command("2"), a_command("3"))
         assert await relay.run_once() >= 1

@@ -36,10 +36,20 @@ class Heard:
     sequence: int
     event: dict[str, Any]
 
+    def __str__(self) -> str:
+        what = self.event["type"].removeprefix("control_center.")
+        return f"{what} of {self.event['subject']} ({self.event['data'].get('message') or ''}, {self.sequence})"
+
     @property
-    def line(self) -> tuple[str, str, str]:
-        """What must stay in order: the commands about a record, and its reports."""
-        return self.event["studio"], self.event["subject"], self.exchange
+    def line(self) -> tuple[str, str, str, str]:
+        """What must stay in order: the commands about a record, and what is told of one message or action.
+
+        A number is given before its transaction commits. Of two messages that have nothing to do with each other the
+        one is told of first whose transaction was quicker, whatever their numbers.
+        """
+        told = self.event["data"] if self.exchange == REPORTS else {}
+        of = str(told.get("message") or told.get("action") or "")
+        return self.event["studio"], self.event["subject"], self.exchange, of
 
 
 class Crm:
@@ -94,12 +104,13 @@ class Crm:
 
     def out_of_order(self) -> list[str]:
         """Commands and reports that first came after a later one of the same record."""
-        latest: dict[tuple[str, str, str], int] = {}
+        latest: dict[tuple[str, str, str, str], Heard] = {}
         wrong = []
         for one in self.heard.values():
-            if latest.get(one.line, 0) > one.sequence:
-                wrong.append(f"{one.command_id} came after a later one of {one.line[1]}")
-            latest[one.line] = max(latest.get(one.line, 0), one.sequence)
+            before = latest.get(one.line)
+            if before is not None and before.sequence > one.sequence:
+                wrong.append(f"{one} came after {before}")
+            latest[one.line] = one if before is None else max(before, one, key=lambda heard: heard.sequence)
         return wrong
 
     async def listen(self) -> None:

@@ -17,7 +17,8 @@ AT_ONCE: Final = struct.pack("ii", 1, 0)
 class Proxy:
     """Owns a port on loopback and everything that is connected through it; leaving it cuts all of that.
 
-    `async with Proxy("127.0.0.1", 5672) as line:` and connect to `line.port`, or to `line.url(url)`.
+    `async with Proxy("127.0.0.1", 5672) as line:` and connect to `line.port`, or to `line.url(url)`. A host that is a
+    path is a unix socket; its port means nothing.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -78,9 +79,13 @@ class Proxy:
         for writer in list(self._writers):
             _reset(writer)
 
-    def cut_after(self, size: int) -> None:
-        """Let so many bytes more pass, then cut every connection once."""
+    def cut_after(self, size: int | None) -> None:
+        """Let so many bytes more pass, then cut every connection once; None: do so no more."""
         self._left = size
+
+    @property
+    def to_be_cut(self) -> bool:
+        return self._left is not None
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -91,7 +96,7 @@ class Proxy:
         try:
             if not self.refusing:
                 await self._live.wait()
-                far_reader, far = await asyncio.open_connection(*self._far)
+                far_reader, far = await self._connect()
                 both.add(far)
                 self._writers.add(far)
                 await asyncio.gather(self._pump(reader, far), self._pump(far_reader, writer))
@@ -102,6 +107,12 @@ class Proxy:
                 _reset(each)
             self._writers -= both
             self._lines.discard(task)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = self._far
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(host)
+        return await asyncio.open_connection(host, port)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(CHUNK):

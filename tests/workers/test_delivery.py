@@ -13,7 +13,20 @@ from uuid import uuid4
 
 import pytest
 
-from control_center.domain.outcome import Accepted, Blocked, CannotTell, Cause, Lookup, NotSent, Outcome, Refused, Text
+from control_center import service
+from control_center.domain.outcome import (
+    Accepted,
+    Blocked,
+    CannotTell,
+    Cause,
+    Lookup,
+    NotSent,
+    Outcome,
+    Refused,
+    Stage,
+    Text,
+    Unknown,
+)
 from control_center.engine import consenting
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
@@ -21,7 +34,7 @@ from control_center.store import consents, db, message_leases, messages, submiss
 from tests.support.crm import client, event, session
 from tests.support.rows import a_studio, a_trigger
 from tests.support.sayings import a_saying
-from workers.delivery import Delivery
+from workers.delivery import DRAIN, FAREWELL, Delivery
 from workers.sandbox import Sandbox
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
@@ -385,6 +398,42 @@ async def test_a_lease_that_ran_out_before_submitting_queues_and_after_it_leaves
     assert [tuple(row) for row in rows] == [("1000", "queued"), ("1001", "unknown")]
 
 
+async def test_a_provider_that_leaves_nothing_but_doubts_is_left_alone_before_everything_is_in_doubt(
+    pool: db.Pool,
+) -> None:
+    """Each may have been sent, and is not sent again: what has not been asked for yet waits for better days."""
+    provider = Scripted(*(Unknown("no answer", Stage.SENT) for _ in range(100)))
+    await queued(pool, 40)
+
+    async def opened() -> bool:
+        return bool(await pool.fetchval("SELECT count(*) FROM breakers WHERE open_until IS NOT NULL"))
+
+    async with running(delivery(pool, provider, slots=4)):
+        await until(opened)
+    doubts = len(provider.asked)
+    assert doubts <= 3 * 4, "two times its slots, and what was under way"
+    assert await pool.fetchval("SELECT count(*) FROM messages WHERE state = 'queued'") == 40 - doubts
+    assert "in a row" in await pool.fetchval("SELECT reason FROM breakers")
+
+    provider.outcomes.clear()
+    await pool.execute("UPDATE breakers SET open_until = clock_timestamp()")
+    await delivering(pool, delivery(pool, provider, slots=4), ends=("accepted", "unknown"))
+    assert len(provider.asked) == 40, "the probe went through, and the rest after it"
+    assert await pool.fetchval("SELECT count(*) FROM messages WHERE state = 'unknown'") == doubts
+
+
+async def test_doubts_with_an_answer_now_and_then_are_no_reason_to_leave_a_provider_alone(pool: db.Pool) -> None:
+    doubt = Unknown("no answer", Stage.SENT)
+    answers: list[Outcome] = [doubt, doubt, doubt, Refused("not a number", Cause.CONTENT, "1")]
+    provider = Scripted(*answers * 8)
+    await queued(pool, 32)
+
+    await delivering(pool, delivery(pool, provider, slots=2), ends=("failed", "unknown"))
+
+    assert len(provider.asked) == 32
+    assert await pool.fetchval("SELECT count(*) FROM breakers") == 0
+
+
 async def test_a_worker_that_lost_its_lease_cannot_pass_the_point_of_no_return(pool: db.Pool) -> None:
     await queued(pool)
     provider = Scripted()
@@ -458,3 +507,40 @@ async def test_what_was_claimed_when_the_answer_of_the_database_was_lost_is_sent
 
     assert len(lost) == 3
     assert len({text.to for text in provider.asked}) == len(provider.asked) == 3
+
+
+async def test_what_a_provider_answered_is_written_down_though_the_database_is_away_when_the_worker_stops(
+    pool: db.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else knows it: without that it would be in doubt."""
+    await queued(pool, 3)
+    step, refused = submissions.step, list[int]()
+    provider = Scripted()
+    provider.gate.clear()
+
+    async def is_away_for_a_while(*arguments: Any, **keywords: Any) -> set[int]:
+        if arguments[1] and len(refused) < 3:
+            refused.append(len(arguments[1]))
+            raise ConnectionResetError("the database is restarted")
+        return await step(*arguments, **keywords)
+
+    monkeypatch.setattr(submissions, "step", is_away_for_a_while)
+
+    async def under_way() -> bool:
+        return provider.flying == 3
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(delivery(pool, provider).run(stop))
+    await until(under_way)
+    stop.set()
+    provider.gate.set()
+    await running
+
+    assert refused
+    states = await pool.fetch("SELECT DISTINCT state, lease_owner IS NULL FROM messages")
+    assert [tuple(row) for row in states] == [("accepted", True)]
+    assert len(provider.asked) == 3
+
+
+def test_a_worker_has_written_what_was_answered_before_its_process_gives_up_waiting() -> None:
+    assert DRAIN + FAREWELL < service.DRAIN
