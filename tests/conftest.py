@@ -6,6 +6,7 @@ server starts its own. What could not be had here is listed after the last line 
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import ipaddress
 import os
@@ -295,11 +296,15 @@ async def _administer(postgres: Postgres, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-async def broker(request: pytest.FixtureRequest, _servers: Path) -> AsyncIterator[Rabbitmq]:
-    """The session's broker; a test that wants it empty asks for `broker_url`. Kill your own, not this one."""
-    binaries = await ensure_rabbitmq(_say(request)) if MAY_FETCH else find_rabbitmq()
-    if binaries is None:
+async def rabbitmq_programs(request: pytest.FixtureRequest) -> None:
+    """RabbitMQ's programs are here, fetched if need be."""
+    if await (ensure_rabbitmq(_say(request)) if MAY_FETCH else asyncio.to_thread(find_rabbitmq)) is None:
         raise NotHere("rabbitmq")
+
+
+@pytest.fixture(scope="session")
+async def broker(rabbitmq_programs: None, _servers: Path) -> AsyncIterator[Rabbitmq]:
+    """The session's broker; a test that wants it empty asks for `broker_url`. Kill your own, not this one."""
     server = Rabbitmq(_servers / "rabbitmq")
     await server.start()
     yield server

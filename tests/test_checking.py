@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from control_center.cli.aim import Database
-from control_center.cli.checking import Finding, _texts
+from control_center.cli.checking import Finding, _broker, _texts
 from control_center.settings import Account, Settings
 from control_center.store import db
 from tests.support.rows import a_studio
@@ -42,3 +42,11 @@ async def test_an_account_that_is_in_no_settings_sends_nothing(pool: db.Pool) ->
     lost = await found(pool, account="third", numbers=[])
 
     assert (lost.ok, lost.says) == (False, "account 'third' is in no settings")
+
+
+async def test_of_a_cluster_the_node_that_does_not_answer_is_named(broker_url: str) -> None:
+    both = broker_url.replace("@", "@127.0.0.1:1,")
+
+    says = await _broker(Settings(broker_url=SecretStr(both)), None)
+
+    assert says.startswith(f"answers at {both.replace('guest@', '***@')}; amqp://guest:***@127.0.0.1:1 does not: ")

@@ -130,6 +130,9 @@ def test_a_broker_whose_certificate_is_not_to_be_looked_at_is_refused(monkeypatc
     monkeypatch.setenv(BROKER, "amqps://cc:canary@mq.example/?cafile=/etc/ca.pem")
     assert read().broker_url
 
+    monkeypatch.setenv(BROKER, "amqps://cc:canary@one.example:5671,two.example:5671,three.example/?cafile=/etc/ca.pem")
+    assert read().broker_url
+
 
 @pytest.mark.parametrize(
     ("url", "shown"),
@@ -163,6 +166,9 @@ def test_a_password_beside_the_user_is_a_secret_too(monkeypatch: pytest.MonkeyPa
         ("amqp://cc:x@mq.example", True),
         ("amqps://cc:x@mq.example", False),
         ("amqp://cc:x@127.0.0.1", False),
+        ("amqp://cc:x@127.0.0.1:5672,[::1]:5672,localhost/", False),
+        ("amqp://cc:x@127.0.0.1:5672,mq.example:5672/", True),
+        ("amqps://cc:x@one.example,two.example/", False),
         ("smtp://relay.example:587", False),
         ("smtp://relay.example:587?tls=none", True),
         ("smpp://smsc.example", True),

@@ -105,7 +105,7 @@ def _links(settings: Settings) -> Finding:
 
 
 async def _broker(settings: Settings, running: Endpoints | None) -> str:
-    from control_center.crm.connection import connect, hang_up
+    from control_center.crm.connection import BrokerAway, connect, hang_up, nodes
     from control_center.embedded import find_rabbitmq
     from control_center.settings.addresses import masked
 
@@ -114,8 +114,16 @@ async def _broker(settings: Settings, running: Endpoints | None) -> str:
         return "switched off: events come over HTTP"
     if not url:
         return "a private RabbitMQ, started by run" if find_rabbitmq() else "none: events come over HTTP"
-    await hang_up(await connect(url, "control-center check"))
-    return f"answers at {masked(url)}"
+    away = {}
+    for node in nodes(url):
+        try:
+            await hang_up(await connect(node, "control-center check"))
+        except BrokerAway as error:
+            away[node] = str(error)
+    if len(away) == len(nodes(url)):
+        raise BrokerAway("; ".join(away.values()))
+    silent = "".join(f"; {masked(node)} does not: {why}" for node, why in away.items())
+    return f"answers at {masked(url)}{silent}"
 
 
 async def _database(here: Database) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
@@ -17,7 +17,7 @@ from control_center.crm.properties import be_lenient
 from control_center.domain.errors import ConfigurationError, ControlCenterError
 
 HEARTBEAT_SECONDS = 10  # a silent peer is given up after 3 x (heartbeat + 1); with the default of 60, 3 minutes
-CONNECT_SECONDS = 15.0
+CONNECT_SECONDS = 15.0  # of a cluster, all that is tried together
 ANSWER_SECONDS = 30.0  # long: a question given up closes its channel; and a queue may be electing its leader
 HANG_UP_SECONDS = 3.0
 
@@ -33,18 +33,39 @@ class BrokerAway(ControlCenterError):  # noqa: N818 - reads as the sentence "rai
 
 
 async def connect(url: str, name: str) -> AbstractConnection:
-    """Open a connection that the broker's operator will see under `name`.
+    """Open a connection that the broker's operator will see under `name`, to whichever node of a cluster answers.
 
     It does not restore itself: whoever opened it notices the loss and opens the next.
     Raises ConfigurationError when the address or the user is wrong, BrokerAway for everything that may pass.
     """
+    every = nodes(url)
+    # Not always the same first: a node that lets us in and then is of no use must not be where each next try ends,
+    # and of many engines not all are to hang on one node.
+    random.shuffle(every)
+    faults = []
+    for node in every:
+        try:
+            return await _connect(node, name, CONNECT_SECONDS / len(every))
+        except BrokerAway as away:
+            faults.append(str(away) if len(every) == 1 else f"{urlsplit(node).netloc.rpartition('@')[2]}: {away}")
+    raise BrokerAway("; ".join(faults))
+
+
+def nodes(url: str) -> list[str]:
+    """The address of each node that a URL names: amqp://user:password@one:5672,two:5672/ is about two."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",") if host] or [url]
+
+
+async def _connect(url: str, name: str, within: float) -> AbstractConnection:
     parts = urlsplit(url)
     if parts.scheme not in {"amqp", "amqps"}:
         raise ConfigurationError("broker_url must begin with amqp:// or amqps://")
     heartbeat = None if "heartbeat" in parse_qs(parts.query) else HEARTBEAT_SECONDS
     with broker_errors("connecting"):
         try:
-            return await aio_pika.connect(url, timeout=CONNECT_SECONDS, name=name, heartbeat=heartbeat)
+            return await aio_pika.connect(url, timeout=within, name=name, heartbeat=heartbeat)
         except (AuthenticationError, ProbableAuthenticationError) as error:
             raise ConfigurationError("the broker refuses the user or the password in broker_url") from error
         except InvalidFrameError as error:

@@ -60,7 +60,9 @@ def in_clear(url: str) -> bool:
         return _last(url, "sslmode") == "disable" and not all(is_here(host) for host in _database_hosts(url))
     if parts.scheme == "smtp":
         return _last(url, "tls") == "none" and not is_here(parts.hostname or "")
-    return parts.scheme in {"amqp", "http", "smpp"} and not is_here(parts.hostname or "")
+    if parts.scheme == "amqp":
+        return not all(is_here(host) for host in _without_ports(parts.netloc.rpartition("@")[2]))
+    return parts.scheme in {"http", "smpp"} and not is_here(parts.hostname or "")
 
 
 def is_here(host: str) -> bool:
@@ -99,7 +101,11 @@ def _database_hosts(url: str) -> list[str]:
     if _last(url, "service") or os.environ.get("PGSERVICE"):
         return ["?"]
     named = parts.netloc.rpartition("@")[2] or _last(url, "host") or os.environ.get("PGHOST") or ""
-    return [re.sub(r"(?<=[^:]):\d+\Z|(?<=\]):\d+\Z", "", host) for host in named.split(",")]
+    return _without_ports(named)
+
+
+def _without_ports(hosts: str) -> list[str]:
+    return [re.sub(r"(?<=[^:]):\d+\Z|(?<=\]):\d+\Z", "", host) for host in hosts.split(",")]
 
 
 def _last(url: str, name: str) -> str | None:

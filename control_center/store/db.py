@@ -18,6 +18,7 @@ from tenacity import (
 )
 
 from control_center.domain.errors import Conflict
+from control_center.store import servers
 
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 Pool: TypeAlias = asyncpg.Pool
@@ -60,6 +61,11 @@ SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "idle_in_transaction_session_timeout": "60s",
+    # A host that vanishes says no farewell: the server would keep its connections for two hours, and run out of them.
+    "tcp_keepalives_idle": "30s",
+    "tcp_keepalives_interval": "10s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "60s",
     "jit": "off",
     "timezone": "UTC",
     "search_path": "public",
@@ -85,6 +91,7 @@ async def open_pool(dsn: str, *, application: str, size: int = 10, greet: Greeti
     """
     return await asyncpg.create_pool(
         dsn,
+        connect=servers.connect,
         min_size=1,
         max_size=size,
         timeout=_ACQUIRE_TIMEOUT,
@@ -102,6 +109,7 @@ async def open_hot_pool(dsn: str, *, application: str, size: int = 10, greet: Gr
     """
     return await asyncpg.create_pool(
         dsn,
+        connect=servers.connect,
         min_size=1,
         max_size=size,
         timeout=_ACQUIRE_TIMEOUT,
@@ -130,7 +138,7 @@ def _forgetting() -> Callable[[Connection], Awaitable[None]]:
 
 async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
     """A connection of one's own, for LISTEN and for migrations."""
-    return await asyncpg.connect(
+    return await servers.connect(
         dsn,
         timeout=_ACQUIRE_TIMEOUT,
         command_timeout=_COMMAND_TIMEOUT,

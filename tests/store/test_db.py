@@ -10,7 +10,7 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from control_center.store import db
+from control_center.store import db, servers
 
 IDLE = """
 SELECT count(*) FROM pg_stat_activity
@@ -95,3 +95,59 @@ async def test_nothing_but_a_meeting_is_tried_again(pool: db.Pool) -> None:
             await db.retried(pool, failing)
 
     assert len(tried) == 4
+
+
+@pytest.mark.parametrize(
+    ("dsn", "each"),
+    [
+        ("postgresql://cc@one/cc", ["postgresql://cc@one/cc"]),
+        ("postgresql://cc@/cc?host=/run/one&port=5432", ["postgresql://cc@/cc?host=/run/one&port=5432"]),
+        ("postgresql:///cc?service=studio", ["postgresql:///cc?service=studio"]),
+        (
+            "postgresql://cc:a%2Cb@one:5432,[::1]:5433/cc?sslmode=disable",
+            [
+                "postgresql://cc:a%2Cb@one:5432/cc?sslmode=disable",
+                "postgresql://cc:a%2Cb@[::1]:5433/cc?sslmode=disable",
+            ],
+        ),
+        (
+            "postgresql://cc@/cc?host=/run/one,/run/two&port=5432,5433",
+            ["postgresql://cc@/cc?host=%2Frun%2Fone&port=5432", "postgresql://cc@/cc?host=%2Frun%2Ftwo&port=5433"],
+        ),
+        (
+            "postgresql://cc@/cc?host=one,two&port=5432",
+            ["postgresql://cc@/cc?host=one&port=5432", "postgresql://cc@/cc?host=two&port=5432"],
+        ),
+        (
+            "postgresql://cc@/cc?host=one,two",
+            ["postgresql://cc@/cc?host=one", "postgresql://cc@/cc?host=two"],
+        ),
+    ],
+)
+def test_each_server_of_an_address_is_asked_by_itself(dsn: str, each: list[str]) -> None:
+    assert servers.one_by_one(dsn) == each
+
+
+async def test_a_first_server_that_is_silent_does_not_keep_us_from_the_one_that_took_over(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "_ACQUIRE_TIMEOUT", 6.0)
+    heard = asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.set()
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    both = database_url.replace("host=", "host=127.0.0.1,").replace("port=", f"port={port},")
+    opened = await db.open_pool(f"{both}&target_session_attrs=read-write", application="test")
+    assert heard.is_set()
+    async with db.session(opened) as connection:
+        assert await connection.fetchval("SELECT NOT pg_is_in_recovery()")
+    listening = await db.connect(f"{both}&target_session_attrs=read-write", application="test")
+    await listening.close()
+    await opened.close()
+    silent.close()
+    await silent.wait_closed()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
 from aio_pika.exceptions import AMQPError
@@ -18,6 +20,14 @@ AT_ONCE: Final = 200
 
 # A dying connection also cancels the calls that wait on it.
 _AWAY = (AMQPError, OSError, RuntimeError, TimeoutError, asyncio.CancelledError)
+
+
+def one_of(url: str) -> str:
+    """The address of any node of a cluster, where the URL names one."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    host = random.choice(hosts.split(","))
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{host}"))
 
 
 async def publish(
@@ -37,7 +47,7 @@ async def publish(
 
 async def _publish(url: str, bodies: list[bytes], key: str) -> list[bytes]:
     """Publish in order; returns what was not confirmed, because the broker went."""
-    connection = await aio_pika.connect(url, timeout=10)
+    connection = await aio_pika.connect(one_of(url), timeout=10)
     try:
         channel = await connection.channel()
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
@@ -64,7 +74,7 @@ async def _publish(url: str, bodies: list[bytes], key: str) -> list[bytes]:
 
 async def depth(url: str, queue: str = EVENTS) -> tuple[int, int]:
     """How many messages are ready in a queue, and how many consumers it has."""
-    connection = await aio_pika.connect(url, timeout=10)
+    connection = await aio_pika.connect(one_of(url), timeout=10)
     async with connection, connection.channel() as channel:
         found = (await channel.declare_queue(queue, durable=True, passive=True)).declaration_result
         return found.message_count or 0, found.consumer_count or 0
@@ -103,7 +113,7 @@ async def bind(url: str, *, bound: bool) -> None:
 
 async def forget_everything(url: str) -> None:
     """Rid a broker of what was declared by whoever used it before."""
-    connection = await aio_pika.connect(url, timeout=10)
+    connection = await aio_pika.connect(one_of(url), timeout=10)
     async with connection, connection.channel() as channel:
         for queue in (EVENTS, DEAD):
             await channel.queue_delete(queue)

@@ -16,8 +16,9 @@ from typing import Any, Final, Self
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
+from aiormq.abc import ArgumentsType
 
-from tests.support.broker import publish
+from tests.support.broker import one_of, publish
 from tests.support.programs import POLL, eventually
 
 COMMANDS: Final = "crm.commands"
@@ -55,12 +56,13 @@ class Heard:
 class Crm:
     """Owns a queue of the broker and its consumer, which comes back when the broker does."""
 
-    def __init__(self, url: str, *, listens: bool = True) -> None:
+    def __init__(self, url: str, *, listens: bool = True, quorum: bool = False) -> None:
         self.said: list[bytes] = []
         self.heard: dict[str, Heard] = {}  # by x-command-id, in the order of first arrival
         self.deliveries: list[Heard] = []
         self._url = url
         self._listening = listens
+        self._arguments: ArgumentsType = {"x-queue-type": "quorum"} if quorum else {}
         self._bound = asyncio.Event()
         self._lost = asyncio.Event()
         self._ended = asyncio.Event()
@@ -77,7 +79,7 @@ class Crm:
         if self._task is not None:
             await self._task
             with suppress(*_AWAY):
-                connection = await aio_pika.connect(self._url, timeout=10)
+                connection = await aio_pika.connect(one_of(self._url), timeout=10)
                 async with connection, connection.channel() as channel:
                     await channel.queue_delete(QUEUE)
 
@@ -135,11 +137,11 @@ class Crm:
 
     async def _consume(self) -> None:
         self._lost.clear()
-        connection = await aio_pika.connect(self._url, timeout=10)
+        connection = await aio_pika.connect(one_of(self._url), timeout=10)
         connection.close_callbacks.add(lambda *_: self._lost.set())
         async with connection, connection.channel() as channel:
             channel.close_callbacks.add(lambda *_: self._lost.set())
-            queue = await channel.declare_queue(QUEUE, durable=True)
+            queue = await channel.declare_queue(QUEUE, durable=True, arguments=self._arguments)
             for name in (COMMANDS, REPORTS):
                 await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True)
                 await queue.bind(name, "#")

@@ -82,6 +82,7 @@ class Installation:
         self.broker_url = broker_url
         self.programs: list[Program] = []
         self.ahead: list[Path] = []  # folders in which its processes look first for what they import
+        self.through: list[str] = []  # words before each command: where it runs
         self._connection: asyncpg.Connection | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.write("control_center.toml", settings)
@@ -130,7 +131,7 @@ class Installation:
     async def cli(self, *words: str, stdin: bytes = b"", within: float = 60.0, **settings: str) -> Done:
         """Carry out `control-center WORDS`."""
         return await carry_out(
-            [sys.executable, "-m", "control_center", *words],
+            [*self.through, sys.executable, "-m", "control_center", *words],
             env=self.environment(**settings),
             cwd=self.folder,
             stdin=stdin,
@@ -149,7 +150,8 @@ class Installation:
     async def start(self, *words: str, **settings: str) -> Program:
         """Start `python -m WORDS` and return at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        program = await Program.start([sys.executable, "-m", *words], env=self.environment(**settings), cwd=self.folder)
+        command = [*self.through, sys.executable, "-m", *words]
+        program = await Program.start(command, env=self.environment(**settings), cwd=self.folder)
         self.programs.append(program)
         return program
 

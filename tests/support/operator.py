@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aio_pika
 
@@ -22,7 +22,16 @@ WRITE_DOWN: Final = """
 """
 
 
-async def operate(server: Rabbitmq, *words: str) -> str:
+class Runs(Protocol):
+    """A node that runs: its process, and where rabbitmqctl lies."""
+
+    scripts: Path
+
+    @property
+    def pid(self) -> int | None: ...
+
+
+async def operate(server: Runs, *words: str, program: str = "rabbitmqctl") -> str:
     """Carry out `rabbitmqctl WORDS`, with the environment and the account of the node; it must succeed."""
     assert server.pid is not None
     node = Path(f"/proc/{server.pid}")
@@ -32,7 +41,7 @@ async def operate(server: Rabbitmq, *words: str) -> str:
         {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
     )
     process = await asyncio.create_subprocess_exec(
-        server.scripts / "rabbitmqctl",
+        server.scripts / program,
         "-q",
         *words,
         env=dict(entry.split("=", 1) for entry in told if "=" in entry),

@@ -21,7 +21,8 @@ class Proxy:
     path is a unix socket; its port means nothing.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, at: str = "127.0.0.1") -> None:
+        self.at = at  # the address of ours that it listens on
         self.port = 0
         self.latency = 0.0  # seconds that everything takes longer, in either direction
         self.rate = 0.0  # bytes a second, of each connection and direction; 0: as fast as it goes
@@ -36,15 +37,15 @@ class Proxy:
         self._lines: set[asyncio.Task[None]] = set()
 
     @classmethod
-    def before(cls, url: str) -> Proxy:
+    def before(cls, url: str, *, at: str = "127.0.0.1") -> Proxy:
         """One before the server that this URL is about."""
         parts = urlsplit(url)
         assert parts.hostname, url
         assert parts.port, url
-        return cls(parts.hostname, parts.port)
+        return cls(parts.hostname, parts.port, at=at)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._join, self.at, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -60,7 +61,7 @@ class Proxy:
         """The same, through here."""
         parts = urlsplit(url)
         who = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-        return urlunsplit(parts._replace(netloc=f"{who}127.0.0.1:{self.port}"))
+        return urlunsplit(parts._replace(netloc=f"{who}{self.at}:{self.port}"))
 
     @property
     def connections(self) -> int:

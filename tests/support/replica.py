@@ -55,7 +55,7 @@ def _with_owner(source: str, destination: str) -> None:
     os.chown(destination, owner.st_uid, owner.st_gid)
 
 
-async def standby_of(primary: Postgres, base: Path) -> Postgres:
+async def standby_of(primary: Postgres, base: Path, *, standby: Postgres | None = None) -> Postgres:
     """A server that follows the primary, which is stopped for a moment to be copied."""
     await primary.stop()
     await copied(primary, base)
@@ -65,7 +65,7 @@ async def standby_of(primary: Postgres, base: Path) -> Postgres:
     for name, text in (("standby.signal", ""), ("postgresql.auto.conf", FOLLOWS.format(socket=socket_of(primary)))):
         (data / name).write_text(text, "utf-8")
         os.chown(data / name, owner.st_uid, owner.st_gid)
-    standby = Postgres(base)
+    standby = standby or Postgres(base)
     await standby.start()
     return standby
 

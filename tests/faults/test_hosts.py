@@ -1,0 +1,153 @@
+"""Engines and workers on hosts of their own, a database with a standby: each of them is lost while events flow.
+
+A host that is lost says no farewell: its cable goes first, then its power. Nobody's connection to it ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import pytest
+
+from tests.support import hosts
+from tests.support.bookings import bookings
+from tests.support.flow import Flow
+from tests.support.hosts import Network
+from tests.support.matrix import Seen
+from tests.support.programs import eventually
+from tests.support.replica import administer, caught_up, either, standby_of
+from tests.support.site import NAME, PRIMARY, STANDBY, OnNetwork, Site, site
+
+pytestmark = pytest.mark.process
+
+LENGTHS: Final = [200, pytest.param(5000, marks=pytest.mark.long)]
+SLOTS: Final = 16
+OWNER: Final = "SELECT lease_owner FROM messages WHERE state = 'submitting' LIMIT 1"
+# As if the time of its leases had gone by.
+OWNER_RUN_OUT: Final = (
+    "UPDATE messages SET lease_until = clock_timestamp() WHERE lease_owner = $1 AND lease_until IS NOT NULL"
+)
+DECIDED: Final = "SELECT count(*) = 0 FROM actions WHERE state = 'planned' AND due_at <= clock_timestamp()"
+CONNECTED: Final = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = $1::inet"
+
+
+@pytest.fixture
+def network(record_property: Callable[[str, object], None]) -> Iterator[Network]:
+    """A switch of this test alone; where none can be made, the test is listed as not run."""
+    if not hosts.possible():
+        record_property("not here", hosts.NOT_ALLOWED)
+        pytest.skip("hosts of their own cannot be made here")
+    with hosts.network() as made:
+        yield made
+
+
+@pytest.fixture
+async def studio(folder: Path, network: Network, broker_url: str) -> AsyncIterator[Site]:
+    async with site(folder, network, broker_url) as made:
+        yield made
+
+
+async def asked(studio: Site, statement: str, *values: Any) -> Any:
+    """Over a connection of its own: what happens does so while others look."""
+    connection = await asyncpg.connect(studio.primary.dsn(NAME))
+    try:
+        return await connection.fetchval(statement, *values)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("events", LENGTHS)
+async def test_a_host_with_an_engine_is_lost_and_the_other_one_takes_its_events_over(
+    studio: Site, seen: Seen, events: int
+) -> None:
+    lost, left = await studio.host("engine", "release"), await studio.host("engine", "release")
+    await studio.host("sms")
+    flow = Flow(studio.desk, studio.crm, events)
+
+    assert await studio.desk.value(CONNECTED, lost.address) > 0
+
+    await flow.during(lost.lose_power)
+
+    findings = await studio.at_rest(flow.number)
+    assert findings.unknown == []
+    for host in (lost, left):
+        assert host.programs[0].lines("event.received"), "each has taken some in"
+    await studio.desk.holds(f"SELECT ({CONNECTED}) = 0", lost.address, within=180)
+    copies = len(left.programs[0].lines("event.duplicate"))
+    seen(f"one of two engine hosts lost under {flow.number} events: {copies} came twice, each texted once")
+
+
+@pytest.mark.parametrize("events", LENGTHS)
+async def test_a_host_with_a_worker_is_lost_and_only_what_it_was_sending_is_in_doubt(
+    studio: Site, seen: Seen, events: int
+) -> None:
+    await studio.host("engine", "release")
+    lost = await studio.host("sms")
+    flow = Flow(studio.desk, studio.crm, events)
+
+    async def is_lost() -> None:
+        owner = await eventually(lambda: asked(studio, OWNER), what="it is sending")
+        await studio.host("sms")
+        await lost.lose_power()
+        await asked(studio, OWNER_RUN_OUT, owner)
+
+    await flow.during(is_lost)
+    findings = await studio.at_rest(flow.number)
+    assert len(findings.unknown) <= SLOTS
+    assert studio.hosts[-1].programs[0].lines("message.accepted")
+    seen(f"one of two worker hosts lost under {flow.number} events: {len(findings.unknown)} unknown, none twice")
+
+
+@pytest.mark.parametrize("events", LENGTHS)
+async def test_the_host_of_the_primary_is_lost_and_after_a_person_has_armed_the_standby_goes_on_with_all_of_it(
+    studio: Site, folder: Path, network: Network, seen: Seen, events: int
+) -> None:
+    desk, primary = studio.desk, studio.primary
+    for program in desk.programs:
+        await program.stop()
+    desk.hang_up()
+    standby = OnNetwork(folder / "standby", await network.appear(STANDBY))
+    await standby_of(primary, folder / "standby", standby=standby)
+    try:
+        desk.database_url = either(primary, standby, NAME)
+        # Every commit is on both before it counts: so after a promotion nothing is missing.
+        await administer(primary, "ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()")
+        await caught_up(primary)
+        await desk.run("web")
+        await studio.host("engine", "release")
+        await studio.host("engine", "release")
+        await studio.host("sms")
+        bodies = bookings(events)
+        saying = asyncio.create_task(studio.crm.say(bodies, within=300))
+        await desk.taken_in(events // 4)
+
+        async def some_have_gone() -> bool:
+            return bool(studio.sms.taken())
+
+        await eventually(some_have_gone, what="texts are going out")
+        desk.hang_up()
+
+        await network.vanish(PRIMARY)
+        await primary.kill()
+        await administer(standby, "SELECT pg_promote()")
+        await desk.holds("SELECT closed_at IS NOT NULL FROM fence", within=120)
+        # What the broker still held was said before the loss: it is decided, and held, before a person lets it go.
+        await saying
+        await desk.taken_in(events, within=300)
+        await desk.holds(DECIDED, within=300)
+        before = len(studio.sms.taken())
+        await desk.done("fence", "arm", "--held", "send", "--reason", "the standby has confirmed every commit")
+
+        findings = await studio.at_rest(events)
+        assert len(findings.unknown) <= SLOTS
+        assert len(studio.sms.taken()) > before
+        seen(
+            f"the primary's host lost under {events} events: {before} texts before a person armed, "
+            f"{len(studio.sms.taken())} in all, {len(findings.unknown)} unknown, none twice"
+        )
+    finally:
+        await standby.stop()
