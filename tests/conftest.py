@@ -50,6 +50,7 @@ PACKAGES: Final = {
     "amqp-consume": "amqp-tools",
     "amqp-get": "amqp-tools",
     "amqp-declare-queue": "amqp-tools",
+    "ip": "iproute2",
     "swaks": "swaks",
     "systemd-analyze": "systemd",
     "pg_ctlcluster": "postgresql",

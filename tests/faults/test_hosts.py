@@ -36,8 +36,9 @@ CONNECTED: Final = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = $1
 
 
 @pytest.fixture
-def network(record_property: Callable[[str, object], None]) -> Iterator[Network]:
+def network(needs: Callable[[str], Path], record_property: Callable[[str, object], None]) -> Iterator[Network]:
     """A switch of this test alone; where none can be made, the test is listed as not run."""
+    needs("ip")
     if not hosts.possible():
         record_property("not here", hosts.NOT_ALLOWED)
         pytest.skip("hosts of their own cannot be made here")
