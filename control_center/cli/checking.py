@@ -105,7 +105,8 @@ def _links(settings: Settings) -> Finding:
 
 
 async def _broker(settings: Settings, running: Endpoints | None) -> str:
-    from control_center.crm.connection import BrokerAway, connect, hang_up, nodes
+    from control_center.crm.connection import BrokerAway, connect, hang_up
+    from control_center.domain.server_list import each_server
     from control_center.embedded import find_rabbitmq
     from control_center.settings.addresses import masked
 
@@ -115,12 +116,12 @@ async def _broker(settings: Settings, running: Endpoints | None) -> str:
     if not url:
         return "a private RabbitMQ, started by run" if find_rabbitmq() else "none: events come over HTTP"
     away = {}
-    for node in nodes(url):
+    for node in each_server(url):
         try:
             await hang_up(await connect(node, "control-center check"))
         except BrokerAway as error:
             away[node] = str(error)
-    if len(away) == len(nodes(url)):
+    if len(away) == len(each_server(url)):
         raise BrokerAway("; ".join(away.values()))
     silent = "".join(f"; {masked(node)} does not: {why}" for node, why in away.items())
     return f"answers at {masked(url)}{silent}"

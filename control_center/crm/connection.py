@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
@@ -15,6 +15,7 @@ from aiormq.exceptions import AMQPError, AuthenticationError, InvalidFrameError,
 
 from control_center.crm.properties import be_lenient
 from control_center.domain.errors import ConfigurationError, ControlCenterError
+from control_center.domain.server_list import each_server
 
 HEARTBEAT_SECONDS = 10  # a silent peer is given up after 3 x (heartbeat + 1); with the default of 60, 3 minutes
 CONNECT_SECONDS = 15.0  # of a cluster, all that is tried together
@@ -38,7 +39,7 @@ async def connect(url: str, name: str) -> AbstractConnection:
     It does not restore itself: whoever opened it notices the loss and opens the next.
     Raises ConfigurationError when the address or the user is wrong, BrokerAway for everything that may pass.
     """
-    every = nodes(url)
+    every = each_server(url)
     # Not always the same first: a node that lets us in and then is of no use must not be where each next try ends,
     # and of many engines not all are to hang on one node.
     random.shuffle(every)
@@ -49,13 +50,6 @@ async def connect(url: str, name: str) -> AbstractConnection:
         except BrokerAway as away:
             faults.append(str(away) if len(every) == 1 else f"{urlsplit(node).netloc.rpartition('@')[2]}: {away}")
     raise BrokerAway("; ".join(faults))
-
-
-def nodes(url: str) -> list[str]:
-    """The address of each node that a URL names: amqp://user:password@one:5672,two:5672/ is about two."""
-    parts = urlsplit(url)
-    user, at, hosts = parts.netloc.rpartition("@")
-    return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",") if host] or [url]
 
 
 async def _connect(url: str, name: str, within: float) -> AbstractConnection:

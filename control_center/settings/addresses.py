@@ -10,7 +10,9 @@ import os
 import re
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
+
+from control_center.domain.server_list import each_server
 
 ESCAPES: Final = "in a password write / as %2F, ? as %3F, # as %23, @ as %40"
 GUARDED: Final = (
@@ -25,13 +27,13 @@ _SECRET: Final = frozenset({"password", "sslpassword"})  # what a query may say 
 def refuse_unreadable(url: str, allowed: str) -> None:
     """Raise ValueError where it cannot be told what is the password and what the host."""
     try:
-        parts = urlsplit(url)
+        shared, hosts = parts(url), _hosts(url)
     except ValueError:
         raise ValueError(f"allowed: {allowed}; {ESCAPES}") from None
-    user, _, hosts = parts.netloc.rpartition("@")
-    of_the_web = parts.scheme in {"http", "https"}  # where @ may stand in a path
-    cut = (not of_the_web and "@" in parts.path) or parts.fragment or ("@" in parts.query and not user)
-    if cut or "@" in user or not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+    user = shared.netloc.rpartition("@")[0]
+    of_the_web = shared.scheme in {"http", "https"}  # where @ may stand in a path
+    cut = (not of_the_web and "@" in shared.path) or shared.fragment or ("@" in shared.query and not user)
+    if cut or "@" in user or not all(_HOST.fullmatch(host) for host in hosts):
         raise ValueError(f"allowed: {allowed}; {ESCAPES}")
 
 
@@ -55,14 +57,14 @@ def refuse_unchecked(url: str) -> None:
 
 def in_clear(url: str) -> bool:
     """Whether what is said to a server on another machine can be read on its way."""
-    parts = urlsplit(url)
-    if parts.scheme in {"postgresql", "postgres"}:
+    shared = parts(url)
+    if shared.scheme in {"postgresql", "postgres"}:
         return _last(url, "sslmode") == "disable" and not all(is_here(host) for host in _database_hosts(url))
-    if parts.scheme == "smtp":
-        return _last(url, "tls") == "none" and not is_here(parts.hostname or "")
-    if parts.scheme == "amqp":
-        return not all(is_here(host) for host in _without_ports(parts.netloc.rpartition("@")[2]))
-    return parts.scheme in {"http", "smpp"} and not is_here(parts.hostname or "")
+    if shared.scheme == "smtp":
+        return _last(url, "tls") == "none" and not is_here(shared.hostname or "")
+    if shared.scheme == "amqp":
+        return not all(is_here(host) for host in _without_ports(_hosts(url)))
+    return shared.scheme in {"http", "smpp"} and not is_here(shared.hostname or "")
 
 
 def is_here(host: str) -> bool:
@@ -79,34 +81,45 @@ def is_here(host: str) -> bool:
 def secrets_in(url: str) -> set[str]:
     """The passwords inside of an address, as they stand there and as they are meant."""
     try:
-        parts = urlsplit(url)
+        shared = parts(url)
     except ValueError:
         return set()
-    told = parts.netloc.rpartition("@")[0].partition(":")[2]
-    return {told, unquote(told)} | {value for name, value in parse_qsl(parts.query) if name in _SECRET}
+    told = shared.netloc.rpartition("@")[0].partition(":")[2]
+    return {told, unquote(told)} | {value for name, value in parse_qsl(shared.query) if name in _SECRET}
 
 
 def masked(url: str) -> str:
     """The address without its passwords, for people to see."""
-    parts = urlsplit(url)
-    user, at, hosts = parts.netloc.rpartition("@")
+    shared = parts(url)
+    user, at, _ = shared.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
-    query = re.sub(rf"(?<![^&])({'|'.join(_SECRET)})=[^&]*", r"\1=***", parts.query)
-    return urlunsplit(parts._replace(netloc=f"{name}{':***' if colon else ''}{at}{hosts}", query=query))
+    query = re.sub(rf"(?<![^&])({'|'.join(_SECRET)})=[^&]*", r"\1=***", shared.query)
+    netloc = f"{name}{':***' if colon else ''}{at}{','.join(_hosts(url))}"
+    return urlunsplit(shared._replace(netloc=netloc, query=query))
+
+
+def parts(url: str) -> SplitResult:
+    """An address with the first of its servers. Raises ValueError where it is none."""
+    return urlsplit(each_server(url)[0])
+
+
+def _hosts(url: str) -> list[str]:
+    """Every host that it names, with its port."""
+    return [urlsplit(one).netloc.rpartition("@")[2] for one in each_server(url)]
 
 
 def _database_hosts(url: str) -> list[str]:
     """Every host that may be asked, as libpq reads an address; "?" where a file of services says it."""
-    parts = urlsplit(url)
     if _last(url, "service") or os.environ.get("PGSERVICE"):
         return ["?"]
-    named = parts.netloc.rpartition("@")[2] or _last(url, "host") or os.environ.get("PGHOST") or ""
-    return _without_ports(named)
+    if any(named := _hosts(url)):
+        return _without_ports(named)
+    return _without_ports((_last(url, "host") or os.environ.get("PGHOST") or "").split(","))
 
 
-def _without_ports(hosts: str) -> list[str]:
-    return [re.sub(r"(?<=[^:]):\d+\Z|(?<=\]):\d+\Z", "", host) for host in hosts.split(",")]
+def _without_ports(hosts: list[str]) -> list[str]:
+    return [re.sub(r"(?<=[^:]):\d+\Z|(?<=\]):\d+\Z", "", host) for host in hosts]
 
 
 def _last(url: str, name: str) -> str | None:
-    return dict(parse_qsl(urlsplit(url).query)).get(name)
+    return dict(parse_qsl(parts(url).query)).get(name)

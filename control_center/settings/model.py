@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -99,7 +98,7 @@ class Settings(BaseSettings):
         if not url or url in {"none"} & set(schemes):
             return value
         addresses.refuse_unreadable(url, example)
-        if urlsplit(url).scheme not in schemes:
+        if addresses.parts(url).scheme not in schemes:
             raise ValueError(f"allowed: {example}")
         if info.field_name in GUARDS:
             GUARDS[info.field_name](url)

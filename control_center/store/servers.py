@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from control_center.domain.server_list import each_server
+
 # A host that has vanished says nothing: a statement on its way there would wait its whole time for an answer, and after
 # it that of the pool's next connection. So the system asks whether somebody is there, and ends the connection if not.
 # In seconds, and the last in milliseconds.
@@ -46,10 +48,10 @@ def _watched(connection: asyncpg.Connection) -> asyncpg.Connection:
 
 def one_by_one(dsn: str) -> list[str]:
     """The address of each server alone, in their order: of `one:5432,two:5433`, or of `host=one,two&port=5432,5433`."""
-    parts = urlsplit(dsn)
-    user, at, hosts = parts.netloc.rpartition("@")
-    if hosts:
-        return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]
+    every = each_server(dsn)
+    parts = urlsplit(every[0])
+    if parts.netloc.rpartition("@")[2]:
+        return every
     query = parse_qsl(parts.query, keep_blank_values=True)
     told = dict(query)
     named, ports = told.get("host", "").split(","), told.get("port", "").split(",")

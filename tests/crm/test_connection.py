@@ -11,8 +11,9 @@ import pytest
 from aiormq.exceptions import AMQPConnectionError, ChannelInvalidStateError
 
 from control_center.crm import connection
-from control_center.crm.connection import BrokerAway, broker_errors, connect, nodes
+from control_center.crm.connection import BrokerAway, broker_errors, connect
 from control_center.domain.errors import ConfigurationError
+from control_center.domain.server_list import each_server
 
 LOSSES = [
     AMQPConnectionError("reset"),
@@ -62,7 +63,7 @@ async def test_a_broker_that_closes_in_the_middle_of_its_greeting_is_away(said: 
     ],
 )
 def test_an_address_may_name_every_node_of_a_cluster(url: str, each: list[str]) -> None:
-    assert nodes(url) == each
+    assert each_server(url) == each
 
 
 @pytest.fixture

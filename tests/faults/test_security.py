@@ -121,6 +121,7 @@ PLACES: Final = {
     "control_center/service.py": "systemd's socket",
     "control_center/store/db.py": "database_url",
     "control_center/store/migrate.py": "database_url",
+    "control_center/store/servers.py": "database_url",
     "workers/email/smtp.py": "smtp_url, or url of an account",
     "workers/sms/line.py": "sms_url, url of an account, or the provider's own",
     "workers/sms/smpp_session.py": "url of an account",

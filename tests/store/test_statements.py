@@ -23,7 +23,6 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs/explanation/scale-out.
 
 # Joins that the studio does not hold together.
 ACROSS_STUDIOS: Final = {
-    "doubts.UNDECIDED": "a provider lists what it took by number, which several studios may write to by one account",
     "receipts.TAKE_OUT": "a receipt that came too early names no studio; finding out which is what this is for",
     "submissions.STEP_SHARING": "what is compared by the message alone came in with this call, by studio and message",
 }
@@ -41,6 +40,7 @@ LOCKS_OF_ALL_STUDIOS: Final = frozenset({
     "ladders.CLAIM_DUE",
     "message_leases.RESCUE_EXPIRED_LEASES",
     "messages.CLAIM_DUE",
+    "prefixes.FORGET",
     "pruning.IDEMPOTENCY_KEYS",
     "pruning.RECEIPTS",
     "pruning.REPORTS",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -94,6 +95,10 @@ class Installation:
         self.hang_up()
         for program in self.programs:
             members = family_of(program.pid) if program.code is None else {}
+            # Children end with their parent, but write down first what they were at, for as long as a database takes.
+            for pid in members:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             if program.code is None:
                 await program.kill()
             await _gone(members)

@@ -12,7 +12,7 @@ import pytest
 from tests.support.bookings import bookings
 from tests.support.checker import Findings, check
 from tests.support.installation import Installation
-from tests.support.programs import Program
+from tests.support.programs import Program, eventually
 
 pytestmark = pytest.mark.process
 
@@ -87,7 +87,11 @@ async def test_after_a_crash_of_the_machine_the_file_is_not_believed(install: In
     worker = await here.work()
 
     await worker.wait_for("flight.not_believed")
-    assert not file.exists()
+
+    async def gone() -> bool:
+        return not file.exists()
+
+    await eventually(gone, what="and forgotten")
     await here.sql(RUN_OUT, owner)
     findings = await at_rest(here, bodies)
     assert went_back(worker) == 0
