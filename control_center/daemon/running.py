@@ -14,7 +14,6 @@ from control_center.daemon import children, place, servers
 from control_center.daemon.duties import Duties
 from control_center.daemon.place import Endpoints
 from control_center.daemon.servers import Say
-from control_center.daemon.site import served
 from control_center.daemon.studio import first_studio
 from control_center.domain.errors import ConfigurationError
 from control_center.domain.links import Links
@@ -72,7 +71,7 @@ async def run(
         _key(settings, roles)
         key = link_key.find(settings)
         duties.links = Links(settings.links_base, key) if key is not None else None
-        http = await served(settings, duties) if "web" in roles else ""
+        http = await _served(settings, duties) if "web" in roles else ""
         for name, tend in (("fence", fence.tend), ("clock", clock.tend)):
             life.start(name, Loop(name, tend, life.stop, away=db.PASSES).run())
         _start(settings, roles, duties)
@@ -95,6 +94,12 @@ def _key(settings: Settings, roles: Collection[str]) -> None:
             f"{PREFIX}LINK_KEY is empty: mail needs the key of the installation for its links; take it from "
             f"{link_key.FILE} in the data folder of the host that runs web"
         )
+
+
+async def _served(settings: Settings, duties: Duties) -> str:
+    from control_center.daemon.site import served  # noqa: PLC0415 - half of all there is to load: not where it is not run
+
+    return await served(settings, duties)
 
 
 def _start(settings: Settings, roles: Collection[str], duties: Duties) -> None:

@@ -1,4 +1,4 @@
-"""What only mail needs is not loaded by a worker that sends texts."""
+"""What a process has no use for is not loaded by it."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ def test_who_sends_texts_loads_nothing_that_is_for_mail() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_process_that_serves_no_web_loads_none_of_it() -> None:
+    code = "import sys; import control_center.daemon.running; print('control_center.web' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
