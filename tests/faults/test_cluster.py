@@ -168,7 +168,8 @@ async def test_the_node_that_leads_the_events_queue_is_parted_from_the_others_an
 
 
 @pytest.mark.fault("F9")
-@pytest.mark.parametrize("events", LENGTHS)
+@pytest.mark.long  # three nodes have stopped and come back before there is anything to see
+@pytest.mark.parametrize("events", [5000, 50_000])
 async def test_all_nodes_are_restarted_one_after_the_other_while_events_flow(
     here: Installation, crm: Crm, cluster: Cluster, seen: Seen, events: int
 ) -> None:

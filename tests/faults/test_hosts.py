@@ -85,7 +85,8 @@ async def test_a_host_with_an_engine_is_lost_and_the_other_one_takes_its_events_
     seen(f"one of two engine hosts lost under {flow.number} events: {copies} came twice, each texted once")
 
 
-@pytest.mark.parametrize("events", LENGTHS)
+@pytest.mark.long  # of a lost worker, F28 shows the same on one host
+@pytest.mark.parametrize("events", [200, 5000])
 async def test_a_host_with_a_worker_is_lost_and_only_what_it_was_sending_is_in_doubt(
     studio: Site, seen: Seen, events: int
 ) -> None:

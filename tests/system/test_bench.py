@@ -44,6 +44,7 @@ def test_the_bench_measures_the_lists_and_searches_of_the_hub(tmp_path: Path) ->
     assert set(bench("P12", tmp_path / "rows.json")) == {"P12"}
 
 
+@pytest.mark.long
 def test_the_bench_measures_claims_after_a_year_of_messages(tmp_path: Path) -> None:
     assert set(bench("P14", tmp_path / "rows.json", "--year", "12000")) == {"P14"}
 
