@@ -66,7 +66,8 @@ ANALYZE messages;
 """
 
 
-@pytest.fixture(scope="module")
+# Of the whole session: where a run has several processes, each comes back to these tests, and would make it again.
+@pytest.fixture(scope="session")
 async def _crowd(postgres: Postgres, _template: str) -> AsyncIterator[str]:
     """A database in which a million messages and a million actions wait."""
     administrator = await asyncpg.connect(postgres.dsn("postgres"))

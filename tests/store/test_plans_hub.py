@@ -46,7 +46,8 @@ SELECT 'main', n, 1, 'm-' || n || '.1', 1, 'Your Wedding session is at Lakeside,
 """
 
 
-@pytest.fixture(scope="module")
+# Of the whole session: where a run has several processes, each comes back to these tests, and would make it again.
+@pytest.fixture(scope="session")
 async def crowded(postgres: Postgres, _template: str) -> AsyncIterator[db.Pool]:
     """A studio with a million messages. The indexes of words are made at the end, as that is quicker."""
     administrator = await asyncpg.connect(postgres.dsn("postgres"))
