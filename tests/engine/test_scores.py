@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -20,6 +20,7 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db
 from tests.support.crm import client, event, session
+from tests.support.programs import eventually
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, ago, now
 
 PAID = datetime(2026, 11, 23, 18, tzinfo=UTC)
@@ -201,12 +202,6 @@ async def pressed(pool: db.Pool, message: int, score: int, comment: str = "") ->
     return view
 
 
-async def until(fact: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(120):
-        while not await fact():  # noqa: ASYNC110 - the fact is in the database, which sets no event here
-            await asyncio.sleep(0.02)
-
-
 async def race(pool: db.Pool, *ways: Awaitable[Any]) -> list[Any]:
     """All of these at once: every one has read that the question is open before any of them can write a score."""
 
@@ -219,7 +214,7 @@ async def race(pool: db.Pool, *ways: Awaitable[Any]) -> list[Any]:
     async with db.transaction(pool) as tx:
         await tx.execute("SELECT FROM records WHERE kind = 'session' FOR UPDATE")
         running = [asyncio.ensure_future(way) for way in ways]
-        await until(all_wait)
+        await eventually(all_wait)
     return list(await asyncio.gather(*running))
 
 
