@@ -73,6 +73,13 @@ class Tally:
         )
 
 
+def accept(surface: Surface, data: bytes) -> None:
+    """Hand one input to a surface: whatever it may not do with it is raised. For a fuzzer of another kind."""
+    with quiet_logs() as complaints:
+        _taken(surface, data)
+    assert not complaints, complaints
+
+
 def fuzz(surface: Surface, count: int, seed: int) -> Tally:
     """Hand so many inputs to a surface; the first that it fails on is an AssertionError with its smallest form."""
     tally = Tally(surface.name, seed)

@@ -105,7 +105,7 @@ def a_body(raw: bytes) -> Any:
     except Problem as problem:
         response(problem)
         raise
-    storable(found.model_dump())
+    storable(found.model_dump(exclude={"draft"}))  # is read on as a trigger of a file is, and kept nowhere
     return found
 
 
