@@ -65,8 +65,12 @@ Needs = Callable[[str], Path]
 NOT_RUN: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 NOT_HERE: Final = "not here"  # under which a report names the tool that its test wants
 
-# Of each law, in a run of seconds; hypothesis' own number, or that which a test names, in a long one.
-EXAMPLES: Final = 25
+# Of each law: at a glance, in a run of minutes, and in a long one hypothesis' own number, or that which a test names.
+# The same each time but in the long one, so that a change is judged by what it changes.
+for name, examples in {"glance": 8, "minutes": 25}.items():
+    hypothesis.settings.register_profile(
+        name, hypothesis.settings(), max_examples=examples, derandomize=True, database=None
+    )
 
 
 class NotHere(Skipped):
@@ -96,15 +100,13 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_RUN] = {}
     config.pluginmanager.register(Absences(config.stash[NOT_RUN]))
-    if not config.getoption("--long"):
-        # The same examples each time, so that a change is judged by what it changes; the long run looks for others.
-        hypothesis.settings.register_profile(
-            "seconds", hypothesis.settings(), max_examples=EXAMPLES, derandomize=True, database=None
-        )
-        hypothesis.settings.load_profile("seconds")
+    if not (config.getoption("--long") or config.getoption("--hypothesis-profile")):
+        hypothesis.settings.load_profile("minutes")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Their databases take half a minute to fill. One process of several begins with them, and others take from its end.
+    items.sort(key=lambda item: not item.path.name.startswith("test_plans"))
     if config.getoption("--long") or config.getoption("markexpr"):
         return
     long = [item for item in items if item.get_closest_marker("long")]

@@ -282,6 +282,12 @@ def test_what_is_quoted_or_signed_is_not_what_they_wrote(text: str, expected: st
     assert letter.own(text) == expected
 
 
+def test_what_a_report_says_is_kept_as_one_line_of_what_can_be_printed() -> None:
+    found = read(report(action="\0rel\x1bayed"), LINKS)
+    assert isinstance(found, Automatic)
+    assert found.why == "a delivery report: rel"
+
+
 def test_parts_within_parts_without_end_are_not_read() -> None:
     deep = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(1200))
     assert isinstance(read(b"From: jo@mail.example\r\n" + deep, LINKS), Automatic | Letter)

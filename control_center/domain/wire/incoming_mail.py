@@ -102,17 +102,17 @@ def read(raw: bytes, links: Links, *, to: str = "") -> Incoming:
 
 def _reported(mail: Message, status: list[Message], known_by: str, origin: Origin) -> Bounce | Automatic:
     """A delivery report of RFC 3464: the fields of the recipient that failed."""
-    fields = [block for part in status for block in _blocks(part)]
-    actions = [(_field(block, "Action").partition(" ")[0].lower(), block) for block in fields if block.get("Action")]
+    recipients = [block for part in status for block in _blocks(part) if block.get("Action")]
+    actions = [(letter.header(block, "Action").partition(" ")[0].lower(), block) for block in recipients]
     failed = next((block for action, block in actions if action == _FAILED), None)
     if failed is None and actions:
         return Automatic(known_by, f"a delivery report: {actions[0][0][:20]}")
     if failed is None:
         code = bounce.UNCLEAR if _failures(mail)[1] else None
         return _bounce(mail, known_by, origin, code, "a delivery report without a recipient")
-    diagnostic = _field(failed, "Diagnostic-Code")
-    code = bounce.code_of(_field(failed, "Status"), diagnostic)
-    return _bounce(mail, known_by, origin, code, diagnostic or _field(failed, "Status"))
+    diagnostic = letter.header(failed, "Diagnostic-Code")
+    code = bounce.code_of(letter.header(failed, "Status"), diagnostic)
+    return _bounce(mail, known_by, origin, code, diagnostic or letter.header(failed, "Status"))
 
 
 def _unreported(mail: Message, known_by: str, links: Links, to: str) -> Incoming:
@@ -216,10 +216,6 @@ def _flat(part: Message) -> str:
         return "\n".join(line for block in _blocks(part) for line in _head(block))
     raw = part.get_payload(decode=True)
     return raw[: letter.LONGEST].decode("latin-1") if isinstance(raw, bytes) else ""
-
-
-def _field(block: Message, name: str) -> str:
-    return " ".join(str(block.get(name, "")).split())
 
 
 def _feedback(mail: Message) -> str:
