@@ -43,13 +43,15 @@ class Heard:
 
     @property
     def line(self) -> tuple[str, str, str, str]:
-        """What must stay in order: the commands about a record, and what is told of one message or action.
+        """What must stay in order: the commands about a record, and what is told or noted of one message or action.
 
         A number is given before its transaction commits. Of two messages that have nothing to do with each other the
-        one is told of first whose transaction was quicker, whatever their numbers.
+        one is told of first whose transaction was quicker, whatever their numbers. A note begins with what it is of.
         """
-        told = self.event["data"] if self.exchange == REPORTS else {}
-        of = str(told.get("message") or told.get("action") or "")
+        told = self.event["data"]
+        of = str(told.get("message") or told.get("action") or "") if self.exchange == REPORTS else ""
+        if self.event["type"].endswith(".add_note"):
+            of = str(told.get("text") or "").partition(": ")[0]
         return self.event["studio"], self.event["subject"], self.exchange, of
 
 
