@@ -391,6 +391,7 @@ create table messages (
     parent_id   bigint,                               -- the message, proven not sent, that a person sent this one instead of
     assigned_to text,                                 -- the person of the studio who is to see to it
     task        text,                                 -- the command that asked the CRM for a task about it
+    charged_on  date,                                 -- the day whose money it was let pass for, where that is limited
     segments    smallint,                             -- what a carrier counts and bills, once it was written; of an email null
     meaning     text,                                 -- of an incoming one: what the interpreter of replies took it for
     attention   text,                                 -- … and why somebody of the studio should look at it
@@ -431,6 +432,8 @@ create index messages_held on messages
     (account, (starts_with(reason, 'breaker:') or starts_with(reason, 'failover:')), message_id) where state = 'held';
 -- serves store.usage.HOLDING, store.usage.LET_GO: what waits for a studio's plan, reminders first, the oldest first
 create index messages_over_plan on messages (studio_id, priority, message_id) where state = 'held' and starts_with(reason, 'plan:');
+-- serves store.spending.HOLDING, store.spending.LET_GO, store.spending.SHUT: what waits because the day's money is spent
+create index messages_over_money on messages (studio_id, priority, message_id) where state = 'held' and starts_with(reason, 'money:');
 -- serves store.usage.SPENT, and what store.submissions.STEP asks of a plan: what is with a provider, or may be
 create index messages_out on messages (studio_id) where channel = 'sms' and state in ('submitting', 'unknown');
 -- serves store.expiry.EXPIRE_MESSAGES: what waits and is of no use any more
@@ -764,12 +767,29 @@ create table prefixes (
 comment on table prefixes is
     'Neighbouring numbers that were texted of late, in studios that limit them. Its row is locked while texts to it are let go.';
 
--- serves store.prefixes.SHUT, store.prefixes.OPEN_EMPTY: what waits for a person?
+-- serves store.prefixes.SHUT, store.prefixes.NUMBER_SHUT, store.prefixes.OPEN_EMPTY: what waits for a person?
 create index prefixes_shut on prefixes (studio_id, prefix) where held_since is not null;
 -- serves store.prefixes.FORGET
 create index prefixes_by_change on prefixes (changed_at) where held_since is null;
 
 alter table prefixes set (fillfactor = 50);
+
+
+-- One row for each studio that limits what its texts may cost in a day; of another day than today it says nothing.
+create table spending (
+    studio_id  text        not null primary key,
+    day        date        not null default '-infinity',
+    spent      numeric     not null default 0,        -- what the texts cost that were let pass
+    again      integer     not null default 0,        -- how often a person gave the day its money once more
+    full_at    numeric,                               -- null: everything fitted. Else how much there was in all when one did not …
+    held_since timestamptz,                           -- … since when …
+    reason     text        not null default '',       -- … and why
+    check ((full_at is null) = (held_since is null))
+);
+comment on table spending is
+    'What the texts of a day have cost, in studios that limit it. Its row is locked while texts are let pass.';
+
+alter table spending set (fillfactor = 50);
 
 
 create table breakers (

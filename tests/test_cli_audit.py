@@ -15,6 +15,7 @@ from control_center.cli import app
 from tests.support.fixtures import Install
 from tests.support.installation import Installation, trigger
 from tests.support.rows import a_client, a_message, a_record, an_action
+from tests.support.spent import a_spent_day
 
 # Written by hand, with what the trail says of it: a verb that is added has to be added here.
 CHANGES = {
@@ -37,6 +38,7 @@ CHANGES = {
     "messages task": ("task message",),
     "messages resolve": ("resolve message",),
     "messages release": ("release prefix",),
+    "messages overspend": ("release spending",),
     **dict.fromkeys(("bulk untick", "bulk tick"), ("change bulk",)),
     "bulk start": ("ask bulk", "change bulk"),
     "bulk approve": ("approve bulk",),
@@ -75,7 +77,7 @@ OTHERS = {
     ),
     *("studios list", "studios show", "studios catalog show", "templates list", "templates show", "blackouts list"),
     *("templates fields", "templates preview", "messages inbox", "messages sent", "messages read", "messages unread"),
-    *("usage", "scores", "mail receive", "messages unrouted", "messages prefixes"),
+    *("usage", "scores", "mail receive", "messages unrouted", "messages prefixes", "messages spending"),
     *("triggers list", "triggers show", "triggers diff", "triggers export", "triggers versions", "triggers test"),
     *("triggers forecast", "triggers backtest", "actions list", "actions show", "actions review", "actions skip"),
     *("messages list", "messages show", "consents show", "users list", "users show", "events list", "events show"),
@@ -108,6 +110,14 @@ async def a_schema(here: Installation) -> None:
 async def here(install_alone: Install) -> Installation:
     """A schema with nothing in it."""
     return await install_alone(given=a_schema)
+
+
+async def a_spent_today(database_url: str) -> str:
+    """Today in Chicago, of which the money is spent."""
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=1) as pool:
+        today = await pool.fetchval("SELECT (now() AT TIME ZONE 'America/Chicago')::date")
+        await a_spent_day(pool, today, address="+13125550166")
+    return f"{today:%Y-%m-%d}"
 
 
 async def some_actions(database_url: str) -> list[str]:
@@ -165,9 +175,9 @@ class Trail:
 @pytest.mark.long  # a process for each of thirty verbs
 @pytest.mark.process
 async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what_is(
-    here: Installation, database_url: str
+    here: Installation,
 ) -> None:
-    trail = Trail(here)
+    trail, database_url = Trail(here), here.database_url
     studio = here.write(
         "main.toml", 'id = "main"\nname = "Ada"\ntimezone = "America/Chicago"\nsms.numbers = ["+13125550100"]\n'
     )
@@ -213,6 +223,7 @@ async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what
     await trail.leaves(f"messages resolve {unknown} --not-sent --evidence looked")
     await here.sql("INSERT INTO prefixes (studio_id, prefix, held_since) VALUES ('main', '+13125550', now())")
     await trail.leaves("messages release +13125550")
+    await trail.leaves(f"messages overspend {await a_spent_today(database_url)}")
     await trail.leaves(f"templates apply {news}")
     await trail.leaves("bulk make --template news")
     for words in ("untick b-1 1", "tick b-1 1"):

@@ -65,6 +65,30 @@ async def test_what_comes_in_is_read_linked_and_answered(here: Installation) -> 
     assert (shown["to"], shown["client"]) == (KIM, "c-7")
 
 
+# Sets the clipboard, the title and the colour of a terminal, takes a line back, turns the writing around.
+CONTROL = "\x1b]52;c;ZXZpbA==\x07\x1b]0;evil\x07\x1b[2K\x9b31m\rpaid\u202e"
+
+
+async def test_no_word_of_a_stranger_moves_the_cursor_of_who_looks_at_it(here: Installation) -> None:
+    await here.done("sandbox", "receive", "--from", KIM, "--to", OURS, f"hello {CONTROL}")
+    failed = "UPDATE messages SET reason = $1, attention = $1"
+    await here.sql(failed, CONTROL)
+
+    for words in (
+        "messages inbox",
+        "messages show m-1",
+        "explain m-1",
+        "consents show +13125550177",
+        "messages list",
+        "messages list --json",
+    ):
+        out = (await here.done(*words.split())).out
+        assert [one for one in out if not one.isprintable() and one != "\n"] == [], words
+    assert (await here.json("messages", "list"))["items"][0]["reason"] == CONTROL
+    error = (await here.cli("messages", "show", f"m-1{CONTROL}")).err
+    assert [one for one in error if not one.isprintable() and one != "\n"] == []
+
+
 async def test_what_is_refused_is_told_in_a_line(here: Installation) -> None:
     await here.done("consents", "record", KIM, "--stop", "--evidence", "asked on the phone")
     for words, told in (

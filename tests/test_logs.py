@@ -128,6 +128,9 @@ phones = digits.flatmap(
             f"00{d}",
             d[:7],
             f"{d[:2]}.{d[2:4]}.{d[4:6]}.{d[6:8]}",
+            f"{d[:3]}_{d[3:6]}_{d[6:]}",
+            f"{d[:3]}\u200b{d[3:6]}\u200b{d[6:]}",
+            f"%2B1{d}",
         ]
     )
 )
@@ -157,6 +160,29 @@ def test_nobodys_number_address_or_words_are_in_any_line(phone: str, mail: str, 
         assert mail not in out
         assert mail.partition("@")[0] + "@" not in out
         assert body not in out
+
+
+@given(phone=digits, mail=mails, at=st.sampled_from(["@", "%40", "\uff20"]))
+def test_an_address_is_masked_however_its_sign_is_written_and_one_that_is_an_id_can_be_followed(
+    phone: str, mail: str, at: str
+) -> None:
+    local, _, domain = mail.partition("@")
+    spelled = f"{local}{at}{domain}"
+
+    def say(log: Any) -> None:
+        log.info("message.accepted", reason=f"GET https://crm.example/clients?mail={spelled}", found=[spelled])
+        log.info("message.accepted", record=f"client/{spelled}", client=f"+1{phone}", event_id=spelled)
+        log.info("message.accepted", record=f"client/{spelled}", client=f"+1{phone}", event_id="e-1")
+
+    lines = [json.loads(line) for line in written(say).splitlines()]
+
+    for line in lines:
+        assert local + at not in str(line)
+        assert phone not in str(line)
+    assert lines[1]["record"] == lines[2]["record"]
+    assert lines[1]["record"].startswith("client/***@")
+    assert lines[1]["client"] == lines[2]["client"]
+    assert lines[2]["event_id"] == "e-1"
 
 
 @given(
@@ -213,6 +239,22 @@ def test_a_value_that_cannot_be_looked_at_costs_the_fields_and_not_the_line() ->
     found = line(studio="main", reason=Broken(a="b"))
     assert found["event"] == "event.received"
     assert found["masking_failed"] == "RuntimeError"
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "@ " + "a" * 400_000,
+        "@ " + "m-1" * 150_000,
+        "@ " + "%4" * 200_000,
+        '@ "' + '"a' * 200_000,
+        "ValueError: " + " " * 400_000 + "x",
+        "ValueError: " + "DETAIL" * 70_000,
+    ],
+    ids=["a word", "ids", "escapes", "quotes", "spaces", "details"],
+)
+def test_a_long_line_that_somebody_made_up_is_looked_through_once(long: str) -> None:
+    assert line(reason=long)["reason"]  # seconds; hours, if each letter began anew
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,15 @@ def test_a_broker_whose_certificate_is_not_to_be_looked_at_is_refused(monkeypatc
     assert read().broker_url
 
 
+@pytest.mark.parametrize("said", ["no_verify_ssl=", "no_verify_ssl", "no_verify_ssl=1&no_verify_ssl=0"])
+def test_a_broker_is_checked_where_the_library_would_read_otherwise_than_we_do(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BROKER, f"amqps://cc:canary@mq.example/?{said}")
+
+    assert "no_verify_ssl" in mistake()
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

@@ -16,6 +16,7 @@ from workers.neighbours import few
 from workers.pacing import pace
 from workers.rationing import ration
 from workers.settling import tell
+from workers.spending import afford
 from workers.writing import prepare
 
 
@@ -57,4 +58,6 @@ class Preparation:
             tell(case, back.state, back.reason, due_at=back.due_at)
         ready = await few(connection, ready, now)
         placed = {one.message_id for one in claimed if isinstance(one, Case)}  # decided again, and paced before
-        return await pace(connection, ready, now, placed=placed)
+        # Looked at before a place is taken for what there is no money for, and paid by what has one.
+        ready = await afford(connection, ready, now, paying=False)
+        return await afford(connection, await pace(connection, ready, now, placed=placed), now)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -163,8 +164,18 @@ def person() -> Signature:
 def note(line: str) -> None:
     """A line for the person in front of it, out of the way of what is printed; where it cannot be said, it is not."""
     with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        print(harmless(line), file=sys.stderr, flush=True)  # noqa: T201
+
+
+# Whoever wrote it, nothing that is shown moves the cursor, sets the clipboard or turns the direction of writing.
+_ACTS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def show(value: Any) -> None:
-    print(value, flush=True)  # noqa: T201
+    """A line on stdout, or several; what acts is written out by its number, as JSON would write it."""
+    print(harmless(str(value)), flush=True)  # noqa: T201
+
+
+def harmless(text: str) -> str:
+    """The same text with what a terminal would obey written out by its number."""
+    return text if text.isprintable() else _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

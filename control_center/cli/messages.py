@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from control_center.cli import desk, prefixes
+from control_center.cli import desk, prefixes, spending
 from control_center.cli.aim import Aim, show
 from control_center.cli.narrowing import instant_of, number_of, record_of
 from control_center.cli.tables import as_json, columns, local, pairs
@@ -33,6 +33,7 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "unrouted", example="messages unrouted", but=("studio",))(unrouted)
     desk.add_to(noun)
     prefixes.add_to(noun)
+    spending.add_to(noun)
     sandbox = group(app, "sandbox", "The provider that sends nothing.")
     verb(sandbox, "outbox", example="sandbox outbox --demo", but=("studio",))(outbox)
     verb(

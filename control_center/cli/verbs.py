@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from control_center.cli.aim import Aim
+from control_center.cli.aim import Aim, harmless
 
 WORDS: Final = {"rich_markup_mode": None, "no_args_is_help": True, "add_completion": False}
 
@@ -87,7 +87,7 @@ def _carry_out(name: str, work: Callable[[], Coroutine[Any, Any, int | None]], a
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the last place where anything can be said about it
-        typer.echo(f"control-center {name}: {_sentence(error)}", err=True)
+        typer.echo(harmless(f"control-center {name}: {_sentence(error)}"), err=True)
         return 1
 
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from control_center.domain import zones
 from control_center.domain.prefixes import LEAST
 from control_center.domain.table import Table, shown
+from control_center.domain.text_plan import amount
 
 AHEAD: Final = timedelta(seconds=1)  # what may go at once: workers look once a second, and would fall behind otherwise
 BULK_PERCENT: Final = 80
+MOST_A_DAY: Final = Decimal(10_000_000)  # in whatever currency
 CAMPAIGN: Final = "*"  # stands for all numbers of a studio
 KEPT: Final = timedelta(minutes=1)  # for how long a place that was kept for a text is good
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,6 +44,7 @@ class Limits:
 
     `zone` is where a day of the carriers begins; by default it is the studio's own. `per_prefix` is about the
     recipients: of each thousand neighbouring numbers so many within an hour, and None is as many as come.
+    `money_per_day` is what all texts of a day may cost, by the prices of the plan, and None is whatever they do.
     """
 
     number: Pace = Pace()
@@ -48,6 +52,11 @@ class Limits:
     bulk_percent: int = BULK_PERCENT
     zone: str | None = None
     per_prefix: int | None = None
+    money_per_day: Decimal | None = None
+
+    def day(self, timezone: str, now: datetime) -> date:
+        """The day that it is for these limits, in a studio of this zone."""
+        return zones.local_date(zones.zone(self.zone or timezone), now)
 
     @property
     def none(self) -> bool:
@@ -58,6 +67,8 @@ class Limits:
         """As the studio resource spells it."""
         paces = {"number": self.number.said(), "campaign": self.campaign.said()}
         found: dict[str, Any] = {key: value for key, value in paces.items() if value}
+        if self.money_per_day is not None:
+            found["money_per_day"] = format(self.money_per_day, "f")
         if found and self.bulk_percent != BULK_PERCENT:
             found["bulk_percent"] = self.bulk_percent
         if found and self.zone is not None:
@@ -79,6 +90,7 @@ def parse(table: Table) -> Limits:
         bulk_percent=table.whole("bulk_percent", 1, 100, BULK_PERCENT),
         zone=zone,
         per_prefix=None if table.take("per_prefix") is None else table.whole("per_prefix", LEAST, 1000),
+        money_per_day=amount(table, "money_per_day", MOST_A_DAY),
     )
     table.refuse_the_rest()
     return found

@@ -138,6 +138,10 @@ def parse(values: Mapping[str, Any], *, where: str = "studio", revision: int = 0
         raise sms.wrong(
             "failover_numbers", f"{both[0]!r} stands among the numbers, too; texts would leave from it anyway"
         )
+    if found.sms_limits.money_per_day is not None and not found.plan.price_per_segment:
+        raise sms.wrong(
+            "limits.money_per_day", "needs plan.price_per_segment: without it nobody knows what a text costs"
+        )
     email.refuse_the_rest()
     sms.refuse_the_rest()
     top.refuse_the_rest(later={"work_week"})

@@ -51,19 +51,22 @@ class TextPlan:
             return None
         return f"{HELD} {self.limit} texts of this month's {self.limit} are used up"
 
+    def price_to(self, country: str) -> Decimal | None:
+        """What a segment to that country costs; None where nobody has said."""
+        return dict(self.prices).get(country, self.price_per_segment)
+
     def cost(self, segments: Mapping[str, int]) -> str | None:
         """What so many segments to each country cost, such as `12.35 USD`; None where one of them has no price.
 
         A country that nobody knows is empty, and costs the price that is for all others.
         """
-        known = dict(self.prices)
         total = Decimal(0)
         for country, count in segments.items():
-            price = known.get(country, self.price_per_segment)
+            price = self.price_to(country)
             if price is None:
                 return None
             total += price * count
-        if not segments and self.price_per_segment is None and not known:
+        if not segments and self.price_per_segment is None and not self.prices:
             return None
         return f"{total:.2f} {self.currency}".strip()
 
@@ -89,7 +92,7 @@ def parse(table: Table) -> TextPlan:
     found = TextPlan(
         texts_per_month=None if texts is None else table.whole("texts_per_month", 1, 100_000_000),
         overrun=table.boolean("overrun", default=False),
-        price_per_segment=_price(table, "price_per_segment"),
+        price_per_segment=amount(table, "price_per_segment"),
         prices=_prices(table.table("prices")),
         currency=_currency(table),
     )
@@ -97,7 +100,8 @@ def parse(table: Table) -> TextPlan:
     return found
 
 
-def _price(table: Table, field: str) -> Decimal | None:
+def amount(table: Table, field: str, most: Decimal = DEAREST) -> Decimal | None:
+    """A sum of money, as it is typed; None where nothing is. Raises Malformed naming the field."""
     typed = table.optional(field, limit=12)
     if typed is None:
         return None
@@ -105,7 +109,7 @@ def _price(table: Table, field: str) -> Decimal | None:
         price = Decimal(typed)
     except InvalidOperation:
         price = Decimal(-1)
-    if not price.is_finite() or not 0 <= price <= DEAREST:
+    if not price.is_finite() or not 0 <= price <= most:
         raise table.wrong(field, f'{shown(typed)}; a price such as "0.0079" is needed')
     return price
 
@@ -115,7 +119,7 @@ def _prices(table: Table) -> tuple[tuple[str, Decimal], ...]:
     for country in sorted(table.values):
         if not is_country(country):
             raise table.wrong(country, "is no country; two capital letters of ISO 3166 are needed, such as CA")
-        price = _price(table, country)
+        price = amount(table, country)
         if price is not None:
             found.append((country, price))
     table.refuse_the_rest()

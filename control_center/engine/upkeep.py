@@ -15,7 +15,7 @@ from control_center.domain.blast import LEARNT_FROM
 from control_center.domain.command import Cause, Command, command
 from control_center.domain.message import POISON, State
 from control_center.domain.prefixes import LET_GO
-from control_center.engine import blast, gaps, prefixes, recurring, replies, reports, text_plans
+from control_center.engine import blast, gaps, prefixes, recurring, replies, reports, spending, text_plans
 from control_center.engine.reports import Step
 from control_center.store import (
     breakers,
@@ -197,7 +197,8 @@ class Upkeep:
         """Warn studios whose plan of texts is nearly used up, and let go on what waited for it."""
         now = self._clock()
         await text_plans.warn(self._pool, now)
-        return await text_plans.let_go(self._pool, now, limit=self._batch)
+        more = await text_plans.let_go(self._pool, now, limit=self._batch)
+        return await spending.let_go(self._pool, now, limit=self._batch) or more
 
     async def watch_gaps(self) -> bool:
         """Tell of events that were counted by their source and never came."""

@@ -79,6 +79,8 @@ EVENTS: Final[dict[str, str]] = {
     "plan.returned": "Texts that waited for a studio's plan are queued again: there is room for them.",
     "prefix.shut": "Texts went to many neighbouring numbers within an hour; what else would go there is held.",
     "prefix.opened": "A person let texts to neighbouring numbers go, or nothing of them is left; they go again.",
+    "money.spent": "What a studio's texts of a day may cost is spent; what would be dearer is held.",
+    "money.returned": "Texts that waited for a day's money are queued again: there is some, or a person gave it more.",
     # A bulk.
     "bulk.made": "A list was frozen for a bulk, and waits for its review.",
     "bulk.started": "A person let a bulk go, now or at a time.",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from enum import Enum
+from hashlib import sha256
 from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
@@ -36,15 +37,21 @@ _HARMLESS = (
     r"|\b[am]-\d{1,19}(?:\.\d{1,6})?(?![\d-])"
     r"|(?<![\d.])(?!(?:\d\d\.){3}\d\d(?!\d))\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"
 )
-_ADDRESS = r"(?:\"[^\"]*\"|[^\s<>,;:'\"()\[\]]*)@[^\s<>,;'\"()\[\]]*"
-_NUMBER = r"\+?\(?\d(?:[\s\-./()\u00b7\u2010-\u2015\u2212\uff0d]{0,3}\d){6,}"
+# Everything has a bound: what strangers send may be quoted here, and without one a long word is looked through again
+# from each of its letters on.
+_AT = r"(?:@|%40|\uff20)"
+_ADDRESS = rf"(?:\"[^\"]{{0,200}}\"|[^\s<>,;:'\"()\[\]]{{0,200}}){_AT}[^\s<>,;'\"()\[\]]*"
+_NUMBER = r"\+?\(?\d(?:[\s\-./()_*|~\u00b7\u200b-\u200d\u2010-\u2015\u2060\u2212\ufeff\uff0d]{0,3}\d){6,}"
 _SCRUB = re.compile(f"(?P<harmless>{_HARMLESS})|(?P<address>{_ADDRESS})|(?P<number>{_NUMBER})")
-_SUSPECT = re.compile(r"@|\d(?:\D*\d){6}")
+_SUSPECT = re.compile(rf"{_AT}|\d(?:\D*\d){{6}}")
+# In an id, which may have seven digits and more of its own: what has an @, and what has a + before its digits.
+_REACHES = re.compile(rf"[^\s/]+{_AT}[^\s/]*|(?:\+|%2B)\d{{7,15}}(?!\d)", re.IGNORECASE)
 
+_SIGN = re.compile(_AT)
 # The words of an exception may quote whatever it choked on: PostgreSQL shows the whole row after DETAIL, others show
 # the value in quotes. An apostrophe that is never closed hides the rest.
 _OF_AN_EXCEPTION = re.compile(r"\A[A-Z]\w*: ")
-_QUOTED = re.compile(r"\s*DETAIL:.*|(?P<quote>['\"`])(?:(?!(?P=quote)).)*(?:(?P=quote)|\Z)", re.DOTALL)
+_QUOTED = re.compile(r"\s{0,9}DETAIL:.*|(?P<quote>['\"`])(?:(?!(?P=quote)).)*(?:(?P=quote)|\Z)", re.DOTALL)
 # Would move the cursor, end the line for some reader, or turn the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -112,7 +119,7 @@ class Masking:
 
 def _impersonal(key: str, value: str) -> str:
     if key in IDS:
-        return value if " " not in value and len(value) <= LONGEST_ID else f"<{len(value)} characters>"
+        return _id(value)
     if key in WORDS:
         return f"<{len(value)} characters>"
     if key in WHO:
@@ -120,6 +127,17 @@ def _impersonal(key: str, value: str) -> str:
     if key == "said" or _OF_AN_EXCEPTION.match(value):
         value = _QUOTED.sub("'***'", value)
     return scrub(value)
+
+
+def _id(value: str) -> str:
+    """An id as it is. Where the CRM's ids are numbers or addresses, a part of their digest tells two of them apart."""
+    if " " in value or len(value) > LONGEST_ID:
+        return f"<{len(value)} characters>"
+    return _REACHES.sub(_fingerprinted, value) if _SUSPECT.search(value) else value
+
+
+def _fingerprinted(found: re.Match[str]) -> str:
+    return f"{_who(found[0])}~{sha256(found[0].encode('utf-8', 'replace')).hexdigest()[:4]}"
 
 
 def visible(value: str) -> str:
@@ -138,9 +156,9 @@ def _masked(found: re.Match[str]) -> str:
 
 def _who(value: str) -> str:
     """The domain of an address, the last two digits of a number: enough to tell two apart, too little to reach one."""
-    local, at, domain = value.rpartition("@")
-    if at and local:
-        return f"***@{domain}" if not _SUSPECT.search(domain) else "***"
+    pieces = _SIGN.split(value)
+    if len(pieces) > 1 and pieces[0]:
+        return f"***@{pieces[-1]}" if not _SUSPECT.search(pieces[-1]) else "***"
     digits = [character for character in value if character.isdigit()]
     return f"***{''.join(digits[-2:])}" if len(digits) >= 7 else "***"
 

@@ -51,7 +51,9 @@ def refuse_unguarded(url: str) -> None:
 
 def refuse_unchecked(url: str) -> None:
     """Raise ValueError for a broker whose certificate is not to be looked at."""
-    if (_last(url, "no_verify_ssl") or "0") != "0":
+    query = parse_qsl(parts(url).query, keep_blank_values=True)
+    # Whatever is said but 0 means no check to the library, nothing at all included, and of several the first counts.
+    if any(value != "0" for name, value in query if name == "no_verify_ssl"):
         raise ValueError(CHECKED)
 
 

@@ -33,12 +33,13 @@ async def next_due(tx: Connection) -> datetime | None:
     return found
 
 
-# What waits for tomorrow, for a person or for a doubt is before nothing; what waits for a breaker or a plan is.
+# What waits for tomorrow, for a person or for a doubt is before nothing; what waits for a breaker, a plan or money is.
 WAITING = """
 SELECT sender, count(*) FROM messages
  WHERE studio_id = $1 AND channel = $2 AND origin = 'bulk' AND state IN ('queued', 'claimed', 'held')
    AND (state = 'claimed' OR state = 'queued' AND due_at <= clock_timestamp() + $3
-        OR starts_with(reason, 'breaker:') OR starts_with(reason, 'plan:'))
+        OR starts_with(reason, 'breaker:') OR starts_with(reason, 'plan:')
+        OR starts_with(reason, 'money:'))
  GROUP BY sender"""
 
 

@@ -104,6 +104,15 @@ async def shut(tx: Connection, studio: str | None = None, *, limit: int = 1000) 
     return [Shut(*row) for row in await tx.fetch(SHUT, HELD, studio, limit)]
 
 
+NUMBER_SHUT = "SELECT count(*) FROM prefixes WHERE held_since IS NOT NULL"
+
+
+async def number_shut(tx: Connection) -> int:
+    """How many wait for a person; cheap, whoever asks and however much is held."""
+    number: int = await tx.fetchval(NUMBER_SHUT)
+    return number
+
+
 # A prefix that was let go is kept until that is over.
 FORGET = """
 WITH old AS MATERIALIZED (

@@ -47,3 +47,12 @@ async def add_headers(_request: web.Request, answer: web.StreamResponse) -> None
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
     answer.headers["Server"] = "control-center"  # aiohttp has put its version there by now
+
+
+class Request(web.Request):
+    """A call; what was no HTTP is answered before there is a route, and gets the headers here."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        await super()._prepare_hook(response)
+        if self._match_info is None:
+            await add_headers(self, response)

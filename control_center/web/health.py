@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from control_center.domain.text_plan import month_before, month_of
-from control_center.store import commands, db, event_numbers, prefixes, studios, usage, views_health
+from control_center.store import commands, db, event_numbers, prefixes, spending, studios, usage, views_health
 from control_center.web.api import bearer
 from control_center.web.parts import PARTS, Check, Parts
 from control_center.web.problems import Problem
@@ -27,6 +28,9 @@ from control_center.web.problems import Problem
 CHECK_SECONDS = 3.0  # a check that takes longer has failed
 AHEAD = timedelta(days=1)  # that a zone's calendar is ahead of the one of UTC, and more
 BEAT = 0.5  # seconds between looks at how late the event loop is
+
+_PASSED_ON = frozenset({"forwarded", "via", "x-real-ip"})
+_PORT = re.compile(r":\d+\Z")
 
 _TABLES = {
     "events": "control_center_events_taken",
@@ -111,7 +115,8 @@ async def _warnings(parts: Parts) -> list[str]:
         async with asyncio.timeout(CHECK_SECONDS), db.session(parts.pool) as tx:
             holding = len(await usage.holding(tx))
             missing = len({(gap.studio, gap.source) for gap in await event_numbers.gaps(tx)})
-            neighbours = len(await prefixes.shut(tx))
+            neighbours = await prefixes.number_shut(tx)
+            spent = len(await spending.holding(tx))
     except TimeoutError:
         return []
     except db.AWAY:
@@ -120,6 +125,7 @@ async def _warnings(parts: Parts) -> list[str]:
         f"texts of {holding} studio(s) wait because a plan is used up": holding,
         f"events of {missing} source(s) never came; see: control-center events gaps": missing,
         f"texts to {neighbours} range(s) of numbers are held; see: control-center messages prefixes": neighbours,
+        f"texts of {spent} studio(s) wait because a day's money is spent; see: control-center messages spending": spent,
     }
     return [words for words, number in said.items() if number]
 
@@ -148,13 +154,20 @@ async def _metrics(request: web.Request) -> web.Response:
 
 
 def _from_here(request: web.Request) -> bool:
-    """Whether the caller is on this machine and nobody passed the call on."""
-    if "Forwarded" in request.headers or "X-Forwarded-For" in request.headers or request.remote is None:
+    """Whether the caller is on this machine, means this machine, and nobody passed the call on.
+
+    Not every proxy says that it is one, and a browser here may be led to us by a name of somebody else's.
+    """
+    if any(name.lower() in _PASSED_ON or name.lower().startswith("x-forwarded-") for name in request.headers):
         return False
+    return _is_here(request.remote or "") and _is_here(_PORT.sub("", request.host).strip("[]"))
+
+
+def _is_here(host: str) -> bool:
     try:
-        return ipaddress.ip_address(request.remote).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host == "localhost"
 
 
 async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
@@ -177,6 +190,7 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
             missing.labels(gap.studio, gap.source).inc(gap.last - gap.first + 1)
         await _measure_messages(registry, tx, now)
         await _measure_prefixes(registry, tx)
+        await _measure_spending(registry, tx)
         await _measure_plans(registry, tx, now)
         for table, number in (await views_health.inserted(tx, list(_TABLES))).items():
             words = f"Rows ever written to {table}, by PostgreSQL's own count"
@@ -224,6 +238,13 @@ async def _measure_prefixes(registry: CollectorRegistry, tx: db.Connection) -> N
     held = _gauge(registry, "control_center_neighbours_held", words, ("studio",))
     for one in await prefixes.shut(tx):
         held.labels(one.studio).inc(one.held)
+
+
+async def _measure_spending(registry: CollectorRegistry, tx: db.Connection) -> None:
+    words = "Texts held because what a day's texts may cost is spent"
+    held = _gauge(registry, "control_center_money_held", words, ("studio",))
+    for one in await spending.shut(tx):
+        held.labels(one.studio).set(one.held)
 
 
 async def _measure_plans(registry: CollectorRegistry, tx: db.Connection, now: datetime) -> None:

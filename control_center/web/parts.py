@@ -40,6 +40,7 @@ class Limits:
     hook_body: int = 64 * 1024
     mail_body: int = 16 * 1024 * 1024  # of a mail that a relay brings, with what is attached to it
     body_seconds: float = 30.0  # for a body to arrive
+    idle_seconds: float = 75.0  # for the head of a call: longer than a proxy keeps a connection that it may use again
     hook_seconds: float = 10.0  # for what a provider calls in to be stored: it gives up soon, and comes again
     in_flight: int = 64  # calls worked on at once; more are told to come again
     keyed: int = 4  # of these with an Idempotency-Key, each of which holds a connection from its beginning to its end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -32,6 +33,7 @@ from control_center.web.api import (
     sandbox,
     scores,
     serving,
+    spending,
     studios,
     template_previews,
     templates,
@@ -53,6 +55,7 @@ ROUTES = [
     *messages.ROUTES,
     *desk.ROUTES,
     *prefixes.ROUTES,
+    *spending.ROUTES,
     *consents.ROUTES,
     *bulk.ROUTES,
     *actions.ROUTES,
@@ -110,8 +113,17 @@ async def serve(
     the port cannot be had.
     """
     _quieten(logging.getLogger("aiohttp.server"))
-    runner = web.AppRunner(application(parts), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN)
+    app = application(parts)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN,
+        keepalive_timeout=parts.limits.idle_seconds,
+    )
     await runner.setup()
+    assert runner.server is not None, "it was just set up"
+    runner.server.request_factory = partial(app._make_request, _cls=access.Request)  # noqa: SLF001 - no other way in
     try:
         try:
             await web.TCPSite(runner, host, port).start()

@@ -177,7 +177,7 @@ def _names(schema: Any, document: dict[str, Any], met: set[str]) -> Iterator[str
 
 # --- packages --------------------------------------------------------------------------------------------------
 
-LOCKS: Final = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+LOCKS: Final = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock", "requirements-audit.lock")
 # Below these, something that this program relies on is broken, or open: see docs/explanation/security.md.
 FLOORS: Final = {
     "aio-pika": "10.2",

@@ -34,7 +34,7 @@ ALLOWED = {
             "get_studio",
         ),
         *("list_blackouts", "get_blackout", "list_holidays"),
-        *("list_bulks", "get_bulk", "list_bulk_recipients", "get_consents", "list_held_prefixes"),
+        *("list_bulks", "get_bulk", "list_bulk_recipients", "get_consents", "list_held_prefixes", "list_spending"),
     },
     "front_desk": {
         *(f"{deed}_action{s}" for deed in ("process", "release", "skip", "delete") for s in ("", "s")),
@@ -51,7 +51,7 @@ ALLOWED = {
         *("create_bulk", "start_bulk", "approve_bulk"),
     },
     "owner": {
-        *("post_events", "list_dead_events", "list_commands", "acknowledge_commands", "list_audit"),
+        *("overspend", "post_events", "list_dead_events", "list_commands", "acknowledge_commands", "list_audit"),
         *("create_studio", "replace_studio", "delete_studio"),
         *("list_users", "create_user", "get_user", "replace_user", "delete_user"),
     },

@@ -14,7 +14,8 @@ from control_center.store import idempotency
 from control_center.web.api.routes import Route
 from control_center.web.server import ROUTES
 from tests.support.rows import a_client, a_message, a_record, a_trigger, an_action
-from tests.web.conftest import Answer, Caller
+from tests.support.spent import a_spent_day
+from tests.web.conftest import NOW, Answer, Caller
 from tests.web.test_api_deeds import an_event
 from tests.web.test_api_tenants import rows_of_main
 from tests.web.test_api_triggers import a_table
@@ -42,6 +43,7 @@ BODIES: dict[str, Any] = {
     **{f"{deed}_bulk_recipients": {"recipients": [1]} for deed in ("untick", "tick")},
     "start_bulk": {"expect": 1},
     "release_prefix": {"prefix": "+13125550"},
+    "overspend": {"day": f"{NOW:%Y-%m-%d}"},
     "record_consent": {"address": "+13125550188", "says": "stop", "evidence": "on the phone"},
 }
 
@@ -73,6 +75,8 @@ async def asked(app: Caller, route: Route) -> Callable[[], Awaitable[Answer]]:
     named = of.get(route.path.split("/")[1], str(trigger))
     shut = "INSERT INTO prefixes (studio_id, prefix, held_since, reason) VALUES ('main', '+13125550', now(), 'many')"
     await app.pool.execute(shut)
+    if route.name == "overspend":
+        await a_spent_day(app.pool, NOW.date())
     await templates.put(app.pool, "main", "again", {"sms": "Hello"}, by="ada")
     if route.path.startswith("/bulk/"):
         named = await a_bulk(app, route.name)

@@ -10,7 +10,8 @@ import pytest
 from control_center.web.api.routes import Route
 from control_center.web.server import ROUTES
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, an_action
-from tests.web.conftest import Answer, Caller, a_token
+from tests.support.spent import a_spent_day
+from tests.web.conftest import NOW, Answer, Caller, a_token
 from tests.web.test_api_deeds import a_command, an_event
 from tests.web.test_api_triggers import a_table
 
@@ -59,6 +60,7 @@ BODIES: dict[str, Any] = {
     "approve_bulk": {"expect": 1, "seen": "0123456789ab"},
     "receive_text": {"from": "+13125550188", "to": "+13125550100", "text": "STOP"},
     "release_prefix": {"prefix": "+13125550"},
+    "overspend": {"day": f"{NOW:%Y-%m-%d}"},
 }
 _LISTED = ("", f"trigger={WORD}", "record=session/4711")
 QUERIES = {
@@ -192,6 +194,8 @@ async def main(app: Caller) -> Main:
     dead = b'{"id": "e-dead", "studio": "main", "subject": "session/4711"}'
     shut = "INSERT INTO prefixes (studio_id, prefix, held_since, reason) VALUES ('main', '+13125550', now(), $1)"
     await app.pool.execute(shut, WORD)
+    await a_spent_day(app.pool, NOW.date())
+    await app.pool.execute("UPDATE spending SET reason = $1", WORD)
     bury = "INSERT INTO dead_events (body, field, reason) VALUES ($1, 'type', $2)"
     for body in (dead, b'"e-dead" "session/4711"'):  # of the second nobody can know whose it is
         await app.pool.execute(bury, body, WORD)

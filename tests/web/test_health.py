@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.support.rows import a_message, a_studio, an_action
+from tests.support.spent import a_spent_day
 from tests.web.conftest import NOW, Caller, a_token
 
 
@@ -60,6 +63,28 @@ async def test_metrics_through_a_proxy_need_a_token_for_every_studio(app: Caller
     assert (await app.call("GET", "/metrics", headers=proxied)).status == 200
 
 
+@pytest.mark.parametrize(
+    "passed",
+    [
+        {"X-Real-IP": "203.0.113.7"},
+        {"X-Forwarded-Proto": "https"},
+        {"Via": "1.1 proxy"},
+        {"Host": "control.studio.example"},
+        {"Host": "127.0.0.1.studio.example"},
+    ],
+)
+async def test_metrics_through_a_proxy_that_says_so_in_another_way_or_not_at_all_need_a_token(
+    app: Caller, passed: dict[str, str]
+) -> None:
+    assert (await app.call("GET", "/metrics", token=None, headers=passed)).status == 401
+    assert (await app.call("GET", "/metrics", headers=passed)).status == 200
+
+
+async def test_metrics_are_for_this_machine_by_any_name_of_its_own(app: Caller) -> None:
+    for name in ("127.0.0.1", "localhost:8484", "[::1]:8484"):
+        assert (await app.call("GET", "/metrics", token=None, headers={"Host": name})).status == 200, name
+
+
 async def test_texts_that_are_held_for_being_many_to_neighbours_are_warned_of_and_counted(app: Caller) -> None:
     shut = "INSERT INTO prefixes (studio_id, prefix, held_since, reason) VALUES ('main', $1, now(), 'prefix: many')"
     for prefix in ("+13125550", "+14145550"):
@@ -79,3 +104,24 @@ async def test_texts_that_are_held_for_being_many_to_neighbours_are_warned_of_an
     assert (released.status, released.json) == (200, {"prefix": "+13125550", "messages": 2})
     assert (await app.post("/messages/release", json={"prefix": "+13125550"})).status == 404
     assert (await app.post("/messages/release", json={"prefix": "13125550"})).status == 422
+
+
+async def test_a_day_whose_money_is_spent_is_warned_of_counted_and_given_more(app: Caller) -> None:
+    await a_spent_day(app.pool, NOW.date())
+
+    ready = (await app.call("GET", "/readyz", token=None)).json
+    assert ready["ready"]
+    told = "texts of 1 studio(s) wait because a day's money is spent; see: control-center messages spending"
+    assert ready["warnings"] == [told]
+    text = (await app.call("GET", "/metrics", token=None)).body.decode()
+    assert 'control_center_money_held{studio="main"} 1.0' in text
+
+    [listed] = (await app.get("/messages/spending")).json["items"]
+    assert (listed["day"], listed["spent"], listed["held"]) == ("2027-06-01", "0.1", 1)
+    other = await app.post("/messages/overspend", json={"day": "2027-05-31"})
+    assert other.status == 404
+    await a_token(app.pool, "author", "author")
+    assert (await app.post("/messages/overspend", json={"day": "2027-06-01"}, token="author")).status == 403
+    given = await app.post("/messages/overspend", json={"day": "2027-06-01"})
+    assert (given.status, given.json) == (200, {"day": "2027-06-01", "there_is": "0.20", "messages": 1})
+    assert (await app.post("/messages/overspend", json={"day": "2027-06-01"})).status == 404

@@ -89,6 +89,37 @@ async def test_every_answer_says_that_nothing_in_it_runs_is_kept_or_framed(app: 
             assert "Access-Control-Allow-Origin" not in headers, path
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01 no HTTP\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n<script>alert(1)</script>\r\n\r\n",
+        b"POST /u/x HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /u/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_answered_with_the_same_headers_and_not_told_what_runs_here(
+    app: Caller, said: bytes
+) -> None:
+    where = urlsplit(app.base)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    writer.write(said)
+
+    async with asyncio.timeout(60):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+
+    writer.close()
+    await writer.wait_closed()
+    assert head.startswith(("http/1.0 400", "http/1.1 400"))
+    assert "server: control-center" in head
+    assert "x-content-type-options: nosniff" in head
+    assert "default-src 'none'" in head
+    assert "aiohttp" not in head
+
+
 async def test_looking_at_any_address_changes_nothing(app: Caller) -> None:
     before = await rows(app)
 

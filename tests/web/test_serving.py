@@ -73,6 +73,24 @@ async def test_more_calls_than_allowed_at_once_are_told_to_come_again(pool: db.P
     await serving
 
 
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: a"])
+async def test_who_connects_and_never_finishes_asking_is_hung_up_on(pool: db.Pool, begun: bytes) -> None:
+    stop, opened = asyncio.Event(), asyncio.get_running_loop().create_future()
+    patient = parts(pool, idle_seconds=0.5)
+    serving = asyncio.create_task(
+        serve(patient, host="127.0.0.1", port=0, stop=stop, listening=lambda _, port: opened.set_result(port))
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", await opened)
+    writer.write(begun)
+
+    async with asyncio.timeout(60):
+        assert await reader.read() == b""
+
+    writer.close()
+    stop.set()
+    await serving
+
+
 async def test_without_the_compiled_parser_nothing_starts(pool: db.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
     with pytest.raises(ConfigurationError, match="compiled parser"):

@@ -108,6 +108,12 @@ _PROPERTIES: dict[str, Any] = {
                         "description": "numbers that differ in their last three digits only, within an hour; a person"
                         " is asked above it",
                     },
+                    "money_per_day": {
+                        "type": "string",
+                        "examples": ["25.00"],
+                        "description": "what texts may cost in a day, by the prices of the plan; what would be dearer"
+                        " waits for tomorrow or a person",
+                    },
                 },
             },
         },
