@@ -164,7 +164,7 @@ async def test_without_a_database_a_verb_has_a_private_one_for_its_own_duration(
 async def test_check_tells_each_thing_in_a_line_and_what_to_do_in_the_next(here: Installation) -> None:
     done = await here.done("check")
     told = [line.split()[:2] for line in done.out.splitlines() if not line.startswith(" ")]
-    names = "settings links network broker database fence clock texts mail templates triggers catalog"
+    names = "settings links network broker database fence clock events texts mail templates triggers catalog"
     assert told == [["ok", name] for name in names.split()]
     assert "set CONTROL_CENTER_PUBLIC_URL" in done.out
     found = json.loads((await here.done("check", "--json")).out)

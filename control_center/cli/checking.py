@@ -42,6 +42,9 @@ async def everything(aim: Aim) -> list[Finding]:
             findings.append(await _asked("database", lambda: _database(here), ""))
             findings.append(await _asked("fence", lambda: _fence(here), "look, then: control-center fence arm"))
             findings.append(await _asked("clock", lambda: _clock(here), "let both machines keep time by NTP"))
+            findings.append(
+                await _asked("events", lambda: _events(here), "bring them over: control-center events collect")
+            )
             findings.append(await _texts(here, settings))
             findings.append(await _mail(here, settings))
             findings.append(await _asked("templates", lambda: _templates(here), "mend it, and save it again"))
@@ -158,6 +161,16 @@ async def _clock(here: Database) -> str:
     if apart > SKEW:
         raise ConfigurationError(f"this machine's clock and the database's are {apart:.0f} s apart")
     return f"at most {apart:.1f} s from the database's"
+
+
+async def _events(here: Database) -> str:
+    from control_center.store import db, dead_queue
+
+    async with db.session(here.pool) as connection:
+        others, since = await dead_queue.others(connection)
+    if since is not None:
+        raise ConfigurationError(f"the broker has set {others} aside, the first by {since:%Y-%m-%d %H:%M}Z")
+    return "the broker has set none aside"
 
 
 async def _texts(here: Database, settings: Settings) -> Finding:

@@ -67,12 +67,11 @@ def _way(aim: Aim, settings: Settings) -> tuple[str, str, str]:
 
 
 def broker_of(aim: Aim, settings: Settings) -> str:
-    """The broker's URL, that of what runs here before that which is configured; empty where there is none."""
+    """The broker's URL, the one that is configured before that of what runs here; empty where there is none."""
+    if configured := settings.broker_url.get_secret_value():
+        return "" if configured == "none" else configured
     running = aim.endpoints(settings)
-    if running and running.broker_url:
-        return running.broker_url
-    configured = settings.broker_url.get_secret_value()
-    return "" if configured == "none" else configured
+    return running.broker_url if running else ""
 
 
 def routing_key(body: bytes, line: int = 0) -> str:

@@ -102,6 +102,7 @@ async def collect(aim: Aim) -> None:
     """Bring over what the broker itself has set aside: `events dead` lists it then, `events replay` takes it in."""
     from control_center.cli.emitting import broker_of
     from control_center.crm import dead_letters
+    from control_center.engine import dead_queue
     from control_center.store import db, events
 
     settings = aim.quiet()
@@ -109,18 +110,22 @@ async def collect(aim: Aim) -> None:
     if not url:
         raise ConfigurationError("there is no broker here: events come over HTTP, which sets nothing aside")
     async with aim.database() as here:
+        async with db.transaction(here.pool) as tx:
+            begun = await dead_queue.collecting(tx)
 
         async def keep(letters: Sequence[dead_letters.Letter]) -> None:
             async with db.transaction(here.pool) as tx:
+                await dead_queue.collecting(tx)
                 await events.bury(tx, [events.Dead(one.body, "", one.reason) for one in letters])
 
-        number = await dead_letters.collect(url, keep)
+        found = await dead_letters.collect(url, keep)
+        await dead_queue.collected(here.pool, begun, found.copies)
     if aim.json:
-        as_json({"collected": number})
+        as_json({"collected": found.letters})
+    elif not found.letters:
+        show("the broker has set nothing aside")
     else:
-        show(
-            f"{number} event{'' if number == 1 else 's'} brought over" if number else "the broker has set nothing aside"
-        )
+        show(f"{found.letters} event{'' if found.letters == 1 else 's'} brought over; look: events dead")
 
 
 async def gaps(

@@ -21,6 +21,7 @@ from control_center.crm.topology import Topology
 from control_center.domain.errors import ConfigurationError
 
 PAGE = 100  # messages that are kept in one go
+PAGE_BYTES = 32 * 1024 * 1024  # no more are read for a page that has so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,22 @@ class Letter:
 Keep = Callable[[Sequence[Letter]], Awaitable[None]]
 
 
-async def collect(url: str, keep: Keep, *, topology: Topology | None = None) -> int:
-    """Hand over what the broker has set aside, to be kept; what is kept is taken off its queue. How many that were.
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How many letters were kept and taken off the queue, and how many copies of ours were left in it."""
 
-    Who dies in between finds what was kept once more. Raises ConfigurationError where this user may not read the queue,
-    or there is none; BrokerAway where the broker is lost: what was kept by then stays kept.
+    letters: int
+    copies: int
+
+
+async def collect(url: str, keep: Keep, *, topology: Topology | None = None) -> Collected:
+    """Hand over what the broker has set aside, to be kept; what is kept is taken off its queue.
+
+    `keep` is called for every page, and gets no letters where there are copies of ours alone. Who dies in between finds
+    what was kept once more. Raises ConfigurationError where this user may not read the queue, or there is none;
+    BrokerAway where the broker is lost: what was kept by then stays kept.
     """
-    queue = (topology or Topology()).dead_queue
-    queue, taken = (topology or Topology()).dead_queue, 0
+    queue, letters, copies = (topology or Topology()).dead_queue, 0, 0
     connection = await connect(url, "control-center dead letters")
     try:
         async with _asking(queue):
@@ -52,13 +61,13 @@ async def collect(url: str, keep: Keep, *, topology: Topology | None = None) -> 
         while left > 0 and (page := await _read(channel, queue, min(PAGE, left))):
             left -= len(page)
             theirs = [one for one in page if not _is_copy(one.headers)]
-            if theirs:
-                await keep([Letter(one.body, _why(one.headers)) for one in theirs])
+            await keep([Letter(one.body, _why(one.headers)) for one in theirs])
             await _settle(channel, queue, page)
-            taken += len(theirs)
+            letters += len(theirs)
+            copies += len(page) - len(theirs)
     finally:
         await hang_up(connection)
-    return taken
+    return Collected(letters, copies)
 
 
 @asynccontextmanager
@@ -77,12 +86,16 @@ async def _asking(queue: str) -> AsyncIterator[None]:
 
 
 async def _read(channel: AbstractChannel, name: str, most: int) -> list[AbstractIncomingMessage]:
-    """The next messages, not acknowledged yet; fewer where there are no more."""
+    """The next messages, not acknowledged yet; fewer where there are no more, or they are heavy."""
     page: list[AbstractIncomingMessage] = []
+    size = 0
     async with _asking(name):
         queue = await channel.get_queue(name, ensure=False)
-        while len(page) < most and (message := await queue.get(no_ack=False, fail=False)) is not None:
+        while len(page) < most and size < PAGE_BYTES:
+            if (message := await queue.get(no_ack=False, fail=False)) is None:
+                break
             page.append(message)
+            size += len(message.body)
     return page
 
 

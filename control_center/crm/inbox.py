@@ -11,8 +11,9 @@ import structlog
 
 from control_center import crash_points
 from control_center.crm.connection import BrokerAway, elapsed, pauses
-from control_center.crm.consumer import Consumer, Delivery
-from control_center.crm.outbox import Outbox, Parcel, Published
+from control_center.crm.consumer import Census, Consumer, Delivery
+from control_center.crm.dead_copies import Announce, DeadCopies
+from control_center.crm.outbox import Parcel
 from control_center.crm.topology import Topology
 from control_center.domain.errors import ConfigurationError, ControlCenterError
 
@@ -22,7 +23,7 @@ LONGEST_BROKER_PAUSE = 10.0
 LONGEST_HANDLER_PAUSE = 5.0
 SETTLED_SECONDS = 30.0  # a consumer that lived this long was a good one: its loss is answered at once
 MISSES_ALLOWED = 3
-COPIES_WAITING = 1000
+BATCH_BYTES = 8 * 1024 * 1024  # a transaction takes a dozen times as much memory as the bodies it takes in
 REASON_CHARACTERS = 1000  # a header must fit into one frame
 
 
@@ -52,6 +53,8 @@ class Inbox:
     `prefetch` bounds what we hold unacknowledged; two batches must fit into it, or nothing could gather. Until the
     first batch of a process has committed it is `first_prefetch`: a process that dies at each start then wears out
     the delivery limit of few messages only.
+
+    `copying` is told, before copies are put into the dead queue, how many: whoever counts what lies there has to know.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Inbox:
         url: str,
         handler: Handler,
         *,
+        copying: Announce | None = None,
         topology: Topology | None = None,
         batch_limit: int = 250,
         prefetch: int = 500,
@@ -82,7 +86,7 @@ class Inbox:
         self._proven = False
         self._obstacle: ConfigurationError | None = None
         self._stuck_at: tuple[Consumer, int] | None = None
-        self._copies: asyncio.Queue[Parcel | None] = asyncio.Queue(COPIES_WAITING)
+        self._copies = DeadCopies(url, self._topology, copying)
 
     @property
     def attached(self) -> bool:
@@ -99,6 +103,22 @@ class Inbox:
         """Messages in memory that wait for the running batch to commit."""
         return 0 if self._consumer is None else self._consumer.gathered
 
+    async def dead_queue(self) -> Census | None:
+        """What lies in the dead queue, and how many read it; None where the broker cannot be asked now.
+
+        One that is gone is created again, since what the broker sets aside would be gone as well.
+        """
+        consumer = self._consumer
+        if consumer is None or not consumer.attached:
+            return None
+        try:
+            return await consumer.dead_queue()
+        except BrokerAway:
+            return None
+        except ConfigurationError as error:
+            log.error("inbox.broker_misconfigured", reason=str(error))  # noqa: TRY400 - the sentence says it all
+            return None
+
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop`; the batch in hand is finished, what else was delivered goes back to the queue.
 
@@ -109,7 +129,7 @@ class Inbox:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._wake_at(stop))
                 tasks.create_task(self._watch(stop))
-                tasks.create_task(self._copy_dead())
+                tasks.create_task(self._copies.run(stop))
                 tasks.create_task(self._consume(stop))
         except BaseExceptionGroup as group:
             # One of ours failed and took the others with it: callers want its name, not the group around it.
@@ -129,7 +149,7 @@ class Inbox:
                 waits = pauses(LONGEST_BROKER_PAUSE)
             # Also after a consumer that did attach: one that is cancelled each time it comes must not spin.
             await elapsed(stop, next(waits))
-        await self._copies.put(None)
+        await self._copies.end()
 
     async def _live_once(self, stop: asyncio.Event) -> None:
         """One consumer from attaching to its loss, or to `stop`."""
@@ -160,7 +180,7 @@ class Inbox:
 
     async def _take_in(self, consumer: Consumer, stop: asyncio.Event) -> None:
         while not stop.is_set() and consumer.lost is None:
-            batch = consumer.take(self._batch_limit)
+            batch = consumer.take(self._batch_limit, BATCH_BYTES)
             if not batch:
                 await self._wake.wait()
                 self._wake.clear()
@@ -215,26 +235,8 @@ class Inbox:
                 headers={"x-reason": each.reason[:REASON_CHARACTERS], "x-field": each.field[:REASON_CHARACTERS]},
                 content_type="application/octet-stream",
             )
-            try:
-                self._copies.put_nowait(parcel)
-            except asyncio.QueueFull:
+            if not self._copies.offer(parcel):
                 log.warning("inbox.copy_dropped", reason="too many wait", field=each.field)
-
-    async def _copy_dead(self) -> None:
-        """Best effort, on a connection of its own: the bodies are stored, and intake never waits for a copy."""
-        outbox = Outbox(self._url, topology=self._topology, name="control-center dead copies")
-        try:
-            while True:
-                waiting = [await self._copies.get()]
-                while not self._copies.empty():
-                    waiting.append(self._copies.get_nowait())
-                for receipt in await outbox.publish([parcel for parcel in waiting if parcel is not None]):
-                    if not isinstance(receipt, Published):
-                        log.warning("inbox.copy_failed", reason=receipt.reason)
-                if None in waiting:
-                    return
-        finally:
-            await outbox.close()
 
     async def _watch(self, stop: asyncio.Event) -> None:
         """Look whether the broker agrees that we consume: a client may miss that it was cancelled."""

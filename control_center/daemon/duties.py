@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -14,6 +15,7 @@ from control_center.crm.inbox import Dead, Inbox
 from control_center.crm.outbox import Outbox, Published, Unroutable
 from control_center.crm.outbox import Parcel as Letter
 from control_center.domain.links import Links
+from control_center.engine import dead_queue
 from control_center.engine.bulks import PUMP_CHANNEL
 from control_center.engine.carrier import Carrier
 from control_center.engine.hearing import Hearing
@@ -104,8 +106,9 @@ class Duties:
     def engine(self) -> None:
         """SPINE 1 from the broker, the way back to it, and the upkeep of the database."""
         if self.broker_url:
-            self.inbox = Inbox(self.broker_url, self._take_in)
+            self.inbox = Inbox(self.broker_url, self._take_in, copying=partial(dead_queue.copying, self.pool))
             self.life.start("inbox", self.inbox.run(self.life.stop))
+            self._dead_queue(self.inbox)
             self._relay()
         self._upkeep()
         self._hearing()
@@ -125,6 +128,19 @@ class Duties:
 
         self._start(Loop("hearing-wakes", listen, self.life.stop, away=db.PASSES))
         self._start(Loop("hearing", read, self.life.stop, away=db.PASSES, wake=wake))
+
+    def _dead_queue(self, inbox: Inbox) -> None:
+        """What the broker has set aside is told of."""
+
+        async def ask() -> dead_queue.Count | None:
+            found = await inbox.dead_queue()
+            return None if found is None else dead_queue.Count(found.ready, found.consumers)
+
+        async def look() -> float:
+            await dead_queue.watch(self.pool, ask)
+            return TEND
+
+        self._start(Loop("dead-queue", look, self.life.stop, away=db.PASSES))
 
     def _relay(self) -> None:
         outbox = Outbox(self.broker_url)

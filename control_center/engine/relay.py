@@ -28,6 +28,7 @@ RETRY_EVERY = 10.0  # seconds between looks at what nobody listened for
 REVIVED = 1000
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds to leave a broker alone that confirms nothing
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=1)  # of one that was declined while others went
+STUBBORN = 5  # tries in vain while others went, about a minute, after which somebody is told
 UNHEARD_WAIT, LONGEST_UNHEARD_WAIT = timedelta(minutes=1), timedelta(hours=6)
 
 
@@ -78,6 +79,7 @@ class Relay:
         self._batch = batch
         self._pause = 0.0
         self._unheard: set[Kind] = set()
+        self._declined: set[Kind] = set()
         self._retry_at = float("-inf")  # on the loop's clock
 
     async def run_once(self) -> float:
@@ -157,17 +159,17 @@ class Relay:
         return buckets
 
     def _tell(self, wave: _Wave) -> None:
-        """Say of each kind when nobody begins to listen for it, and when somebody does again; between them nothing."""
-        unheard = Counter(_kind(head) for head, _ in wave.unroutable)
-        reasons = {_kind(head): reason for head, reason in wave.unroutable}
-        for (studio, verb), number in unheard.items():
-            if (studio, verb) not in self._unheard:
-                reason = reasons[studio, verb]
-                log.warning("command.unroutable", studio=studio, verb=verb, commands=number, reason=reason)
-        heard = self._unheard & ({_kind(head) for head in wave.published} - unheard.keys())
-        for studio, verb in sorted(heard):
+        """Say of each kind when nobody begins to listen for it, or it is declined, and when that is over."""
+        went = {_kind(head) for head in wave.published}
+        for (studio, verb), number, reason in _begun(self._unheard, wave.unroutable):
+            log.warning("command.unroutable", studio=studio, verb=verb, commands=number, reason=reason)
+        for studio, verb in _over(self._unheard, wave.unroutable, went):
             log.info("command.routable", studio=studio, verb=verb)
-        self._unheard = (self._unheard | unheard.keys()) - heard
+        stubborn = [] if self._pause else [one for one in wave.unconfirmed if one[0].tries >= STUBBORN]
+        for (studio, verb), number, reason in _begun(self._declined, stubborn):
+            log.warning("command.declined", studio=studio, verb=verb, commands=number, reason=reason)
+        for studio, verb in _over(self._declined, stubborn, went):
+            log.info("command.accepted", studio=studio, verb=verb)
 
     def _wait(self, head: Stored) -> timedelta:
         """While nothing is confirmed all wait alike, so that the oldest are still the first when the broker is back."""
@@ -192,6 +194,22 @@ def _wave(heads: Sequence[Stored], answers: Sequence[Answer]) -> _Wave:
         unconfirmed=[(head, answer.reason) for head, answer in answered if answer.verdict is Verdict.UNCONFIRMED],
         unroutable=[(head, answer.reason) for head, answer in answered if answer.verdict is Verdict.UNROUTABLE],
     )
+
+
+def _begun(known: set[Kind], failed: Sequence[tuple[Stored, str]]) -> list[tuple[Kind, int, str]]:
+    """The kinds that fail now and did not, with how many and why; they are known from now on."""
+    numbers = Counter(_kind(head) for head, _ in failed)
+    reasons = {_kind(head): reason for head, reason in failed}
+    begun = [(kind, number, reasons[kind]) for kind, number in numbers.items() if kind not in known]
+    known.update(numbers)
+    return begun
+
+
+def _over(known: set[Kind], failed: Sequence[tuple[Stored, str]], went: set[Kind]) -> list[Kind]:
+    """The kinds that went and failed before, and not any more; they are known no longer."""
+    over = (known & went) - {_kind(head) for head, _ in failed}
+    known.difference_update(over)
+    return sorted(over)
 
 
 def _lines(waiting: Sequence[Stored]) -> list[list[Stored]]:

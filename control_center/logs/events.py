@@ -13,6 +13,8 @@ EVENTS: Final[dict[str, str]] = {
     "event.fault": "An event was understood and taking it in failed by a fault of ours; it was set aside.",
     "events.missing": "A source counts its events, and these never came: the CRM has to send them again.",
     "events.complete": "Everything that was missing from a source has come, or is waited for no more.",
+    "events.set_aside": "The broker holds events that it gave up handing out; `events collect` brings them over.",
+    "events.collected": "Nothing that the broker has set aside lies in its dead queue any more.",
     "receipt.unmatched": "A receipt names a message that nobody knows; it is kept until somebody does.",
     "receipt.contradicts": "A receipt says otherwise than what we knew; the receipt counts.",
     "link.followed": "Somebody pressed the button of a link in a message; `reason` is what came of it.",
@@ -130,6 +132,8 @@ EVENTS: Final[dict[str, str]] = {
     "relay.resumed": "The broker confirms again.",
     "command.unroutable": "No queue is bound for this kind of command or report; they wait. Said once, when it begins.",
     "command.routable": "A queue is bound again for this kind of command or report; what waited follows.",
+    "command.declined": "While others go, this kind is declined each time: a queue is full, or a right is missing.",
+    "command.accepted": "What was declined for a while is taken again.",
     # Workers and provider accounts.
     "delivery.paused": "A worker cannot reach the database; it waits.",
     "delivery.resumed": "A worker reaches the database again.",

@@ -1,8 +1,9 @@
 """The outbox as a CRM without a broker reads it: shown over HTTP, then acknowledged.
 
 A command's number is given before its transaction commits, so a lower number can appear after a higher one was
-read. What was never shown is therefore always part of the next reading, wherever its cursor stands, and only what
-was shown can be acknowledged: nothing is skipped, and nothing is acknowledged unread.
+read. Cursors therefore count places, which are given when a command is read first, after all that were read before it.
+So an answer that was lost is had again by the same cursor, and only what was read can be acknowledged: nothing is
+skipped, and nothing is acknowledged unread.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from control_center.store.db import Connection
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A command in the outbox and its place there."""
+    """A command in the outbox. `sequence` is its place where it is read over HTTP."""
 
     command: Command
     sequence: int
@@ -27,18 +28,23 @@ class Shown:
     published_at: datetime | None
 
 
-# `tries` counts how often it was offered to the CRM, over either way.
+# `tries` counts how often it was offered to the CRM, over either way. Places come from the same source as the numbers,
+# so that a place is never lower than the number of what it is given to.
 SHOW = """
 WITH next AS MATERIALIZED (
-     SELECT studio_id, command_id FROM commands
-      WHERE studio_id = $1 AND state <> 'published' AND (sequence > $2 OR tries = 0)
-      ORDER BY sequence LIMIT $3 FOR UPDATE),
+     SELECT studio_id, command_id, place, sequence FROM commands
+      WHERE studio_id = $1 AND state <> 'published' AND (place > $2 OR place IS NULL)
+      ORDER BY place, sequence LIMIT $3 FOR UPDATE),
+placed AS MATERIALIZED (
+     SELECT studio_id, command_id,
+            coalesce(place, nextval(pg_get_serial_sequence('commands', 'sequence'))) AS place
+       FROM (SELECT * FROM next ORDER BY place, sequence) AS ordered),
 shown AS (
-     UPDATE commands SET tries = tries + 1 FROM next
-      WHERE commands.studio_id = next.studio_id AND commands.command_id = next.command_id
+     UPDATE commands SET tries = tries + 1, place = placed.place FROM placed
+      WHERE commands.studio_id = placed.studio_id AND commands.command_id = placed.command_id
   RETURNING commands.*)
-SELECT studio_id, command_id, subject, verb, data, sequence, created_at, state, published_at FROM shown
- ORDER BY sequence"""
+SELECT studio_id, command_id, subject, verb, data, place, created_at, state, published_at FROM shown
+ ORDER BY place"""
 
 
 async def show(tx: Connection, studio: str, cursor: int, *, limit: int) -> list[Shown]:
@@ -48,7 +54,7 @@ async def show(tx: Connection, studio: str, cursor: int, *, limit: int) -> list[
 
 ACKNOWLEDGE_SHOWN = """
 UPDATE commands SET state = 'published', published_at = clock_timestamp()
- WHERE studio_id = $1 AND sequence <= $2 AND state <> 'published' AND tries > 0"""
+ WHERE studio_id = $1 AND place <= $2 AND state <> 'published'"""
 
 
 async def acknowledge(tx: Connection, studio: str, up_to: int) -> int:

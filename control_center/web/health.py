@@ -20,7 +20,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from control_center.domain.text_plan import month_before, month_of
-from control_center.store import commands, db, event_numbers, prefixes, spending, studios, usage, views_health
+from control_center.store import (
+    commands,
+    db,
+    dead_queue,
+    event_numbers,
+    prefixes,
+    spending,
+    studios,
+    usage,
+    views_health,
+)
 from control_center.web.api import bearer
 from control_center.web.parts import PARTS, Check, Parts
 from control_center.web.problems import Problem
@@ -117,6 +127,7 @@ async def _warnings(parts: Parts) -> list[str]:
             missing = len({(gap.studio, gap.source) for gap in await event_numbers.gaps(tx)})
             neighbours = await prefixes.number_shut(tx)
             spent = len(await spending.holding(tx))
+            set_aside, _ = await dead_queue.others(tx)
     except TimeoutError:
         return []
     except db.AWAY:
@@ -124,6 +135,7 @@ async def _warnings(parts: Parts) -> list[str]:
     said = {
         f"texts of {holding} studio(s) wait because a plan is used up": holding,
         f"events of {missing} source(s) never came; see: control-center events gaps": missing,
+        f"the broker has set {set_aside} event(s) aside; see: control-center events collect": set_aside,
         f"texts to {neighbours} range(s) of numbers are held; see: control-center messages prefixes": neighbours,
         f"texts of {spent} studio(s) wait because a day's money is spent; see: control-center messages spending": spent,
     }
@@ -188,6 +200,8 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
         missing = _gauge(registry, "control_center_events_missing", words, ("studio", "source"))
         for gap in await event_numbers.gaps(tx):
             missing.labels(gap.studio, gap.source).inc(gap.last - gap.first + 1)
+        words = "Messages in the broker's dead queue that are no copies of ours: events collect"
+        _gauge(registry, "control_center_events_set_aside", words).set((await dead_queue.others(tx))[0])
         await _measure_messages(registry, tx, now)
         await _measure_prefixes(registry, tx)
         await _measure_spending(registry, tx)

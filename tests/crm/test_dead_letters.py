@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractConnection
 
 from control_center.crm import dead_letters
 from control_center.crm.connection import connect
-from control_center.crm.dead_letters import PAGE, Letter, collect
+from control_center.crm.dead_letters import PAGE, Collected, Letter, collect
 from control_center.crm.topology import Topology, declare
 from control_center.domain.errors import ConfigurationError
 from control_center.embedded import Rabbitmq
@@ -33,7 +33,7 @@ class Kept:
 
     async def keep(self, letters: Sequence[Letter]) -> None:
         self.letters += letters
-        self.pages += 1
+        self.pages += bool(letters)
 
     @property
     def bodies(self) -> list[bytes]:
@@ -92,7 +92,7 @@ async def test_what_the_broker_set_aside_is_kept_with_its_reason_and_leaves_the_
     await rejected(connection, broker_url, b"three")
     kept = Kept()
 
-    assert await collect(broker_url, kept.keep) == 3
+    assert await collect(broker_url, kept.keep) == Collected(3, 0)
 
     assert sorted(kept.bodies) == [b"one", b"three", b"two"]
     reasons = {one.body: one.reason for one in kept.letters}
@@ -100,7 +100,7 @@ async def test_what_the_broker_set_aside_is_kept_with_its_reason_and_leaves_the_
     assert reasons[b"one"].endswith(": handed out as often as its limit allows, and never acknowledged")
     assert reasons[b"three"].endswith(": somebody rejected it")
     assert await depth(broker_url, DEAD) == (0, 0)
-    assert await collect(broker_url, kept.keep) == 0
+    assert await collect(broker_url, kept.keep) == Collected(0, 0)
 
 
 async def test_copies_of_ours_stay_in_their_order_with_all_that_they_say(
@@ -112,7 +112,7 @@ async def test_copies_of_ours_stay_in_their_order_with_all_that_they_say(
     kept = Kept()
 
     for taken in (1, 0):
-        assert await collect(broker_url, kept.keep) == taken
+        assert await collect(broker_url, kept.keep) == Collected(taken, 2)
 
     assert kept.bodies == [b"one"]
     left = await taken_out(broker_url, 2)
@@ -127,7 +127,20 @@ async def test_however_many_they_are_each_is_kept_once(broker_url: str, connecti
     await set_aside(connection, broker_url, *bodies)
     kept = Kept()
 
-    assert await collect(broker_url, kept.keep) == len(bodies)
+    assert await collect(broker_url, kept.keep) == Collected(len(bodies), 0)
+
+    assert (sorted(kept.bodies), kept.pages) == (sorted(bodies), 3)
+
+
+async def test_heavy_ones_are_kept_a_few_at_a_time(
+    broker_url: str, connection: AbstractConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "PAGE_BYTES", 2000)
+    bodies = [b"%d" % n + b" " * 1000 for n in range(5)]
+    await set_aside(connection, broker_url, *bodies)
+    kept = Kept()
+
+    assert await collect(broker_url, kept.keep) == Collected(5, 0)
 
     assert (sorted(kept.bodies), kept.pages) == (sorted(bodies), 3)
 
@@ -142,7 +155,7 @@ async def test_what_could_not_be_kept_stays_with_the_broker(broker_url: str, con
     with pytest.raises(ConnectionResetError, match="the database went away"):
         await collect(broker_url, fails)
 
-    assert await collect(broker_url, kept.keep) == 1
+    assert await collect(broker_url, kept.keep) == Collected(1, 0)
     assert kept.bodies == [b"one"]
 
 
@@ -151,7 +164,7 @@ async def test_what_has_no_header_at_all_is_kept_too(broker_url: str, connection
         await channel.default_exchange.publish(aio_pika.Message(b"bare"), DEAD)
     kept = Kept()
 
-    assert await collect(broker_url, kept.keep) == 1
+    assert await collect(broker_url, kept.keep) == Collected(1, 0)
     assert kept.letters == [Letter(b"bare", "it lay in the broker's dead queue, and nothing says why")]
 
 

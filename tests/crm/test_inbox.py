@@ -11,6 +11,7 @@ import pytest
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from control_center.crm.connection import connect
+from control_center.crm.consumer import NARROW
 from control_center.crm.inbox import ConsumerMissing, Dead, Inbox
 from control_center.crm.topology import Topology, declare
 from control_center.domain.errors import ConfigurationError
@@ -497,3 +498,42 @@ async def _silently_cancel(inbox: Inbox) -> None:
 async def _replaced(inbox: Inbox) -> None:
     former = inbox._consumer
     await eventually(lambda: inbox.attached and inbox._consumer is not former)
+
+
+# --- what is heavy ------------------------------------------------------------------------------------------------
+
+
+async def test_a_batch_is_no_heavier_than_a_snapshot_may_be(broker_url: str, crm: Crm) -> None:
+    """History is loaded by the megabyte: many at once would take more memory than the process may have."""
+    database = Database()
+    heavy = [b"%d" % number + b" " * 3_000_000 for number in range(12)]
+    await crm.publishes([*heavy, b" " * 20_000_000, *(b"%d" % number for number in range(100))])
+
+    async with running(Inbox(broker_url, database.commit)):
+        await eventually(lambda: len(database.bodies) == 113, within=60)
+
+    assert max(sum(map(len, batch)) for batch in database.batches if len(batch) > 1) <= 8 * 1024 * 1024
+    assert [len(body) for body in database.bodies[:13]] == [*map(len, heavy), 20_000_000], "in their order"
+
+
+async def test_while_heavy_ones_come_few_are_held_and_all_are_taken_in(broker_url: str, crm: Crm) -> None:
+    database = Database()
+    inbox = Inbox(broker_url, database.commit)
+    async with running(inbox):
+        await crm.publishes([b"light"])
+        await eventually(lambda: len(database.bodies) == 1, within=60)
+        database.open.clear()  # a transaction that lasts
+        await crm.publishes([b" " * 2_000_000])
+        await eventually(lambda: database.calls == 2, within=60)
+        await eventually(lambda: _window(inbox) == NARROW, within=60)
+
+        await crm.publishes([b" " * 2_000_000] * 40)
+        await eventually(lambda: inbox.gathered == NARROW, within=60)
+
+        assert inbox.attached, "those who look whether we are ready see nothing of it"
+        database.open.set()
+        await eventually(lambda: len(database.bodies) == 42, within=60)
+
+
+def _window(inbox: Inbox) -> int:
+    return 0 if inbox._consumer is None else inbox._consumer._prefetch

@@ -191,6 +191,26 @@ def said(logs: Sequence[MutableMapping[str, Any]]) -> list[tuple[str, str, str]]
     return [(line["log_level"], line["event"], line["verb"]) for line in logs if line["event"].startswith("command.")]
 
 
+async def test_what_is_declined_again_and_again_while_others_go_is_told_of_until_it_is_taken(pool: db.Pool) -> None:
+    """A queue of the CRM that is full, or an exchange that our user may not write to: nothing else would say so."""
+    ears = Ears(lambda parcel: UNCONFIRMED if "letter" in parcel.routing_key else PUBLISHED)
+    relay = relay_of(pool, ears)
+    await enqueue(pool, a_command("letter", verb="create_letter"))
+
+    async def rounds(number: int) -> list[tuple[str, str, str]]:
+        with capture_logs() as logs:
+            for _ in range(number):
+                await enqueue(pool, a_command(str(uuid.uuid4()), record="session/1"))
+                await come_due(pool)
+                await relay.run_once()
+        return said(logs)
+
+    assert await rounds(5) == [], "a loss of the connection passes"
+    assert await rounds(3) == [("warning", "command.declined", "create_letter")]
+    ears.answer = lambda _: PUBLISHED
+    assert await rounds(2) == [("info", "command.accepted", "create_letter")]
+
+
 async def test_what_nobody_listened_for_goes_out_as_soon_as_one_of_its_kind_is_heard(pool: db.Pool) -> None:
     made = await enqueue(pool, *(a_command(str(number), record=f"session/{number}") for number in range(5)))
     ears = Ears(lambda _: UNROUTABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -11,9 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aio_pika
+import aiohttp
 import asyncpg
 import pytest
 from aio_pika.abc import AbstractChannel
@@ -128,6 +130,38 @@ async def test_a_service_that_may_only_read_and_write_rows_does_all_its_work(
         seen("20 texts, their reports and a dead event, by a role without DDL and a user that configures nothing")
 
 
+async def test_what_the_broker_set_aside_is_told_of_by_a_user_that_may_not_read_it(
+    rights: Rights, folder: Path
+) -> None:
+    async with Installation(folder / "two", database_url=rights.service, broker_url=rights.broker_url) as here:
+        running = await here.run("engine", "web")
+        await publish(rights.crm_url, [b"this is no event, and a copy of it is none of the broker's doing"])
+        await here.holds("SELECT count(*) > 0 FROM dead_events")
+        await here.holds("SELECT copies > 0 AND others = 0 AND look_at > now() FROM dead_queue")
+        connection = await aio_pika.connect(rights.operator_url)
+        async with connection, connection.channel() as channel:
+            # As the broker puts it there; a limit of a hundred deliveries is a long way.
+            message = aio_pika.Message(b"{}", headers={"x-death": [{"reason": "expired", "queue": EVENTS}]})
+            await (await channel.get_exchange(DLX)).publish(message, "main.session.created")
+        said = await running.wait_for("events.set_aside", within=120)
+        assert (said["level"], said["events"], said["hint"]) == ("error", 1, "control-center events collect")
+        assert (await _ready(here)).get("warnings") == [
+            "the broker has set 1 event(s) aside; see: control-center events collect"
+        ]
+        assert "FAILED  events" in (await here.cli("check")).out
+        refused = await here.cli("events", "collect")
+        assert (refused.code, "may not read" in refused.complaint) == (1, True)
+
+        # As the page says, for this once, beside the service that runs with its own user.
+        for_once = f"broker_url={rights.operator_url}"
+        assert await here.json("events", "collect", "--set", for_once) == {"collected": 1}
+
+        await here.holds("SELECT others = 0 FROM dead_queue")
+        assert "warnings" not in await _ready(here)
+        assert "FAILED  events" not in (await here.cli("check")).out
+        await running.stop()
+
+
 async def test_the_service_may_neither_change_the_schema_nor_rewrite_what_is_only_added_to(rights: Rights) -> None:
     allowed = []
     for statement in FORBIDDEN:
@@ -166,6 +200,13 @@ async def test_the_crms_user_writes_events_and_can_neither_read_them_nor_forge_c
     assert not await _may(rights.crm_url, lambda channel: _read(channel, EVENTS))
     assert not await _may(rights.crm_url, lambda channel: _write(channel, "crm.commands"))
     assert not await _may(rights.crm_url, lambda channel: channel.queue_delete(EVENTS))
+
+
+async def _ready(here: Installation) -> dict[str, Any]:
+    endpoints = json.loads((here.data_dir / "endpoints.json").read_text("utf-8"))
+    async with aiohttp.ClientSession() as session, session.get(f"{endpoints['http']}/readyz") as answer:
+        found: dict[str, Any] = await answer.json()
+        return found
 
 
 async def _listening(rights: Rights) -> str:

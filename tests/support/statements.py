@@ -16,6 +16,7 @@ SQL: Final = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 OF_THE_INSTALLATION: Final = {
     "schema_version": "how far this database is, whoever is in it",
     "dead_events": "bytes that could not be understood name no studio",
+    "dead_queue": "the broker's queue of what it set aside: one for all studios",
     "breakers": "an account at a provider, which studios may share",
     "fence": "whether this database may send at all",
     "leases": "duties that one process at a time has, for all studios",

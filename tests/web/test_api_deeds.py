@@ -329,6 +329,39 @@ async def test_a_command_that_commits_late_is_neither_skipped_nor_acknowledged_u
     assert [one["subject"] for one in left] == ["session/1"]
 
 
+async def test_a_command_that_committed_late_is_read_again_where_the_answer_with_it_was_lost(app: Caller) -> None:
+    cause = Cause(None, None, "a-9", None)
+    late = command("main", "session/1", "create_call", {}, cause=cause, of="late")
+    async with db.transaction(app.pool) as connection:
+        await commands.enqueue(connection, [late])
+        await a_command(app, "early")
+        cursor = (await app.get("/commands")).json["next_cursor"]
+    await a_command(app, "soon")
+
+    await app.get(f"/commands?after={cursor}")  # and this answer never arrives
+    found = (await app.get(f"/commands?after={cursor}")).json
+
+    assert found["items"][0]["id"] == late.command_id
+    assert len(found["items"]) == 2
+    assert (await app.post("/commands/ack", json={"up_to": found["next_cursor"]})).json == {"acknowledged": 3}
+    assert (await app.get("/commands")).json["items"] == []
+
+
+async def test_a_command_that_the_relay_tried_in_vain_is_neither_skipped_nor_acknowledged_unread(app: Caller) -> None:
+    cause = Cause(None, None, "a-9", None)
+    late = command("main", "session/1", "create_call", {}, cause=cause, of="late")
+    async with db.transaction(app.pool) as connection:
+        await commands.enqueue(connection, [late])
+        await a_command(app, "early")
+        cursor = (await app.get("/commands")).json["next_cursor"]
+    async with db.session(app.pool) as connection:  # the broker has no queue for it: the CRM reads over HTTP
+        await commands.postpone(connection, [(late, timedelta(minutes=1))], unroutable=True)
+
+    assert (await app.post("/commands/ack", json={"up_to": cursor})).json == {"acknowledged": 1}
+    found = (await app.get(f"/commands?after={cursor}")).json["items"]
+    assert [one["id"] for one in found] == [late.command_id]
+
+
 @pytest.mark.parametrize("up_to", [-1, "x", None, 1.5, True, "1" * 30])
 async def test_a_cursor_that_is_none_is_refused(app: Caller, up_to: object) -> None:
     answer = await app.post("/commands/ack", json={"up_to": up_to})

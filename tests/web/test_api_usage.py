@@ -113,3 +113,8 @@ async def test_the_plan_is_among_the_metrics_and_held_texts_among_the_warnings_o
     assert said[1:] == ["events of 1 source(s) never came; see: control-center events gaps"]
     metrics = (await app.call("GET", "/metrics")).body.decode()
     assert 'control_center_events_missing{source="/crm",studio="main"} 4.0' in metrics
+    assert "control_center_events_set_aside 0.0" in metrics
+    await app.pool.execute("UPDATE dead_queue SET others = 2, others_since = clock_timestamp()")
+    said = (await app.call("GET", "/readyz")).json["warnings"]
+    assert said[2:] == ["the broker has set 2 event(s) aside; see: control-center events collect"]
+    assert "control_center_events_set_aside 2.0" in (await app.call("GET", "/metrics")).body.decode()

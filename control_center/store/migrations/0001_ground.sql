@@ -132,6 +132,21 @@ create table dead_events (
 comment on table dead_events is 'Bodies that could not be understood, kept until mended. The one table without a studio: a dead body belongs to none yet.';
 
 
+create table dead_queue (
+    name         text        not null primary key default 'events' check (name = 'events'), -- one for the whole database
+    copies       bigint      not null default 0 check (copies >= 0), -- at most so many copies of ours lie in it
+    copied_at    timestamptz not null default '-infinity', -- when one was put there last
+    others       bigint      not null default 0 check (others >= 0), -- at least so many lie in it that are none of ours
+    others_since timestamptz,                         -- since when there is any; null while there is none
+    look_at      timestamptz not null default '-infinity', -- nobody looks into it before
+    check ((others > 0) = (others_since is not null))
+);
+comment on table dead_queue is
+    'What is known of the broker''s dead queue, which is only ever counted: to look at a message in it is a delivery.';
+
+insert into dead_queue default values;
+
+
 -- Records: our picture of the CRM --------------------------------------------------------------------------
 
 create table records (
@@ -904,6 +919,7 @@ create table commands (
     due_at       timestamptz not null default clock_timestamp(),
     created_at   timestamptz not null default clock_timestamp(),
     published_at timestamptz,
+    place        bigint,                              -- where it stands in what was read over HTTP; null: not read yet
     primary key (studio_id, command_id),
     check ((state = 'published') = (published_at is not null))
 );
@@ -920,7 +936,7 @@ create index commands_of_statuses on commands (studio_id, subject, sequence) whe
 -- serves store.pruning.COMMANDS
 create index commands_published on commands (published_at) where state = 'published';
 -- serves store.command_feed.SHOW: reading commands over HTTP
-create index commands_by_sequence on commands (studio_id, sequence);
+create index commands_unread on commands (studio_id, place, sequence) where state <> 'published';
 
 create table leases (
     name        text        not null primary key,     -- relay/0 … relay/7, upkeep
