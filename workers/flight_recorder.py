@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import stat
 import struct
 import time
 import zlib
@@ -40,6 +41,7 @@ SINCE_AT: Final = FIXED.size + SUM.size
 PLACES_AT: Final = 256
 PLACE: Final = NOTED.size + SUM.size
 EMPTY: Final = bytes(PLACE)
+LARGEST: Final = 1 << 20  # bytes; nobody writes one as large
 
 
 class NotBelievedError(Exception):
@@ -91,6 +93,7 @@ class FlightRecorder:
             raise
         self._places = places
         self._next = 0
+        self._since = 0  # what was noted up to then may be forgotten; it never goes back
         self._flying: dict[tuple[int, int], int] = {}  # the place of each message and token that is not settled
         self._taken: set[int] = set()
 
@@ -101,7 +104,8 @@ class FlightRecorder:
         place = self._free()
         at = PLACES_AT + place * PLACE
         forgotten = NOTED.unpack_from(self._map, at)[3]
-        if forgotten:
+        if forgotten > self._since:  # one that flew for long is forgotten after others that are younger
+            self._since = forgotten
             self._put(SINCE_AT, SINCE.pack(forgotten))
         self._put(at, NOTED.pack(message_id, token, attempt, _now()))
         self._flying[message_id, token] = place
@@ -147,8 +151,11 @@ def read(descriptor: int, boot: Boot) -> Flight:
 
     The lock comes first, and stays with the descriptor: what is read then does not change any more.
     """
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST:
+        raise NotBelievedError("it is of another kind")
     _lock(descriptor)
-    content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    content = os.pread(descriptor, LARGEST, 0)
     owner, history, places = _checked(content, descriptor, boot)
     since = SINCE.unpack(_whole(content[SINCE_AT : SINCE_AT + SINCE.size + SUM.size]))[0]
     body = content[PLACES_AT : PLACES_AT + places * PLACE]

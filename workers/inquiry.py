@@ -35,6 +35,7 @@ from control_center.store import cases, db, doubts, scores
 from control_center.store.doubts import Doubt
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready
+from workers.sends import HELD_UP
 from workers.writing import prepare
 
 log = structlog.get_logger(__name__)
@@ -120,11 +121,15 @@ class Inquiry:
     async def _repeat(self, doubt: Doubt) -> Outcome | Lookup:
         """Submit the message once more under its key, if it may go as it went."""
         async with db.session(self._pool) as connection:
-            token = await self._mark(connection, doubt)
-        if token is None:
+            marked = await self._mark(connection, doubt)
+        if marked is None:
             self._tire(doubt)
             return CannotTell("it may not go any more")
-        outcome: Outcome = await self._channel.submit(_sent(doubt))
+        token, until = marked
+        # A machine that slept since: the provider may have forgotten the key, or it is night.
+        outcome: Outcome = NotSent(HELD_UP)
+        if self._clock() < until:
+            outcome = await self._channel.submit(_sent(doubt))
         async with db.transaction(self._pool) as tx:
             await doubts.repeated(tx, doubt, token=token, owner=self._owner, reason=_learned(outcome))
             if isinstance(outcome, Accepted):
@@ -139,12 +144,14 @@ class Inquiry:
                 pass
         return outcome
 
-    async def _mark(self, connection: db.Connection, doubt: Doubt) -> int | None:
-        """Pass the point of no return again; None where the message would not go now, or with other words."""
+    async def _mark(self, connection: db.Connection, doubt: Doubt) -> tuple[int, datetime] | None:
+        """Pass the point of no return: the token, and until when it may go. None where it would not go as it did."""
         ready = await self._decided(connection, doubt)
         if ready is None or ready.body != doubt.body:
             return None
-        return await doubts.repeat(connection, doubt, ready, owner=self._owner, lease=LEASE, within=self._remembers)
+        owner, within = self._owner, self._remembers
+        token = await doubts.repeat(connection, doubt, ready, owner=owner, lease=LEASE, within=within)
+        return None if token is None else (token, min(ready.until, doubt.started_at + within))
 
     async def _decided(self, connection: db.Connection, doubt: Doubt) -> Ready | None:
         """The message decided and written as everything is now; None where it would not go."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -19,6 +20,7 @@ from workers.this_boot import Boot
 
 log = structlog.get_logger(__name__)
 
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # of a pipe nobody waits for the writer
 EVERY = 60.0  # seconds between looks: shorter than any lease of what is being submitted
 
 
@@ -38,7 +40,7 @@ class Recovery:
         """Read what the dead have left; returns the seconds until the next look. Raises one of `db.AWAY`."""
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                descriptor = os.open(path, _READ)
             except OSError:  # somebody else has dealt with it
                 continue
             try:
@@ -100,5 +102,6 @@ def _tell(flight: Flight, back: Sequence[flights.Back]) -> None:
 
 
 def _forget(path: Path) -> None:
-    """Nothing depends on this: a file that is not there proves nothing, and what it told of stays in doubt."""
-    path.unlink(missing_ok=True)
+    """Nothing depends on this: a file that is not there proves nothing, and one that stays is read once more."""
+    with suppress(OSError):
+        path.unlink()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from control_center import crash_points
 from control_center.domain.links import Links
-from control_center.domain.outcome import Outcome, Stage, Unknown
+from control_center.domain.outcome import NotSent, Outcome, Stage, Unknown
 from control_center.store.cases import Case
 from control_center.store.submissions import Ready
 from workers.channel import Channel
@@ -19,6 +20,9 @@ from workers.settling import Answered
 from workers.writing import sheet
 
 log = structlog.get_logger(__name__)
+
+# A machine that slept between the mark and the first byte: what was decided then holds no more, and nothing has left.
+HELD_UP: Final = "its worker was held up until it might not go any more"
 
 
 class Sends:
@@ -79,14 +83,17 @@ class Sends:
         if self._recorder is not None:
             self._recorder.remove()
 
+    async def _submitted(self, ready: Ready) -> Outcome:
+        if self._recorder is not None:
+            told = getattr(self._channel, "says_when_it_leaves", False)
+            self._recorder.note_ahead(ready.case.message_id, ready.case.token, ready.case.asked + 1, told=told)
+        return await self._channel.submit(sheet(ready, self._clock(), self._links))
+
     async def _send(self, ready: Ready) -> None:
         """Ask the provider. A call that we ourselves cut off may have arrived."""
         outcome: Outcome
         try:
-            if self._recorder is not None:
-                told = getattr(self._channel, "says_when_it_leaves", False)
-                self._recorder.note_ahead(ready.case.message_id, ready.case.token, ready.case.asked + 1, told=told)
-            outcome = await self._channel.submit(sheet(ready, self._clock(), self._links))
+            outcome = await self._submitted(ready) if self._clock() < ready.until else NotSent(HELD_UP)
         except asyncio.CancelledError:
             outcome = Unknown("the worker was stopped while it was sending", Stage.SENT)
         except Exception as error:

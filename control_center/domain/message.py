@@ -9,7 +9,7 @@ queued ──▶ claimed ──▶ submitting ──▶ accepted ──▶ deliv
   │ │         ├─ window, blackout day, quiet hours, cap ──────▶ queued, later
   │ │         ├─ no longer qualifies, STOP, past its use-by ──▶ cancelled | suppressed | expired
   │ │         └─ lease ran out: nothing has left ─────────────▶ queued
-  │ └─ held ◀── breaker open
+  │ └─ held ◀── breaker open, fence closed ── a person: in doubt ──▶ unknown
   └──── nobody puts a submitting message back but by proof that nothing was taken: the owner, or its flight recorder
 """
 
@@ -67,7 +67,7 @@ _DROPPED = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: _PROVEN | _DROPPED | {State.CLAIMED, State.HELD},
-    State.HELD: _PROVEN | _DROPPED | {State.QUEUED},
+    State.HELD: _PROVEN | _DROPPED | {State.QUEUED, State.UNKNOWN},  # unknown: the fence was armed in doubt
     State.CLAIMED: _PROVEN | _DROPPED | {State.SUBMITTING, State.QUEUED, State.HELD, State.FAILED},
     State.SUBMITTING: _PROVEN | {State.QUEUED, State.HELD, State.FAILED, State.UNKNOWN},
     State.UNKNOWN: _PROVEN | {State.FAILED, State.SUBMITTING},

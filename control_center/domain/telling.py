@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from control_center.domain.command import Cause, Command, command, id_of
+from control_center.domain.fence import HELD
 from control_center.domain.message import State
 
 
@@ -73,6 +74,8 @@ _OUTCOMES = {
     State.SUPPRESSED: "not sent",
     State.EXPIRED: "not sent",
 }
+_DROPPED = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
+_PERHAPS = "will not be sent; whether it was before, nobody can know yet"
 _HANDED_OVER = frozenset({State.ACCEPTED, State.DELIVERED})
 _CHANNELS = {"sms": "Text", "email": "Email"}
 
@@ -82,6 +85,9 @@ def told(about: About, state: State, reason: str) -> tuple[Command, ...]:
     verb = _REPORTS.get(state)
     if verb is None:
         return ()
+    perhaps = state in _DROPPED and HELD in reason  # it ended while the fence held it
+    if perhaps:
+        verb = _REPORTS[State.UNKNOWN]
     message = f"m-{about.message_id}"
     subject, cause = about.record or f"message/{message}", about.cause
     of = f"{message} {state.value}"
@@ -95,7 +101,7 @@ def told(about: About, state: State, reason: str) -> tuple[Command, ...]:
     found = [command(about.studio, subject, verb, data, cause=cause, of=of)]
     if about.enrols is not None and state in _HANDED_OVER:
         found.append(enrolment(about.studio, subject, about.enrols, cause))
-    outcome = _OUTCOMES.get(state)
+    outcome = _PERHAPS if perhaps else _OUTCOMES.get(state)
     if outcome is None or about.record is None:
         return tuple(found)
     by = f" by trigger {about.trigger!r}" if about.trigger else ""

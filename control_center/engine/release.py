@@ -193,7 +193,7 @@ Routed: TypeAlias = tuple[Sending, Routing]
 
 
 async def _forgotten(tx: db.Connection, routed: Sequence[Routed]) -> tuple[Sequence[Routed], list[Sending]]:
-    """What may go, and what may have gone already: activated before the database forgot, and planned only since."""
+    """What may go, and what may have gone already: activated before the database forgot, and planned since, or anew."""
     gap = await fences.gap(tx)
     before = [
         (one.due.studio, one.due.action.action_id)

@@ -10,7 +10,6 @@ from typing import Final
 import structlog
 
 from control_center.domain.consent import OPEN, Said
-from control_center.domain.fence import HELD
 from control_center.domain.inbound import LONGEST_NAME, readable
 from control_center.domain.message import State, fold, key_of, message_of
 from control_center.domain.outcome import Fate, Receipt
@@ -149,7 +148,7 @@ async def _matches(tx: db.Connection, account: str, came: Sequence[Came]) -> lis
 
 def _was_forgotten(named: Named) -> bool:
     """It may have gone out by an attempt that the database has forgotten: whoever names that one proves that it did."""
-    return named.state in (State.HELD, State.UNKNOWN) and named.reason.startswith(HELD)
+    return named.forgotten is not None
 
 
 def _folded(matches: Sequence[_Match]) -> list[Folded]:

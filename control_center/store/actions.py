@@ -15,15 +15,15 @@ _COLUMNS = """actions.action_id, actions.trigger_id, actions.trigger_version, ac
        actions.activation_at, actions.due_at, actions.use_by, actions.reason, actions.released_at"""
 
 # Record by record along the key, whatever the planner believes of the tables: OFFSET 0 keeps it from joining them.
-# What was released counts as said only where a message may have left: one that is stopped, or will be because its
-# record has moved, has told nobody of the old date.
+# What was released counts as said only where a message may have left, as one of the fence's may: one that is stopped,
+# or will be because its record has moved, has told nobody of the old date.
 OF_RECORDS = f"""
 SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS},
        CASE WHEN actions.state = 'released' THEN (
-       SELECT bool_and(messages.state IN ('queued', 'held', 'failed', 'cancelled', 'suppressed', 'expired'))::integer
-              + bool_and(messages.state = 'cancelled' AND messages.asked = 0)::integer
-         FROM messages
-        WHERE messages.studio_id = actions.studio_id AND messages.action_id = actions.action_id) END AS unsaid
+       SELECT (bool_and(state IN ('queued', 'held', 'failed', 'cancelled', 'suppressed', 'expired'))::integer
+               + bool_and(state = 'cancelled' AND asked = 0)::integer)
+              * bool_and(forgotten IS DISTINCT FROM 'perhaps')::integer
+         FROM messages WHERE messages.studio_id = actions.studio_id AND messages.action_id = actions.action_id) END
   FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (studio_id, kind, record_id)
  CROSS JOIN LATERAL (
        SELECT * FROM actions
@@ -42,9 +42,8 @@ async def of_records(tx: Connection, keys: Iterable[Key]) -> dict[Key, list[Acti
     rows = await tx.fetch(OF_RECORDS, *([key[n] for key in wanted] for n in range(3)))
     found: dict[Key, list[Action]] = {}
     for row in rows:
-        action = _action(row[3:-1])
-        if row[-1]:
-            action = replace(action, released_at=None, unsent=row[-1] == 2)
+        known = _action(row[3:-1])
+        action = replace(known, released_at=None, unsent=row[-1] == 2) if row[-1] else known
         found.setdefault((row[0], row[1], row[2]), []).append(action)
     return found
 
@@ -82,7 +81,8 @@ async def add(tx: Connection, added: Sequence[tuple[Key, Add, str | None]]) -> N
 CHANGE = """
 UPDATE actions
    SET state = changed.state, trigger_version = changed.trigger_version, activation_at = changed.activation_at,
-       due_at = changed.due_at, use_by = changed.use_by, reason = changed.reason, released_at = NULL, released_by = NULL
+       due_at = changed.due_at, use_by = changed.use_by, reason = changed.reason, planned_at = clock_timestamp(),
+       released_at = NULL, released_by = NULL
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::integer[], $6::timestamptz[],
               $7::timestamptz[], $8::timestamptz[], $9::text[])
        AS changed (studio_id, action_id, leaves, state, trigger_version, activation_at, due_at, use_by, reason)

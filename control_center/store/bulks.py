@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from control_center.domain.bulk import MESSAGE_LASTS, PAUSED, Audience, Entry, State, Turn, parse
+from control_center.domain.fence import HELD as FENCED
 from control_center.domain.second_person import Hands
 from control_center.store.db import Connection
+from control_center.store.fences import KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +191,13 @@ UPDATE bulks
    SET state = $3, next_at = NULL, reason = $4, ended_at = CASE WHEN $3 = 'cancelled' THEN clock_timestamp() END
  WHERE studio_id = $1 AND bulk_id = $2"""
 # Also what waits for a breaker, a plan or a doubt: it would go once that is over. It is decided again when it goes on.
-# Meanwhile it is of use for as long as its bulk: a pause of some days must not cost anybody their message.
+# Meanwhile it is of use for as long as its bulk: a pause of some days must not cost anybody their message. What the
+# fence holds stays the fence's: whoever resumes the bulk has not said that it never went.
 HOLD = f"""
 UPDATE messages
    SET state = 'held', reason = '{PAUSED}', use_by = coalesce($3, use_by), lease_owner = NULL, lease_until = NULL
- WHERE studio_id = $1 AND bulk_id = $2 AND origin = 'bulk' AND state IN ('queued', 'claimed', 'held')"""
+ WHERE studio_id = $1 AND bulk_id = $2 AND origin = 'bulk' AND state IN ('queued', 'claimed', 'held')
+   AND NOT (state = 'held' AND starts_with(reason, '{FENCED}'))"""
 
 
 async def pause(tx: Connection, bulk: Bulk, *, reason: str) -> None:
@@ -222,9 +226,10 @@ async def resume(tx: Connection, bulk: Bulk, now: datetime) -> None:
 
 DROP_LISTED = """
 UPDATE bulk_recipients SET state = $3, reason = $4 WHERE studio_id = $1 AND bulk_id = $2 AND state = 'listed'"""
-RECALL = """
+RECALL = f"""
 UPDATE messages
-   SET state = 'cancelled', reason = $3, lease_owner = NULL, lease_until = NULL, ended_at = clock_timestamp()
+   SET state = 'cancelled', reason = $3 || {KEPT}, lease_owner = NULL, lease_until = NULL,
+       ended_at = clock_timestamp()
  WHERE studio_id = $1 AND bulk_id = $2 AND origin = 'bulk' AND state IN ('queued', 'claimed', 'held')"""
 
 

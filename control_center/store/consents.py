@@ -8,6 +8,7 @@ from datetime import datetime
 
 from control_center.domain.consent import Purpose, Said, Standing, standing
 from control_center.store.db import Connection
+from control_center.store.fences import KEPT
 
 # Beside it whether a number takes texts at all: whoever asks the one has to know the other.
 NEWEST = """
@@ -107,9 +108,10 @@ class Suppressed:
 
 # What is being submitted is past recall, and its order shows in the times. So are words that go with it: they come to
 # what it comes to, and where it did not go, they are held against the STOP then. The answer to one leaves all the same.
-SUPPRESS = """
+SUPPRESS = f"""
 UPDATE messages
-   SET state = 'suppressed', reason = $5, lease_owner = NULL, lease_until = NULL, ended_at = clock_timestamp()
+   SET state = 'suppressed', reason = $5 || {KEPT}, lease_owner = NULL, lease_until = NULL,
+       ended_at = clock_timestamp()
  WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND state IN ('queued', 'held', 'claimed')
    AND origin <> 'answer' AND ($4 = 'all' OR purpose = $4) AND rides_with IS NULL
 RETURNING message_id, action_id"""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from control_center.store.consents import Suppressed
 from control_center.store.db import Connection
+from control_center.store.fences import KEPT
 
 Number = tuple[str, str]  # studio, number
 
@@ -81,9 +82,10 @@ async def lift(tx: Connection, numbers: Collection[Number], by: str) -> list[Num
 
 
 # What a person wrote goes all the same, and so does what is being said in another text already.
-SUPPRESS = """
+SUPPRESS = f"""
 UPDATE messages
-   SET state = 'suppressed', reason = $3, lease_owner = NULL, lease_until = NULL, ended_at = clock_timestamp()
+   SET state = 'suppressed', reason = $3 || {KEPT}, lease_owner = NULL, lease_until = NULL,
+       ended_at = clock_timestamp()
  WHERE studio_id = $1 AND channel = 'sms' AND lower(address) = $2 AND state IN ('queued', 'held', 'claimed')
    AND origin IN ('trigger', 'bulk') AND rides_with IS NULL
 RETURNING message_id, action_id"""

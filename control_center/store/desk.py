@@ -150,6 +150,7 @@ async def replaced_by(tx: Connection, studio: str, parent: int) -> int | None:
 RESOLVE = """
 UPDATE messages
    SET state = $3, reason = $4, resolved_by = $5, ended_at = CASE WHEN $3 = 'failed' THEN clock_timestamp() END,
+       forgotten = CASE WHEN forgotten IS NOT NULL AND $3 = 'failed' THEN 'denied' ELSE forgotten END,
        sent_at = CASE WHEN $3 = 'failed' THEN sent_at ELSE coalesce(sent_at,
            (SELECT max(started_at) FROM attempts WHERE attempts.studio_id = $1 AND attempts.message_id = $2),
            due_at) END

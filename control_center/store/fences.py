@@ -17,6 +17,10 @@ _TIMELINE = "left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 STANDS = f"""(SELECT closed_at IS NULL AND cluster = {_CLUSTER} AND timeline = {_TIMELINE}
                 FROM fence WHERE name = 'sending')"""
 
+# Beside the reason for which something of it ends: it may have gone all the same.
+KEPT = f"""CASE WHEN messages.state = 'held' AND starts_with(messages.reason, '{HELD}')
+                 THEN '; ' || messages.reason ELSE '' END"""
+
 IS_OPEN = f"SELECT {STANDS}"
 
 
@@ -65,7 +69,9 @@ async def beat(tx: Connection, *, every: timedelta) -> None:
     await tx.execute(BEAT, every)
 
 
-# Whatever was due by now may have gone out in the time that was lost. What is being submitted stays a doubt of its own.
+# Whatever was due by now may have gone out in the time that was lost, and what a breaker, a plan or a person held may
+# have been let go in it. What is being submitted stays a doubt of its own, and words that another message says come to
+# what that one comes to.
 CLOSE = f"""
 WITH closed AS (
      UPDATE fence
@@ -75,13 +81,18 @@ WITH closed AS (
 waiting AS (
      SELECT studio_id, message_id FROM messages, closed WHERE state = 'queued' AND due_at <= closed_at
       UNION ALL
-     SELECT studio_id, message_id FROM messages, closed WHERE state = 'claimed' AND lease_until IS NOT NULL),
+     SELECT studio_id, message_id FROM messages, closed WHERE state = 'claimed' AND lease_until IS NOT NULL
+      UNION ALL
+     SELECT studio_id, message_id FROM messages, closed
+      WHERE state = 'held' AND rides_with IS NULL AND NOT starts_with(messages.reason, '{HELD}')),
 held AS (
      UPDATE messages
-        SET state = 'held', reason = '{MAY_HAVE_GONE}', claims = 0, lease_owner = NULL, lease_until = NULL
+        SET state = 'held', claims = 0, lease_owner = NULL, lease_until = NULL, forgotten = 'perhaps',
+            reason = '{MAY_HAVE_GONE}'
+                     || CASE WHEN messages.state = 'held' THEN '; held before: ' || messages.reason ELSE '' END
        FROM waiting
       WHERE messages.studio_id = waiting.studio_id AND messages.message_id = waiting.message_id
-        AND state IN ('queued', 'claimed')
+        AND state IN ('queued', 'claimed', 'held')
   RETURNING 1),
 stopped AS (
      UPDATE actions SET state = 'held', reason = '{MAY_HAVE_GONE}'
@@ -149,7 +160,8 @@ async def held(tx: Connection) -> Closed:
 
 
 LET_MESSAGES_GO = f"""
-UPDATE messages SET state = 'queued', due_at = clock_timestamp(), reason = 'a person armed the fence'
+UPDATE messages
+   SET state = 'queued', due_at = clock_timestamp(), reason = 'a person armed the fence', forgotten = 'denied'
  WHERE state = 'held' AND reason LIKE '{HELD}%'"""
 LET_ACTIONS_GO = f"""
 UPDATE actions SET state = 'planned', due_at = clock_timestamp(), reason = 'a person armed the fence', let_go_by = $1
@@ -186,10 +198,10 @@ async def gap(tx: Connection) -> datetime | None:
 KNOWN_SINCE = """
 SELECT action_id FROM actions JOIN unnest($1::text[], $2::bigint[]) AS asked (studio_id, action_id)
  USING (studio_id, action_id)
- WHERE created_at > $3"""
+ WHERE planned_at > $3"""
 
 
 async def known_since(tx: Connection, asked: Sequence[tuple[str, int]], gap: datetime) -> set[int]:
-    """Which of these actions (studio, number) were planned after the database forgot something."""
+    """Which of these actions (studio, number) were planned, or planned anew, after the database forgot something."""
     rows = await tx.fetch(KNOWN_SINCE, [studio for studio, _ in asked], [number for _, number in asked], gap)
     return {row[0] for row in rows}

@@ -51,7 +51,8 @@ SELECT made.*, 'trigger', 'queued', clock_timestamp()
    SET state = 'queued', reason = '', due_at = clock_timestamp(), use_by = excluded.use_by, ended_at = NULL,
        trigger_version = excluded.trigger_version, recipient = excluded.recipient, client_id = excluded.client_id,
        asked_date = excluded.asked_date, account = excluded.account, sender = excluded.sender
- WHERE messages.state = 'cancelled' AND messages.asked = 0"""
+ WHERE messages.state = 'cancelled' AND messages.asked = 0
+   AND messages.forgotten IS DISTINCT FROM 'perhaps'"""
 
 
 async def add(tx: Connection, made: Sequence[New]) -> None:

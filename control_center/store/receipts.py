@@ -27,6 +27,7 @@ class Named:
     account: str
     asked: int
     provider_id: str | None
+    forgotten: str | None = None
 
 
 # In one order, so that two batches of receipts wait for each other instead of blocking each other. An account that a
@@ -39,7 +40,7 @@ WITH named AS (
       UNION
      SELECT studio_id, message_id FROM messages
       WHERE account = $3 AND provider_id = ANY ($2::text[]) AND state <> 'received')
-SELECT messages.studio_id, messages.message_id, state, reason, channel, address, account, asked, provider_id
+SELECT messages.studio_id, messages.message_id, state, reason, channel, address, account, asked, provider_id, forgotten
   FROM messages JOIN named USING (studio_id, message_id)
  ORDER BY messages.studio_id, messages.message_id
    FOR UPDATE OF messages"""
@@ -161,15 +162,18 @@ async def prove(tx: Connection, proofs: Sequence[tuple[Named, int, Receipt]]) ->
     )
 
 
-# Taken out to be brought in again, by the same way as any other: there they find their message.
+# Taken out to be brought in again, by the same way as any other: there they find their message. One of an attempt that
+# was never made, as far as anybody knows, stays where it is.
 TAKE_OUT = """
 WITH known AS MATERIALIZED (
      SELECT receipts.studio_id, receipt_id FROM receipts
       WHERE receipts.message_id IS NULL
-        AND (EXISTS (SELECT FROM messages WHERE messages.account = receipts.account
+        AND (EXISTS (SELECT FROM messages WHERE messages.account = receipts.account AND messages.state <> 'received'
                         AND messages.provider_id = receipts.provider_id)
              OR EXISTS (SELECT FROM messages WHERE messages.account = receipts.account
-                           AND messages.message_id = substring(receipts.key FROM '^m-([0-9]{1,18})[.]')::bigint))
+                           AND messages.message_id = substring(receipts.key FROM '^m-([0-9]{1,18})[.]')::bigint
+                           AND (asked >= substring(receipts.key FROM '[.]([0-9]{1,9})$')::integer
+                                OR forgotten IS NOT NULL)))
       ORDER BY receipt_id LIMIT $1 FOR UPDATE SKIP LOCKED)
 DELETE FROM receipts USING known
  WHERE receipts.studio_id = known.studio_id AND receipts.receipt_id = known.receipt_id

@@ -98,7 +98,8 @@ _MAY_PASS = f"""messages.studio_id = ready.studio_id AND messages.message_id = r
 # One statement, one transaction: outcomes are written, and in the slots they free the next messages pass the point
 # of no return. A message passes only if everything its decision read is still so: the lease, the studio's revision
 # (zone, window, blackout days, trigger, template), the record, the client, consent, and the time itself. A message that
-# a receipt has settled in the meantime keeps what the receipt proved; only the provider's id may still be learned.
+# a receipt has settled in the meantime keeps what the receipt proved; only the provider's id may still be learned. That
+# it was taken counts also where a failover has forgotten the mark, and against a person who thought otherwise.
 # Guards are scalar sub-selects and coalesce(): as joins, or as conditions on an indexed column, they would tempt the
 # planner to start from them instead of from the messages at hand. A text counts towards its studio's plan when it is
 # accepted for the first time, which its sent_at tells: no other statement writes this one's time. Near the end of a
@@ -109,20 +110,26 @@ def _step(days: str = "", granted: str = "", carries: str = "NULL::bigint[]") ->
     return f"""
 WITH settled AS (
      UPDATE messages
-        SET state = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.state ELSE messages.state END,
-            reason = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.reason ELSE messages.reason END,
+        SET state = CASE WHEN messages.state IN ('accepted', 'delivered', 'undelivered') THEN messages.state
+                         ELSE done.state END,
+            reason = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.reason
+                          WHEN messages.state IN ('accepted', 'delivered', 'undelivered') THEN messages.reason
+                          ELSE concat('its provider took it, although ', messages.state, ': ', messages.reason) END,
             due_at = coalesce(done.due_at, messages.due_at),
             tries = tries + done.counts, claims = 0, lease_owner = NULL, lease_until = NULL,
             provider_id = coalesce(done.provider_id, messages.provider_id),
             sent_at = CASE WHEN done.state = 'accepted' THEN coalesce(sent_at, statement_timestamp()) ELSE sent_at END,
             segments = coalesce(done.segments, messages.segments),
-            ended_at = CASE WHEN done.state = 'failed' THEN clock_timestamp() ELSE ended_at END
+            ended_at = CASE WHEN done.state = 'failed' THEN clock_timestamp()
+                            WHEN messages.state IN ('accepted', 'delivered', 'undelivered') THEN ended_at END
        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[],
                    $7::integer[], $8::text[], $36::smallint[], $37::date[], $41::text[])
             AS done (studio_id, message_id, token, state, reason, due_at, counts, provider_id, segments, month, country)
       WHERE messages.studio_id = done.studio_id AND messages.message_id = done.message_id
         AND (messages.state = 'submitting' AND messages.lease_token = done.token
              OR done.state = 'accepted' AND messages.state IN ('submitting', 'unknown')
+             OR done.state = 'accepted' AND (forgotten IS NOT NULL OR resolved_by IS NOT NULL)
+                AND messages.state IN ('queued', 'held', 'claimed', 'failed', 'cancelled', 'suppressed', 'expired')
              OR done.provider_id IS NOT NULL AND messages.provider_id IS NULL
                 AND messages.state IN ('accepted', 'delivered', 'undelivered'))
   RETURNING messages.studio_id, messages.message_id, origin, trigger_id, messages.segments, month, country,

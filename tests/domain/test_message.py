@@ -32,7 +32,7 @@ TRIES, SPANS = st.integers(0, 12), st.timedeltas(timedelta(seconds=-5), timedelt
 PROVEN = " accepted delivered undelivered"
 MOVES = {
     "queued": "claimed held cancelled suppressed expired" + PROVEN,
-    "held": "queued cancelled suppressed expired" + PROVEN,
+    "held": "queued cancelled suppressed expired unknown" + PROVEN,
     "claimed": "submitting queued held failed cancelled suppressed expired" + PROVEN,
     "submitting": "accepted queued held failed unknown delivered undelivered",
     "unknown": "submitting accepted delivered undelivered failed",

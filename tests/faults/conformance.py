@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from control_center.domain.errors import Refused
-from control_center.domain.fence import HELD
 from control_center.domain.message import key_of
 from control_center.domain.outcome import Fate
 from control_center.store import db
@@ -231,6 +230,8 @@ class Conformance(RuleBasedStateMachine):
             return
         heard = way != 2
         stops = [number for number in answered if self._says_stop(who, number)]
+        if answered and self._is_closed():
+            await self.product.notices()  # as whoever connects does first
         passed = await self.product.marks(who, marked, answered, heard=heard)
         for number in answered:
             model = self.models[number]
@@ -403,11 +404,11 @@ class Conformance(RuleBasedStateMachine):
         model = self.models[number]
         if model.state.stop and not ends_what_waits:
             return
-        # What a failover forgot, and a STOP ends before its receipt comes, the product takes for never sent.
-        forgotten = model.state.held and model.state.taken > 0
-        await self.product.says_stop(number, ends_what_waits=ends_what_waits and model.state.stop < 2 and not forgotten)
+        if self._is_closed():
+            await self.product.notices()  # as whoever connects does first
+        await self.product.says_stop(number, ends_what_waits=ends_what_waits and model.state.stop < 2)
         model.may("the address says STOP")
-        if ends_what_waits and not model.state.held and model.state.stop == 1:
+        if ends_what_waits and model.state.stop == 1:
             model.suppressed()
 
     @precondition(lambda self: self.product.provider.taken)
@@ -420,7 +421,7 @@ class Conformance(RuleBasedStateMachine):
     async def _receipt(self, number: int, key: str, fate: Fate) -> None:
         row, model = self.rows[number], self.models[number]
         await self.product.receipt(key, fate)
-        known = int(key.rpartition(".")[2]) <= row["asked"] or row["reason"].startswith(HELD)
+        known = int(key.rpartition(".")[2]) <= row["asked"] or row["forgotten"]
         if known:
             model.may("a receipt says that it was taken")
 

@@ -68,6 +68,9 @@ class Oracle:
 
     def suppressed(self) -> None:
         """What waits ends with the STOP: whichever worker is free would have found it."""
+        if self.state.held:
+            self.may("what waits ends with the STOP, and nobody knows whether it went")
+            return
         if self.row == "claimed":
             self.goes(QUEUED)
         if self.row == "queued":

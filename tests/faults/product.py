@@ -43,7 +43,8 @@ NONE: Final = timedelta(0)
 
 LOOK: Final = """
 SELECT message_id, state, reason, lease_owner AS owner, lease_token AS token,
-       coalesce(lease_until < clock_timestamp(), false) AS expired, resolved_by IS NOT NULL AS by_a_person, asked
+       coalesce(lease_until < clock_timestamp(), false) AS expired, resolved_by IS NOT NULL AS by_a_person, asked,
+       forgotten IS NOT NULL AS forgotten
   FROM messages ORDER BY message_id"""
 # As if its time had gone by.
 RUN_OUT: Final = """

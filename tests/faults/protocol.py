@@ -133,7 +133,9 @@ def _settled(s: State, i: int, w: Worker, how: Protocol) -> State:
     s = changed(s, i, phase="idle", token=STALE, noted=w.noted and how.forgets_note != "at the commit")
     open_row = "submitting" if how.marks else "claimed"
     if phase == "was taken":
-        open_for_all = s.row in (open_row, "repeating", "unknown")
+        # Also of what a failover has forgotten, and against a person who thought otherwise.
+        forgotten = s.held and s.row in ("queued", "claimed", "suppressed")
+        open_for_all = forgotten or s.row in (open_row, "repeating", "unknown", "resolved")
         return commit(s, how, "accepted", outcome=True) if open_for_all else s
     if w.token != 0 or s.row != open_row:
         return s

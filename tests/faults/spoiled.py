@@ -278,6 +278,19 @@ def a_failover_forgets_a_mark(one: Conformance) -> None:
     one.somebody_notices_or_arms()
 
 
+def says_stop_to_what_a_failover_forgot(one: Conformance) -> None:
+    sends(one)
+    one.the_database_fails_over()
+    one.an_address_says_stop(0, ends_what_waits=True)
+    one.a_receipt_comes(place=0, fate=Fate.SENT)
+
+
+def is_told_after_a_failover(one: Conformance) -> None:
+    sends(one)
+    one.the_database_fails_over()
+    one.goes_on(0)
+
+
 # What is spoiled --------------------------------------------------------------------------------------------
 
 
@@ -354,7 +367,8 @@ def _whatever_file_it_is(descriptor: int, boot: Boot) -> Flight:
     real = os.fstat
     head = flight_recorder.FIXED.unpack_from(os.pread(descriptor, flight_recorder.FIXED.size, 0))
     with pytest.MonkeyPatch.context() as patch:
-        about = SimpleNamespace(st_dev=head[3], st_ino=head[4], st_size=real(descriptor).st_size)
+        found = real(descriptor)
+        about = SimpleNamespace(st_dev=head[3], st_ino=head[4], st_size=found.st_size, st_mode=found.st_mode)
         patch.setattr(os, "fstat", lambda _: about)
         return flight_recorder.read(descriptor, boot)
 
@@ -493,6 +507,24 @@ SPOILED: Final = (
         "",
         _nothing,
         a_failover_forgets_a_mark,
+        keys=False,
+    ),
+    Spoiled(
+        "a receipt for what a failover forgot is put aside after a STOP",
+        replies,
+        "_was_forgotten",
+        "",
+        lambda named: named.state is State.HELD,
+        says_stop_to_what_a_failover_forgot,
+        keys=False,
+    ),
+    Spoiled(
+        "that it was taken does not count where a failover forgot the mark",
+        submissions,
+        "STEP",
+        "(forgotten IS NOT NULL OR resolved_by IS NOT NULL)",
+        "resolved_by IS NOT NULL",
+        is_told_after_a_failover,
         keys=False,
     ),
     Spoiled(

@@ -62,6 +62,8 @@ def happens(s: State, how: Protocol) -> Iterator[Step]:
         before = Before(s.row, 0, 0) if s.failovers and how.loses == "any" else None
         then = s._replace(workers=tuple(w._replace(was_mine=w.mine and before is not None) for w in s.workers))
         yield "the address says STOP", then._replace(stop=1, before=before)
+    if s.held and s.stop == 1 and s.row in ("queued", "claimed"):
+        yield "what waits ends with the STOP, and nobody knows whether it went", commit(s, how, "suppressed")
     if how.forgets and s.key < 2:
         yield "the time of the key is over", s._replace(key={0: 3, 1: 2}[s.key])
     about_to_send = s.asking == "go" or any(w.phase in ("go", "checked", "noted") for w in s.workers[:2])

@@ -246,6 +246,25 @@ def test_it_says_for_how_long_it_remembers_everything(folder: Path) -> None:
     assert now - third - 0.01 < flight.complete_for.total_seconds() < now - began
 
 
+def test_one_that_flies_for_long_does_not_make_it_remember_what_it_has_forgotten(folder: Path) -> None:
+    owner = uuid4()
+    flying = recorder(folder, owner, places=4)
+    flying.note(1, 1, 1)  # and stays, while the others go round
+    time.sleep(0.05)
+    went_round = time.clock_gettime(time.CLOCK_BOOTTIME)
+    for message in range(2, 8):
+        flying.note(message, 1, 1)
+        flying.settled(message, 1)
+    flying.settled(1, 1)
+    flying.note(8, 1, 1)  # over the first
+    flying.close()
+
+    flight = looked_at(file_of(folder, owner))
+
+    assert [note.message_id for note in flight.notes] == [8, 5, 6, 7]
+    assert flight.complete_for.total_seconds() < time.clock_gettime(time.CLOCK_BOOTTIME) - went_round
+
+
 def test_a_message_is_noted_once_for_each_token(folder: Path) -> None:
     assert looked_at(a_dead_one(folder, (7, 3, 1))).notes == (Note(7, 3, 1),)
     owner = uuid4()

@@ -13,7 +13,7 @@ import pytest
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.replies import adopt
-from control_center.store import db, message_leases
+from control_center.store import db, doubts, message_leases
 from tests.support.crm import client, event, session
 from tests.support.http_stub import DROP, Answer, Step
 from tests.support.rows import a_studio, a_trigger, ago
@@ -263,3 +263,26 @@ async def test_what_a_repeat_is_answered_is_kept_for_the_person_who_decides(
     assert (await the_message(pool))["reason"] == f"answered: asked again: {said}"
     await stays_unknown(pool, provider, channel)
     assert provider.accepted == {}
+
+
+@pytest.mark.parametrize("stands_still", [timedelta(hours=7), timedelta(days=2)], ids=["its hours", "the key's time"])
+async def test_a_worker_that_stood_still_since_its_mark_does_not_ask_again_once_it_is_too_late(
+    pool: db.Pool, provider: TelnyxStub, channel: Telnyx, monkeypatch: pytest.MonkeyPatch, stands_still: timedelta
+) -> None:
+    window = {"mode": "automatic", "blackouts": False}
+    if stands_still < timedelta(days=1):
+        window["window"] = "09:00-18:00"
+    await in_doubt(pool, provider, channel, NEVER_CAME, processing=window)
+    await pool.execute("UPDATE attempts SET started_at = clock_timestamp() - interval '5 minutes'")
+    clock, repeat = [NOON], doubts.repeat
+
+    async def asleep_after_the_mark(*args: Any, **named: Any) -> int | None:
+        token = await repeat(*args, **named)
+        clock[0] = NOON + stands_still
+        return token
+
+    monkeypatch.setattr(doubts, "repeat", asleep_after_the_mark)
+    await Inquiry(pool, channel, account="sms/default", clock=lambda: clock[0]).run_once()
+
+    assert len(provider.requests) == 1, "the first one alone"
+    assert (await the_message(pool))["state"] == "unknown"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
@@ -252,6 +254,48 @@ async def test_what_is_not_believed_changes_nothing_and_goes(pool: db.Pool, fold
     assert files(folder) == []
     if what == "copy":
         flying.close()
+
+
+@pytest.mark.parametrize("what", ["a folder", "a pipe", "a link", "a file of another kind", "one without an end"])
+async def test_what_somebody_else_put_there_stops_nobody(pool: db.Pool, folder: Path, what: str) -> None:
+    (await recorder(pool, folder, uuid4())).close()
+    strange = folder / "0.flight"
+    match what:
+        case "a folder":
+            strange.mkdir()
+        case "a pipe":
+            os.mkfifo(strange)
+        case "a link":
+            strange.symlink_to(folder / "nowhere")
+        case "a file of another kind":
+            strange.write_bytes(b"notes of a flight to Chicago\n" * 1000)
+        case _:
+            with strange.open("wb") as sparse:
+                sparse.truncate(1 << 40)
+
+    reader = await a_reader(pool, folder)
+    async with asyncio.timeout(DEADLINE):
+        await reader.run_once()
+
+    assert [file for file in files(folder) if file != strange] == [], "the others are read all the same"
+
+
+async def test_a_folder_that_nothing_can_be_taken_out_of_stops_nobody(
+    pool: db.Pool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = uuid4()
+    (await recorder(pool, folder, owner)).close()
+    await submitting(pool, 1, owner)
+
+    def read_only(_: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    reader = await a_reader(pool, folder)
+    for _ in range(2):
+        await reader.run_once()
+
+    assert await states(pool) == ["queued"]
 
 
 async def test_what_the_dead_had_claimed_is_free_at_once(pool: db.Pool, folder: Path) -> None:

@@ -243,6 +243,7 @@ create table actions (
     released_by   text,                               -- a person's name when processed by hand
     let_go_by     text,                               -- the person who let it go past the blast guard, which no longer counts it
     created_at    timestamptz not null default clock_timestamp(),
+    planned_at    timestamptz not null default clock_timestamp(), -- when its record or its trigger gave it the time that it has
     primary key (studio_id, kind, record_id, trigger_id, occurrence),
     unique (studio_id, action_id),
     check ((state = 'released') = (released_at is not null))
@@ -413,6 +414,11 @@ create table messages (
     read_at     timestamptz,                          -- … and when somebody did
     media       text[],                               -- … and the addresses of its pictures, which nobody fetches
     moved_from  text[],                               -- the accounts that certainly did not send it, before a failover
+    -- Of what a fence has held, for good: the database may have forgotten an attempt of it, and who names that one is believed.
+    forgotten   text check (forgotten in (
+        'perhaps',      -- nobody knows whether it went by that
+        'denied'        -- a person said that it did not
+    )),
     created_at  timestamptz not null default clock_timestamp(),
     sent_at     timestamptz,                          -- accepted
     ended_at    timestamptz,
