@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from control_center.cli.aim import Database
-from control_center.cli.checking import Finding, _broker, _texts
+from control_center.cli.checking import Finding, _broker, _of_others, _texts
 from control_center.settings import Account, Settings
 from control_center.store import db
 from tests.support.rows import a_studio
@@ -50,3 +50,16 @@ async def test_of_a_cluster_the_node_that_does_not_answer_is_named(broker_url: s
     says = await _broker(Settings(broker_url=SecretStr(both)), None)
 
     assert says.startswith(f"answers at {both.replace('guest@', '***@')}; amqp://guest:***@127.0.0.1:1 does not: ")
+
+
+async def test_every_studio_is_looked_at_and_not_the_one_of_the_settings_alone(pool: db.Pool) -> None:
+    await pool.execute("TRUNCATE studios CASCADE")
+    await a_studio(pool)
+    await a_studio(pool, "north", settings={"sms": {"account": "third", "numbers": []}})
+    await a_studio(pool, "south", settings={"sms": {"account": "third", "numbers": []}}, enabled=False)
+
+    others = await _of_others(Database(pool, "", "main"), Settings())
+
+    assert [(one.name, one.ok, one.says) for one in others] == [
+        ("texts", False, "studio north: account 'third' is in no settings")
+    ]

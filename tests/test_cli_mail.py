@@ -47,8 +47,24 @@ async def test_while_the_database_is_away_the_mail_server_is_told_to_bring_it_ag
     assert "bring it again" in done.err
 
 
-async def test_an_account_that_is_none_and_a_file_that_is_none_are_refused(here: Installation) -> None:
+async def test_whatever_keeps_a_mail_from_being_stored_the_mail_server_keeps_it(here: Installation) -> None:
+    """Any other exit code but 75 makes it tell the client that the mail could not be delivered."""
     done = await here.cli("mail", "receive", "-", "--account", "spring", stdin=LETTER)
-    assert (done.code, "known: default" in done.err) == (1, True)
+    assert (done.code, "known: default" in done.err) == (75, True)
+    await here.sql("UPDATE schema_version SET version = version + 1")
+    done = await here.cli("mail", "receive", "-", stdin=LETTER)
+    assert (done.code, done.err.count("\n"), "bring it again" in done.err) == (75, 1, True)
+    done = await here.cli("mail", "receive", "-", stdin=LETTER, sms_provider="carrier pigeon")
+    assert (done.code, "CONTROL_CENTER_SMS_PROVIDER" in done.err) == (75, True)
+
+
+async def test_a_mail_is_not_stored_in_a_database_made_for_it(here: Installation) -> None:
+    here.database_url = ""
+    done = await here.cli("mail", "receive", "-", stdin=LETTER)
+    assert (done.code, "no database is named" in done.err) == (75, True)
+    assert not (here.data_dir / "postgres").exists()
+
+
+async def test_a_file_that_is_none_is_refused(here: Installation) -> None:
     done = await here.cli("mail", "receive", "nothing.eml")
     assert (done.code, "cannot be read" in done.err) == (1, True)

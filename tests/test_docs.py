@@ -18,12 +18,18 @@ import pytest
 import typer
 
 from control_center.cli import app
+from control_center.domain.errors import Malformed
 from control_center.domain.event import decode
+from control_center.domain.studio import Studio
+from control_center.domain.studio import parse as parse_studio
 from control_center.domain.trigger import parse
+from control_center.domain.trigger_test_cases import failures
+from control_center.logs import EVENTS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED: Final = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+HOUSE: Final = Studio(studio="main", name="Lakeside", timezone="America/Chicago", country="US")
 OF_THE_LAUNCHER: Final = frozenset({"test", "check", "bench", "verbs", "help"})
 
 
@@ -44,12 +50,41 @@ def named(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_link_leads_to_a_page(page: Path) -> None:
-    prose = FENCED.sub("", text_of(page))
-    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", prose)
+    targets = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", FENCED.sub("", text_of(page)))
+    ours = [(page.parent / name if name else page, part) for name, part in targets if "://" not in name]
 
-    lost = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert [str(target) for target, _ in ours if not target.exists()] == []
+    assert [f"{target}#{part}" for target, part in ours if part and part not in parts_of(target)] == []
 
-    assert lost == []
+
+def test_the_page_of_the_studio_names_every_key() -> None:
+    page = ROOT / "docs/reference/studio.md"
+    shown = tomllib.loads(blocks(page, "toml")[0])
+    parse_studio(shown)
+    for table in ((), ("sms",), ("email",)):
+        body: dict[str, Any] = {"id": "main", "name": "Lakeside", "timezone": "UTC", "sms": {}, "email": {}}
+        (body[table[0]] if table else body)["nonsense"] = 1
+        with pytest.raises(Malformed) as wrong:
+            parse_studio(body)
+        keys = re.findall(r"[a-z_]+", str(wrong.value).partition("allowed: ")[2])
+        assert keys
+        assert [key for key in keys if f"`{key}`" not in text_of(page) and f"{key}]`" not in text_of(page)] == []
+
+
+def parts_of(page: Path) -> set[str]:
+    """The names that a page's headings have in links."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", text_of(page)), re.MULTILINE)
+    plain = [re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", heading).lower() for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def test_every_figure_and_every_fault_that_is_worth_an_alarm_is_on_the_pages_that_say_what_to_do() -> None:
+    watched, alarms = text_of(ROOT / "docs/how-to/watch-it.md"), text_of(ROOT / "docs/how-to/read-the-logs.md")
+    figures = set(re.findall(r'"(control_center_[a-z_]+)"', text_of(ROOT / "control_center/web/health.py")))
+
+    assert [name for name in figures if f"`{name}`" not in watched and f"`{name}_total`" not in watched] == []
+    assert [name for name in EVENTS if name.endswith((".fault", ".shut")) and f"`{name}`" not in alarms] == []
+    assert "`fence.closed`" in alarms
 
 
 def test_every_page_is_linked_from_the_list_of_documents() -> None:
@@ -102,7 +137,7 @@ def test_every_trigger_that_is_shown_is_understood(page: Path) -> None:
     for text in shown:
         if "[[trigger]]" in text:
             for table in tomllib.loads(text)["trigger"]:
-                parse(table)
+                assert failures(parse(table), HOUSE, {}) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -238,6 +238,13 @@ def test_the_name_default_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("SMS_PROVIDER", "twillio", "CONTROL_CENTER_SMS_PROVIDER is 'twillio'; allowed: 'sandbox' or 'twilio'"),
         ("TIMEZONE", "America/Chicgo", "did you mean America/Chicago"),
         ("COUNTRY", "usa", "allowed: two capital letters"),
+        (
+            "COUNTRY",
+            "UK",
+            "CONTROL_CENTER_COUNTRY is 'UK'; allowed: two capital letters of ISO 3166, such as US, or GB",
+        ),
+        ("EMAIL_FROM", "Lakeside", "CONTROL_CENTER_EMAIL_FROM is 'Lakeside'; allowed: an address such as"),
+        ("KEEP_EVENTS_DAYS", "many", "CONTROL_CENTER_KEEP_EVENTS_DAYS is 'many'; allowed: a whole number"),
         ("STUDIO", "My Studio", "allowed: lower-case letters"),
         ("LOG_PERSONAL_DATA", "maybe", "allowed: true, false"),
         ("LOG_LEVEL", "loud", "allowed: 'debug', 'info', 'warning' or 'error'"),

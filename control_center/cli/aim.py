@@ -49,7 +49,7 @@ class Aim:
             name, equals, value = one.partition("=")
             if not equals or not name.strip():
                 raise ConfigurationError(f"--set {one}: write NAME=VALUE, such as listen=127.0.0.1:0")
-            chosen[name.strip().upper()] = value
+            chosen[_setting(name.strip())] = value
         for name, value in chosen.items():
             if value:
                 os.environ[f"{PREFIX}{name}"] = value
@@ -86,7 +86,10 @@ class Aim:
         async with self._dsn(found) as dsn:
             pool = await db.open_pool(dsn, application="control-center cli", size=2)
             try:
-                yield Database(pool, dsn, self.studio or found.studio)
+                here = Database(pool, dsn, self.studio or found.studio)
+                if self.studio:
+                    await here.zone()  # a studio that is not there would look like one that has nothing
+                yield here
             finally:
                 await pool.close()
 
@@ -128,6 +131,21 @@ class Database:
         if found is None:
             raise NotFound(f"there is no studio {self.studio!r}")
         return zones.zone(found.timezone)
+
+
+def _setting(name: str) -> str:
+    """A setting's name as the environment has it. Raises ConfigurationError for what is none."""
+    from difflib import get_close_matches
+
+    from control_center.settings import Settings
+
+    known = [one for one in Settings.model_fields if one != "accounts"]
+    outer = name.lower().partition("__")[0]
+    if outer not in (*known, "accounts"):
+        near = get_close_matches(name.lower(), known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}"
+        raise ConfigurationError(f"--set {name}: is not a setting; {hint}")
+    return name.upper()
 
 
 def of_the_demo() -> None:

@@ -41,7 +41,10 @@ async def audit(
     if aim.json:
         as_json(page)
         return
-    columns([_row(one, zone) for one in page.items], none="nothing was changed yet")
+    nothing = "nothing was changed yet"
+    if resource or who:
+        nothing = "no such change; resources are named as in trigger/12, message/m-12 or template/session-reminder"
+    columns([_row(one, zone) for one in page.items], none=nothing)
 
 
 def _row(one: Audited, zone: Zone) -> dict[str, Any]:

@@ -72,6 +72,8 @@ async def add(
         closed = Blackout.every_year(name, yearly)
     else:
         closed = Blackout.between(name, _day("from", first), _day("to", last))
+    if not name.strip():
+        raise Malformed("name", "is empty; it is what people will see as the reason")
     async with aim.database() as here:
         made = await blackouts.add(here.pool, now, here.studio, closed, by=person())
     if aim.json:

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from control_center.cli.aim import Aim, Database
-from control_center.domain.errors import ConfigurationError, ControlCenterError, Malformed
+from control_center.domain.errors import ConfigurationError, ControlCenterError, Malformed, NotFound
 
 if TYPE_CHECKING:
     from control_center.daemon.place import Endpoints
@@ -45,17 +45,43 @@ async def everything(aim: Aim) -> list[Finding]:
             findings.append(
                 await _asked("events", lambda: _events(here), "bring them over: control-center events collect")
             )
-            findings.append(await _texts(here, settings))
-            findings.append(await _mail(here, settings))
-            findings.append(await _asked("templates", lambda: _templates(here), "mend it, and save it again"))
-            findings.append(await _asked("triggers", lambda: _triggers(here), "mend it, and save it again"))
-            findings.append(await _catalog(here))
+            await here.zone()  # a studio of the settings that is not there has nothing to look at
+            findings += await _of_studio(here, settings)
+            findings += await _of_others(here, settings)
+    except NotFound as error:
+        hint = "set CONTROL_CENTER_STUDIO to one that is there"
+        findings.append(Finding("studio", ok=False, says=str(error), hint=hint))
     except ConfigurationError as error:
         findings.append(Finding("database", ok=False, says=str(error)))
     except Exception as error:  # noqa: BLE001 - whatever keeps us from the database is the finding
         says = f"{type(error).__name__}: {' '.join(str(error).split())}"
         findings.append(Finding("database", ok=False, says=says, hint="does it run, and is its address right?"))
     return findings
+
+
+async def _of_studio(here: Database, settings: Settings) -> list[Finding]:
+    return [
+        await _texts(here, settings),
+        await _mail(here, settings),
+        await _asked("templates", lambda: _templates(here), "mend it, and save it again"),
+        await _asked("triggers", lambda: _triggers(here), "mend it, and save it again"),
+        await _catalog(here),
+    ]
+
+
+async def _of_others(here: Database, settings: Settings) -> list[Finding]:
+    """Of every other studio that is not switched off what is not as it must be, or gives a hint."""
+    from control_center.store import db, studios
+
+    async with db.session(here.pool) as connection:
+        others = [one.studio for one in await studios.every(connection) if one.enabled and one.studio != here.studio]
+    found = {studio: await _of_studio(replace(here, studio=studio), settings) for studio in others}
+    return [
+        replace(one, says=f"studio {studio}: {one.says}")
+        for studio, findings in found.items()
+        for one in findings
+        if not one.ok or one.hint
+    ]
 
 
 def _network(settings: Settings) -> Finding:
@@ -113,7 +139,7 @@ async def _broker(settings: Settings, running: Endpoints | None) -> str:
     from control_center.embedded import find_rabbitmq
     from control_center.settings.addresses import masked
 
-    url = (running and running.broker_url) or settings.broker_url.get_secret_value()
+    url = settings.broker_url.get_secret_value() or (running.broker_url if running else "")
     if url == "none":
         return "switched off: events come over HTTP"
     if not url:

@@ -55,7 +55,7 @@ def _read(file: str) -> list[bytes]:
 
 
 def _way(aim: Aim, settings: Settings) -> tuple[str, str, str]:
-    """The broker's URL, else the address and the token for HTTP. What runs here comes before what is configured."""
+    """The broker's URL, else the address and the token for HTTP. The configured one comes first."""
     running = aim.endpoints(settings)
     if url := broker_of(aim, settings):
         return url, "", ""

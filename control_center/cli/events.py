@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from control_center.cli.aim import Aim, person, show
+from control_center.cli.narrowing import record_of
 from control_center.cli.tables import as_json, columns, local, pairs
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import ConfigurationError, NotFound
@@ -41,6 +42,8 @@ async def list_(
 
     async with aim.database() as here, db.session(here.pool) as connection:
         zone = await here.zone()
+        if record:
+            record_of(record)  # or what is no record's name would look like one of which nothing came
         page = await views_events.events(
             connection, here.studio, subject=record or None, cursor=cursor or None, limit=limit
         )
@@ -58,7 +61,7 @@ async def list_(
             }
             for one in page.items
         ],
-        none="no event has come in",
+        none="no event has come in" + (f" about {record}" if record else ""),
     )
 
 

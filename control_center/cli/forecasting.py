@@ -116,7 +116,7 @@ async def _trigger(here: Database, which: str) -> Trigger:
     from control_center.engine import backtest as engine
     from control_center.engine.trigger_files import read_files
 
-    if not _is_file(which):
+    if not _is_file(which) and not which.endswith(".toml"):
         return await engine.stored(here.pool, here.studio, which)
     path = Path(which)
     tables = read_files([path])

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from control_center.cli.aim import Aim, note
 from control_center.cli.tables import as_json, pairs
-from control_center.cli.verbs import group, verb
+from control_center.cli.verbs import group, sentence, verb
 from control_center.domain.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from control_center.engine.returned_mail import Came
 
 TRY_AGAIN: Final = 75  # sysexits.h: the mail server keeps the mail and brings it again
 
@@ -30,25 +33,12 @@ async def receive(
     to: Annotated[str, typer.Option("--to", help="The address it was delivered to.")] = "",
     account: Annotated[str, typer.Option(help="The account of mail that it came in by.")] = "default",
 ) -> int:
-    """Take in one mail. Exits 75 while the database is away, so that a mail server brings it again."""
-    from control_center.domain.links import Links
-    from control_center.engine.mailroom import Mailroom
-    from control_center.service import now
-    from control_center.settings import link_key
-    from control_center.store import db
-
+    """Take in one mail. Exits 75 where it could not be stored, so that a mail server brings it again."""
     raw = _read(file)
-    settings = aim.quiet()
-    if account not in settings.carriers("email"):
-        raise NotFound(f"there is no account {account!r} for mail; known: {', '.join(settings.carriers('email'))}")
-    key = link_key.find(settings)
-    if key is None:
-        raise Refused(f"{settings.data_dir} has no {link_key.FILE} yet; `control-center run` makes it")
     try:
-        async with aim.database() as here:
-            done = await Mailroom(here.pool, now, Links(settings.links_base, key)).take(f"email/{account}", raw, to=to)
-    except db.AWAY as error:
-        note(f"control-center mail receive: PostgreSQL does not answer ({type(error).__name__}); bring it again")
+        done = await _store(aim, raw, to, account)
+    except Exception as error:  # noqa: BLE001 - for any other exit code the mail server gives the mail back to its sender
+        note(f"control-center mail receive: {sentence(error)}; bring it again")
         return TRY_AGAIN
     told = {
         "what": done.what,
@@ -62,6 +52,26 @@ async def receive(
     else:
         pairs(told)
     return 0
+
+
+async def _store(aim: Aim, raw: bytes, to: str, account: str) -> Came:
+    """Raises ControlCenterError, and whatever a database that is away makes of it."""
+    from control_center.domain.links import Links
+    from control_center.engine.mailroom import Mailroom
+    from control_center.service import now
+    from control_center.settings import link_key
+
+    settings = aim.quiet()
+    if account not in settings.carriers("email"):
+        raise NotFound(f"there is no account {account!r} for mail; known: {', '.join(settings.carriers('email'))}")
+    key = link_key.find(settings)
+    if key is None:
+        raise Refused(f"{settings.data_dir} has no {link_key.FILE} yet; `control-center run` makes it")
+    if not settings.database_url.get_secret_value() and aim.endpoints(settings) is None:
+        # Other verbs start a private database then. One that was only made for this mail nobody would ever look into.
+        raise Refused(f"no database is named, and nothing runs in {settings.data_dir}")
+    async with aim.database() as here:
+        return await Mailroom(here.pool, now, Links(settings.links_base, key)).take(f"email/{account}", raw, to=to)
 
 
 def _read(file: str) -> bytes:

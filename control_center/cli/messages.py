@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from control_center.domain.message import State
     from control_center.domain.zones import Zone
     from control_center.store.views_messages import Message
+
+CHANNELS: Final = ("sms", "email")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -80,7 +82,7 @@ def _listing(name: str, purpose: str) -> Work:
                 unread=unread,
                 unlinked=unlinked,
                 attention=attention,
-                channel=channel or None,
+                channel=_channel(channel),
                 trigger=trigger or None,
                 record=record_of(record) if record else None,
                 client=client or None,
@@ -106,6 +108,12 @@ def _listing(name: str, purpose: str) -> Work:
 
     list_.__doc__ = purpose
     return list_
+
+
+def _channel(name: str) -> str | None:
+    if name and name not in CHANNELS:
+        raise Malformed("channel", f"{name[:40]!r}; allowed: {', '.join(CHANNELS)}")
+    return name or None
 
 
 def _states(names: list[str] | None) -> list[State] | None:

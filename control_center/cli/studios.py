@@ -101,8 +101,10 @@ def read_file(file: Path) -> dict[str, Any]:
     """A studio's file. Raises ConfigurationError where it cannot be read."""
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{file}: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{file}: not TOML: {error}") from None
 
 
 async def commands(

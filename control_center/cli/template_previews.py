@@ -73,8 +73,8 @@ def _drafts(name: str) -> dict[str, dict[str, Any]]:
     """The template that a file holds; none where a saved one is named."""
     from control_center.cli.templates import read_files
 
-    path = Path(name)
-    return read_files([path]) if path.suffix == ".toml" and path.is_file() else {}
+    path = Path(name)  # what looks like a file is one, or is told to be none
+    return read_files([path]) if path.suffix == ".toml" else {}
 
 
 def _lines(found: Preview) -> Iterator[str]:

@@ -72,6 +72,11 @@ async def apply(
     from control_center.engine import templates
 
     bodies = read_files(paths)
+    for name, body in bodies.items():
+        try:
+            templates.parse(name, body)
+        except Malformed as error:
+            raise Malformed(f"{name}.toml, {error.field}", error.reason) from None
     async with aim.database() as here:
         await templates.put_all(here.pool, here.studio, bodies, by=person())
         stored = [await templates.get(here.pool, here.studio, name) for name in bodies]

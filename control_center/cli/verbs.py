@@ -87,17 +87,19 @@ def _carry_out(name: str, work: Callable[[], Coroutine[Any, Any, int | None]], a
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the last place where anything can be said about it
-        typer.echo(harmless(f"control-center {name}: {_sentence(error)}"), err=True)
+        typer.echo(harmless(f"control-center {name}: {sentence(error)}"), err=True)
         return 1
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     """What went wrong in one line."""
     from control_center.domain.errors import ControlCenterError
 
     words = " ".join(str(error).split())
     if isinstance(error, ControlCenterError):
         return words
+    if isinstance(error, OSError) and error.filename is not None:  # of a file, and of no connection
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
     db = sys.modules.get("control_center.store.db")  # only what was loaded can have failed
     if db is not None and isinstance(error, db.AWAY):
         return f"PostgreSQL does not answer ({type(error).__name__}: {words}): does it run, and is its address right?"

@@ -60,9 +60,9 @@ def _allowed(error: ErrorDetails, reason: str) -> str:
     allowed = {
         "literal_error": f"allowed: {error.get('ctx', {}).get('expected', '')}",
         "string_pattern_mismatch": {
-            "country": "allowed: two capital letters of ISO 3166, such as US",
             "studio": "allowed: lower-case letters, digits, - and _, at most 50",
         }.get(str(error["loc"][0])),
         "bool_parsing": "allowed: true, false",
+        "int_parsing": "allowed: a whole number",
     }.get(error["type"])
     return allowed or reason.replace("Input should be", "allowed:", 1)

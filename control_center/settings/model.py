@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from control_center.domain import zones
+from control_center.domain import number, zones
 from control_center.domain.errors import Malformed
 from control_center.settings import addresses
 from control_center.settings.account import Account, plain
@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     email_from: str = ""
     studio: str = Field(default="main", pattern=NAME)
     timezone: str = Field(default_factory=machine_zone)
-    country: str = Field(default="US", pattern=r"^[A-Z]{2}$")
+    country: str = "US"
     keep_events_days: int = Field(default=30, ge=30, le=3660)
     log_format: Literal["", "console", "json"] = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -118,6 +118,20 @@ class Settings(BaseSettings):
             zones.zone(value)
         except Malformed as wrong:
             raise ValueError(wrong.reason) from None
+        return value
+
+    @field_validator("country")
+    @classmethod
+    def _country(cls, value: str) -> str:
+        if not number.is_country(value):  # a studio made of it could not be read any more
+            raise ValueError("allowed: two capital letters of ISO 3166, such as US, or GB, not UK")
+        return value
+
+    @field_validator("email_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        if value and "@" not in value:
+            raise ValueError("allowed: an address such as hello@lakeside.example, or nothing")
         return value
 
     @field_validator("accounts")

@@ -19,6 +19,8 @@ TRIGGER = USER = f"^{_NUMBER}$"
 STUDIO = "^[a-z0-9][a-z0-9_-]{0,49}$"
 TEMPLATE = r"^[^\x00-\x1f\x7f/.][^\x00-\x1f\x7f/]{0,199}$"  # also the name of a file, and a part of an address
 RECORD = r"^[a-z_]{1,40}/[^\x00]{1,200}$"
+PREFIX = r"^\+[1-9][0-9]{4,11}$"  # of neighbouring numbers
+CURSOR = "^[A-Za-z0-9_-]{2,3000}$"
 TEXT = r"^[^\x00]+$"  # what PostgreSQL can store
 
 ActionId = Annotated[str, Field(pattern=ACTION, description="such as a-12")]

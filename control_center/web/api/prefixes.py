@@ -12,6 +12,7 @@ from control_center.engine import prefixes as engine
 from control_center.store import db
 from control_center.store import prefixes as store
 from control_center.store.pages import sorted_page
+from control_center.web.api import ids
 from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, Model, Route, StudioQuery
 
 
@@ -27,7 +28,7 @@ class HeldPrefix(msgspec.Struct, frozen=True):
 class Release(Model):
     """That the texts to these numbers are meant."""
 
-    prefix: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{4,11}$", description="such as +13125550")]
+    prefix: Annotated[str, Field(pattern=ids.PREFIX, description="such as +13125550")]
 
 
 class Released(msgspec.Struct, frozen=True):

@@ -11,8 +11,9 @@ import pydantic
 from aiohttp import web
 
 from control_center.store.pages import UNSTORABLE
+from control_center.web.api import mistakes
 from control_center.web.api.routes import JSON, Model
-from control_center.web.problems import Error, Problem, wrong
+from control_center.web.problems import Problem, wrong
 
 M = TypeVar("M", bound=Model)
 
@@ -55,8 +56,10 @@ def body(raw: bytes, media: str, reads: Any) -> Any:
         return None
     models: Sequence[type[Model]] = reads if isinstance(reads, tuple) else (reads,)
     values = table(raw)
+    chosen = _chosen(models, values)
+    _refuse_undecided(chosen, values)
     try:
-        return _chosen(models, values).model_validate_json(raw, strict=True)
+        return chosen[0].model_validate_json(raw, strict=True)
     except pydantic.ValidationError as error:
         raise _invalid(error, HTTPStatus.UNPROCESSABLE_ENTITY) from None
 
@@ -87,9 +90,22 @@ def _unstorable(value: Any, path: str) -> str | None:
     return next((found for place, item in pairs if (found := _unstorable(item, place)) is not None), None)
 
 
-def _chosen(models: Sequence[type[Model]], values: Mapping[str, Any]) -> type[Model]:
-    """The model that has most of the given fields, the first of several."""
-    return max(models, key=lambda model: len(_names(model) & values.keys()))
+def _chosen(models: Sequence[type[Model]], values: Mapping[str, Any]) -> list[type[Model]]:
+    """The models that have most of the given fields."""
+    fitting = [len(_names(model) & values.keys()) for model in models]
+    return [model for model, fits in zip(models, fitting, strict=True) if fits == max(fitting)]
+
+
+def _refuse_undecided(models: Sequence[type[Model]], values: Mapping[str, Any]) -> None:
+    """Raises Problem 422 for a body that may yet become one model or another, with what each of them wants."""
+    wanted = [[name for name in _required(model) if name not in values] for model in models]
+    if len(wanted) > 1 and all(wanted):
+        ways = ", or ".join(" and ".join(names) for names in wanted)
+        raise wrong(wanted[0][0], f"is missing; give {ways}")
+
+
+def _required(model: type[Model]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
 
 
 def _names(model: type[Model]) -> set[str]:
@@ -97,22 +113,6 @@ def _names(model: type[Model]) -> set[str]:
 
 
 def _invalid(error: pydantic.ValidationError, status: HTTPStatus) -> Problem:
-    errors = [
-        Error(_path(one["loc"]), _reason(one["type"], one["msg"]))
-        for one in error.errors(include_url=False, include_input=False, include_context=False)
-    ][:20]
+    errors = mistakes.told(error.errors(include_url=False))
     first = errors[0]
     return Problem(status, f"{first.field}: {first.reason}" if first.field else first.reason, errors=errors)
-
-
-def _path(place: Sequence[str | int]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return text.lstrip(".")[:200]
-
-
-def _reason(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "is not a known field"
-    if kind == "missing":
-        return "is missing"
-    return message.removeprefix("Value error, ")[:300]

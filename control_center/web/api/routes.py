@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from control_center.domain.signature import Signature
 from control_center.store.pages import LONGEST, is_storable
 from control_center.store.users import User
+from control_center.web.api import ids
 from control_center.web.parts import Parts
 
 JSON = "application/json"
@@ -41,11 +42,11 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 class StudioQuery(Model):
     """The studio that a call is about; may be left out where there is only one."""
 
-    studio: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,49}$", description="id of the studio")] | None = None
+    studio: Annotated[str, Field(pattern=ids.STUDIO, description="id of the studio")] | None = None
 
 
 _Limit = Annotated[int, Field(ge=1, le=LONGEST, description="rows of one page")]
-_Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{2,3000}$", description="next_cursor of the page before")]
+_Cursor = Annotated[str, Field(pattern=ids.CURSOR, description="next_cursor of the page before")]
 
 
 class PageQuery(Model):

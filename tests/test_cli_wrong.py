@@ -1,0 +1,101 @@
+"""What is typed wrong is told in one line that says which, instead of being answered with nothing or a guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from control_center.cli import emitting
+from control_center.cli.aim import Aim
+from control_center.daemon.place import Endpoints
+from control_center.settings import Settings
+from tests.support.fixtures import Install
+from tests.support.installation import Installation
+
+
+@pytest.fixture
+async def here(install_alone: Install) -> Installation:
+    return await install_alone()
+
+
+async def refused(here: Installation, *words: str) -> str:
+    """The one line with which a command fails."""
+    done = await here.cli(*words)
+    assert (done.code, len(done.err.strip().splitlines())) == (1, 1), (words, done.out, done.err)
+    return done.err.strip()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("triggers", "list"),
+        ("templates", "list"),
+        ("blackouts", "list"),
+        ("commands", "list"),
+        ("explain", "m-1"),
+    ],
+    ids=" ".join,
+)
+async def test_a_studio_that_is_none_is_told_and_has_no_empty_list(here: Installation, words: tuple[str, ...]) -> None:
+    assert "there is no studio 'nope'" in await refused(here, *words, "--studio", "nope")
+
+
+async def test_a_filter_that_nothing_can_pass_is_refused(here: Installation) -> None:
+    assert "channel: 'fax'; allowed: sms, email" in await refused(here, "messages", "list", "--channel", "fax")
+    assert "record: '4711'; write the kind and the id" in await refused(here, "events", "list", "--record", "4711")
+
+
+async def test_an_empty_list_that_was_narrowed_does_not_say_that_there_is_nothing_at_all(here: Installation) -> None:
+    events = await here.cli("events", "list", "--record", "session/4711")
+    audit = await here.cli("audit", "--resource", "trigger")
+
+    assert events.out.strip() == "no event has come in about session/4711"
+    assert audit.out.startswith("no such change; resources are named as in trigger/12")
+
+
+async def test_a_blackout_day_has_a_name(here: Installation) -> None:
+    assert "name: is empty" in await refused(here, "blackouts", "add", " ", "--date", "2027-01-01")
+
+
+async def test_a_file_that_cannot_be_is_not_blamed_on_the_database(here: Installation) -> None:
+    nowhere = here.write("a-file", "") / "triggers"
+    said = await refused(here, "triggers", "export", "--to", str(nowhere))
+
+    assert str(nowhere) in said
+    assert "PostgreSQL" not in said
+
+
+async def test_a_file_that_is_none_is_not_taken_for_a_name(here: Installation) -> None:
+    for words in (("triggers", "backtest"), ("templates", "preview")):
+        assert "draft.toml: there is no such file" in await refused(here, *words, "./draft.toml")
+    assert (await refused(here, "studios", "put", "draft.toml")).endswith(
+        "draft.toml cannot be read: No such file or directory"
+    )
+
+
+async def test_the_file_with_the_wrong_template_is_named(here: Installation) -> None:
+    wrong = here.write("spring.toml", 'kind = "session"\n')
+
+    assert "spring.toml, " in await refused(here, "templates", "apply", str(wrong))
+
+
+async def test_a_setting_that_is_none_cannot_be_set(here: Installation) -> None:
+    said = await refused(here, "triggers", "list", "--set", "time_zone=UTC")
+
+    assert said.endswith("--set time_zone: is not a setting; did you mean timezone?")
+
+
+def test_the_broker_that_is_named_comes_before_the_one_that_something_here_uses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    running = Endpoints("", "", "", "amqp://service@one/", 1)
+    monkeypatch.setattr(Aim, "endpoints", lambda *_: running)
+
+    def broker(url: str) -> str:
+        return emitting.broker_of(Aim(), Settings(data_dir=tmp_path, broker_url=SecretStr(url)))
+
+    assert broker("amqp://admin@one/") == "amqp://admin@one/"
+    assert broker("") == "amqp://service@one/"
+    assert not broker("none")
