@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from control_center.cli import emitting
+from control_center.cli import emitting, studios, templates
 from control_center.cli.aim import Aim
 from control_center.daemon.place import Endpoints
-from control_center.settings import Settings
+from control_center.domain.errors import ConfigurationError, Malformed
+from control_center.settings import Settings, sources
 from tests.support.fixtures import Install
 from tests.support.installation import Installation
 
@@ -99,3 +101,13 @@ def test_the_broker_that_is_named_comes_before_the_one_that_something_here_uses(
     assert broker("amqp://admin@one/") == "amqp://admin@one/"
     assert broker("") == "amqp://service@one/"
     assert not broker("none")
+
+
+@pytest.mark.parametrize("content", ["a = ", "a = 1" + 5000 * "0", "a = " + 5000 * "["], ids=["cut", "digits", "depth"])
+@pytest.mark.parametrize("read", [studios.read_file, lambda file: templates.read_files([file]), sources.table])
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, read: Callable[[Path], object], content: str) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(content)
+
+    with pytest.raises((ConfigurationError, Malformed), match=r"wrong\.toml: "):
+        read(file)

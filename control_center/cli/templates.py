@@ -112,6 +112,6 @@ def read_files(paths: list[Path]) -> dict[str, dict[str, Any]]:
         for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
             try:
                 found[file.stem] = tomllib.loads(file.read_text("utf-8-sig"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise Malformed(file.name, f"not TOML: {error}") from None
     return found

@@ -33,6 +33,11 @@ class BrokerAway(ControlCenterError):  # noqa: N818 - reads as the sentence "rai
     """The broker cannot be reached, or what we held on it is gone; trying again later is the answer."""
 
 
+class _Connection(aio_pika.Connection):
+    def __del__(self) -> None:
+        """Whoever opened it closes it: the library's would begin a task, where there may be no loop any more."""
+
+
 async def connect(url: str, name: str) -> AbstractConnection:
     """Open a connection that the broker's operator will see under `name`, to whichever node of a cluster answers.
 
@@ -59,7 +64,9 @@ async def _connect(url: str, name: str, within: float) -> AbstractConnection:
     heartbeat = None if "heartbeat" in parse_qs(parts.query) else HEARTBEAT_SECONDS
     with broker_errors("connecting"):
         try:
-            return await aio_pika.connect(url, timeout=within, name=name, heartbeat=heartbeat)
+            return await aio_pika.connect(
+                url, timeout=within, name=name, heartbeat=heartbeat, connection_class=_Connection
+            )
         except (AuthenticationError, ProbableAuthenticationError) as error:
             raise ConfigurationError("the broker refuses the user or the password in broker_url") from error
         except InvalidFrameError as error:

@@ -67,7 +67,7 @@ def _read_file(file: Path, where: str) -> list[dict[str, Any]]:
         raise Malformed(where, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise Malformed(where, f"is not written in UTF-8, at byte {error.start + 1}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # thousands of digits or brackets are no TOMLDecodeError
         raise Malformed(where, f"not TOML: {error}") from None
     for key in content:
         if key != "trigger":

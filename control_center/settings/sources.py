@@ -49,7 +49,7 @@ def refuse_misspelt() -> None:
 def table(file: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{file}: {error}") from None
     for name in SECRETS:
         if (path := values.pop(f"{name}_file", None)) is not None:

@@ -233,9 +233,10 @@ async def test_a_diff_shows_what_would_change_and_changes_nothing(pool: db.Pool)
     assert await pool.fetchval("SELECT version FROM triggers") == 1
 
 
-def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["[[trigger]\nname=", "days = 1" + 5000 * "0", "days = " + 5000 * "["])
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "wrong.toml"
-    file.write_text("[[trigger]\nname=")
+    file.write_text(content)
 
     with pytest.raises(Malformed, match=r"wrong\.toml: not TOML"):
         trigger_files.read_files([file])
