@@ -4,7 +4,7 @@ planned ──▶ released            its messages and commands exist
    │ ▲ └──▶ review ──▶ released a person processes it
    │ │       held  ──▶ released a person releases it
    │ └────── lapsed             no longer qualified; returns when it qualifies again before its use-by
-   ├──────▶ expired             ended without a send
+   ├──────▶ expired             ended without a send; returns only when its date moves to a later one
    └──────▶ deleted             a person dropped it
 baselined                       was past when the trigger was saved or the record first seen
 """
@@ -30,7 +30,7 @@ class State(str, Enum):
 
 
 PENDING = frozenset({State.PLANNED, State.REVIEW, State.HELD})
-HANDLED = frozenset({State.RELEASED, State.EXPIRED, State.DELETED, State.BASELINED})  # never queued again
+HANDLED = frozenset({State.RELEASED, State.EXPIRED, State.DELETED, State.BASELINED})  # not queued again for that time
 
 # BASELINED: an edit changed whom the trigger matches, and the new activation is already past.
 _ENDS = frozenset({State.RELEASED, State.LAPSED, State.EXPIRED, State.DELETED, State.BASELINED})
@@ -44,7 +44,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.BASELINED: frozenset({State.PLANNED}),
     # Only while every message of it was stopped before anybody was asked to take it.
     State.RELEASED: frozenset({State.PLANNED, State.HELD, State.BASELINED}),
-    State.EXPIRED: frozenset(),
+    State.EXPIRED: frozenset({State.PLANNED, State.HELD}),  # by a date that was wrong, and is put right
     State.DELETED: frozenset(),
 }
 

@@ -223,6 +223,12 @@ def _in_year(rule: Rule, text: str, name: str, year: int) -> Activation | None:
     return _timed(rule, f"{year} {name}".rstrip(), day.isoformat())
 
 
+def year_after(occurrence: str) -> str:
+    """The occurrence that follows on one of a day that comes round each year."""
+    year, blank, name = occurrence.partition(" ")
+    return f"{int(year) + 1}{blank}{name}"
+
+
 def _is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 

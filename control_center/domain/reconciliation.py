@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from control_center.domain import zones
-from control_center.domain.action import BEFORE_TRIGGER, BEFORE_US, PAUSED, PENDING, Action, Add, Change, Plan, State
-from control_center.domain.activations import activation_of, activations, dateless
+from control_center.domain.action import (
+    BEFORE_TRIGGER,
+    BEFORE_US,
+    HANDLED,
+    PAUSED,
+    PENDING,
+    Action,
+    Add,
+    Change,
+    Plan,
+    State,
+)
+from control_center.domain.activations import activation_of, activations, dateless, year_after
 from control_center.domain.catalogue import Source
 from control_center.domain.chains import OF_A_STATUS, broken
 from control_center.domain.planner import LATE, moved, opening, plan_of, plans
@@ -31,7 +42,7 @@ def reconcile(
 
     New occurrences are added; pending ones move, or lapse where they no longer exist; lapsed ones return while
     their use-by lies ahead and nothing excludes them, and so does what was released and stopped before anything of it
-    left. What was handled stays handled. What is pending under a version
+    left, and what expired by a date that is later now. What was handled stays handled. What is pending under a version
     that was kept for it goes by that version. `chain` are the triggers that brought this version about.
     """
     changes: list[Add | Change] = []
@@ -44,7 +55,7 @@ def reconcile(
     matching = () if picture.deleted else rules.matching(picture.kind, picture.record)
     for rule in matching:
         earlier = mine.get(rule.trigger.trigger_id, ())
-        for wanted in plans(rule, picture, now, baseline=baseline):
+        for wanted in _wanted(rule, picture, earlier, now, baseline):
             found, plan = recurrence(rule, wanted, earlier)
             if tells(plan.occurrence):
                 plan = _at_once(rule, found, plan, now)
@@ -57,6 +68,27 @@ def reconcile(
                 changes.append(_added(rule, _on_hold(rule, plan), chain))
     left = [one for one in actions if one.state in PENDING and one.action_id not in settled]
     return [*changes, *(change for one in left for change in _gone(rules.by_id.get(one.trigger_id), one, picture, now))]
+
+
+def _wanted(
+    rule: Rule, picture: Picture, earlier: Sequence[Action], now: datetime, baseline: str | None
+) -> Iterator[Plan]:
+    """What a rule plans for a record: of a day that comes round, also what follows on the year that lies ahead.
+
+    That is where the year is dealt with before its day, so that nothing will tell when it is over; and where the next
+    one is known already, as it is when the day was corrected to a later one.
+    """
+    known = {one.occurrence: one for one in earlier}
+    for wanted in plans(rule, picture, now, baseline=baseline):
+        yield wanted
+        last: Plan | None = wanted if rule.trigger.activate.on.source is Source.YEARLY else None
+        while last is not None and last.activation_at > now:
+            mine, after = known.get(last.occurrence), year_after(last.occurrence)
+            over = mine is not None and mine.state in HANDLED and not mine.may_return
+            active = activation_of(rule, picture.record, after, now) if over or after in known else None
+            last = plan_of(rule, active, picture, now, baseline=baseline) if active is not None else None
+            if last is not None:
+                yield last
 
 
 def _at_once(rule: Rule, found: Action | None, plan: Plan, now: datetime) -> Plan:
@@ -144,7 +176,11 @@ def _changed(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: dat
         case State.BASELINED:
             wrongly = found.reason == BEFORE_US and wanted.state is State.PLANNED
             return Change(found, wanted) if wrongly else None
-        case State.LAPSED | State.RELEASED | State.EXPIRED | State.DELETED:
+        case State.EXPIRED:
+            # Nothing came of it, by a date that is another one now; what an edit lets go longer is over all the same.
+            anew = wanted.state is State.PLANNED and wanted.activation_at > found.activation_at and now < wanted.use_by
+            return Change(found, wanted) if anew else None
+        case State.LAPSED | State.RELEASED | State.DELETED:
             return None
 
 

@@ -296,5 +296,5 @@ def _lapsed(one: Lapsed) -> Command:
         "action.lapsed",
         {"action": action, "state": "expired", "reason": one.reason},
         cause=Cause(None, one.trigger_version, action, one.event_id),
-        of=f"{action} expired",
+        of=f"{action} expired {one.reason}",  # it may come back, and expire by another date
     )

@@ -1055,7 +1055,7 @@ MOVES = {
     "lapsed": "planned held baselined",
     "baselined": "planned",
     "released": "planned held baselined",  # only where nothing of it left
-    "expired": "",
+    "expired": "planned held",
     "deleted": "",
 }
 

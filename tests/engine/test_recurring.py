@@ -153,3 +153,25 @@ async def test_such_an_edit_leaves_alone_what_waits_for_its_hour_today(pool: db.
 
     rows = await pool.fetch("SELECT state, use_by FROM actions WHERE occurrence = '2026'")
     assert [tuple(row) for row in rows] == [("planned", datetime(2026, 11, 25, 6, tzinfo=UTC))]
+
+
+async def test_a_wish_that_is_deleted_before_its_day_is_followed_by_next_years(pool: db.Pool) -> None:
+    await a_trigger(pool, **WISHES)
+    await takes_in(pool)
+    (action_id,) = await pool.fetchrow("SELECT action_id FROM actions")
+
+    await review.delete(pool, lambda: BOOKED, "main", [action_id], by="Ada")
+
+    assert await years(pool) == {"2027": "deleted", "2028": "planned"}
+
+
+async def test_a_birthday_that_is_corrected_while_its_wish_waits_keeps_next_years(pool: db.Pool) -> None:
+    await a_trigger(pool, **WISHES, processing={"mode": "manual"})
+    await takes_in(pool)
+    await release(pool, BIRTHDAY)
+    assert await years(pool) == {"2027": "review", "2028": "planned"}
+
+    corrected = event(about=client(birthday="1990-03-10", version=2), verb="updated")
+    await Intake(pool, lambda: BIRTHDAY).take_in([corrected])
+
+    assert await years(pool) == {"2027": "planned", "2028": "planned"}

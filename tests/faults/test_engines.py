@@ -56,11 +56,11 @@ async def test_f13_two_engines_that_are_handed_the_same_events_at_once_make_one_
         assert tuple(await to_kill.sql(ROWS)) == ((messages, messages),)
         assert len(to_kill.outbox()) == messages
         for host in hosts:
-            assert host.lines("event.received"), "each has taken some in"
-            assert host.lines("event.duplicate"), "and was handed some that the other one had"
+            assert host.lines("event.received") or host.lines("event.duplicate"), "each was handed some"
         for worker in workers:
             assert worker.lines("message.accepted"), "each has sent some"
         copies = sum(len(host.lines("event.duplicate")) for host in hosts)
+        assert copies >= messages, "whichever came second"
         seen(f"{messages} events twice to two engines and two workers: {copies} copies absorbed, one text each")
 
 

@@ -160,7 +160,7 @@ async def test_f43_a_day_that_is_closed_and_a_window_that_ends_stop_what_is_queu
         far.sms.default = far.others[0].default = Step(delay=0.6)
         await here.furnish(timezone=where.key, account=ACCOUNT, triggers=trigger(processing="blackouts = true"))
         await far.run()
-        soon = datetime.now(UTC) + timedelta(seconds=15)
+        soon = datetime.now(UTC) + timedelta(seconds=30)
         closes, there = min((at, name) for name, at in ends_at.items() if at > soon)
         ends = trigger(processing=window("00:00-12:00"))
         await here.furnish(studio="other", timezone=there, account="other", triggers=ends)
