@@ -9,6 +9,9 @@ import phonenumbers
 
 from control_center.domain.number import Phone, phone
 
+_NUMBER: Final = re.compile(r"\+?[0-9]+")
+_BETWEEN: Final = re.compile(r"[\s().\-/\u2010-\u2015]")  # what people put between digits
+_ABROAD: Final = "00"  # what most of the world dials for a plus
 _DIALLED: Final = re.compile(r"[0-9]{7,15}")  # shorter ones are short codes, which are nobody's telephone
 
 
@@ -19,12 +22,19 @@ def caller(typed: str, country: str | None = None) -> str:
     dialled at home, in `country`, where the text came in. `3125550188` is of Chicago in the United States, and would
     else be one of the Netherlands, whose STOP nobody would find again.
     """
-    bare = typed.strip()
+    bare = _bare(typed)
     abroad = phone(bare if bare.startswith("+") else f"+{bare}", "ZZ", recipient=False)
     home = phone(bare, country, recipient=False) if country and _DIALLED.fullmatch(bare) else None
     if isinstance(home, Phone) and isinstance(abroad, Phone):
         return (home if _is_home(home, abroad, country) else abroad).e164
-    return next((one.e164 for one in (abroad, home) if isinstance(one, Phone)), bare)
+    dialled = phone(f"+{bare.removeprefix(_ABROAD)}", "ZZ", recipient=False) if bare.startswith(_ABROAD) else None
+    return next((one.e164 for one in (abroad, home, dialled) if isinstance(one, Phone)), bare)
+
+
+def _bare(typed: str) -> str:
+    """The digits of what is written as a telephone number, with their plus; anything else as it is."""
+    digits = _BETWEEN.sub("", typed.strip().removeprefix("tel:"))
+    return digits if _NUMBER.fullmatch(digits) else typed.strip()
 
 
 def _is_home(home: Phone, abroad: Phone, country: str | None) -> bool:

@@ -72,6 +72,8 @@ _UNREADABLE = {
 _NORTH_AMERICA = frozenset({"US", "CA"})
 _NANP = re.compile(r"(\+?1)?[ .-]?\(?([2-9][0-9]{2})\)?[ .-]?([0-9]{3})[ .-]?([0-9]{4})", re.ASCII)
 
+_MEXICO, _TEN_DIGITS = 52, 10**10
+
 _LETTERS = re.compile(r"[^\W\d_]")
 _EXTENSION = re.compile(r"(?:;ext=|ext\.?|extension|x|#)[ :.]*\d{1,6}#?$", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -158,6 +160,16 @@ def _parse(typed: str, country: str) -> PhoneNumber | Unusable:
         return Unusable(_UNREADABLE.get(error.error_type, "no phone number"))
     if number.extension and len(number.extension) > len("123456"):
         return Unusable("more than one number")
+    return _of_today(number)
+
+
+def _of_today(number: PhoneNumber) -> PhoneNumber:
+    """Mexico's mobile numbers had a 1 behind the country code until 2019. Address books and carriers still write it,
+    and it is the same telephone: a STOP from one spelling is a STOP of the other.
+    """
+    national = number.national_number or 0
+    if number.country_code == _MEXICO and national // _TEN_DIGITS == 1:
+        number.national_number = national % _TEN_DIGITS
     return number
 
 

@@ -20,7 +20,7 @@ STOP: Final = frozenset({"stop", "quit", "end", "revoke", "optout", "cancel", "u
 # What a client texts who means the appointment: it ends all texting nevertheless, and somebody has to ask.
 CANCEL: Final = "cancel"
 START: Final = frozenset({"start", "unstop"})
-HELP: Final = frozenset({"help", "info"})
+HELP: Final = frozenset({"help", "info", "aide", "ayuda"})
 # The word of other languages, and the spellings of a word that few people can spell.
 _ALSO: Final = frozenset(
     {"pare", "paren", "parar", "arretez", "arreter", "desabonner", "desabonnement", "desinscription", "stop2end"}
@@ -28,10 +28,18 @@ _ALSO: Final = frozenset(
 )
 # Only alone: in a longer text these are "low", "tall" and "take away".
 _ALONE: Final = frozenset({"baja", "alto", "detener", "quitar", "desuscribir", "desuscribirme"})
+# The word, or "unsubscribe", in other tongues and scripts, where as a whole text it says nothing else. They are written
+# as words are: without marks, so that the last one lacks its ring.
+_TONGUES: Final = frozenset(
+    {"стоп", "отписаться", "отписка", "στοπ", "סטופ", "הסר", "توقف", "ايقاف", "اوقف", "abmelden", "abbestellen"}
+    | {"停止", "配信停止", "退订", "退訂", "取消订阅", "取消訂閱", "중지", "수신거부", "ストッフ"}
+)
+# Of these, what stands within a word where a script puts no spaces.
+_UNSPACED: Final = re.compile("停止|退订|退訂|取消订阅|取消訂閱|중지|수신거부|그만|ストッフ")
 # Seldom meant as a revocation when alone (a misspelling, the appointment), and always worth a look.
 _PERHAPS: Final = frozenset(
     {"stpo", "st0p", "sotp", "stip", "unsubscribing", "cease", "desist"}
-    | {"basta", "cancelar", "cancelen", "annuler", "annulez"}
+    | {"basta", "cancelar", "cancelen", "annuler", "annulez", "stahp", "dnc", "sispann", "tigil", "itigil"}
 )
 
 # No trigger waits for these: such a text never comes as far as the keywords, which keep their accents.
@@ -41,7 +49,8 @@ RESERVED: Final = (
     | HELP
     | _ALSO
     | _ALONE
-    | frozenset({"opt out", "stop all", "arrêt", "arrêtez", "arrêter", "désabonner"})
+    | _TONGUES
+    | frozenset({"opt out", "stop all", "arrêt", "arrêtez", "arrêter", "désabonner", "ストップ", "إيقاف", "أوقف"})
 )
 
 # What may stand around a phrase without changing it.
@@ -132,6 +141,7 @@ _LEFT_ALONE: Final = re.compile(
     r"|^para(?: (?:ya|por favor))*$"
     r"|dejen?me en paz|quitenme|saquenme|borren mi numero|borrenme|no me (?:escrib|mand|envi|contact)\w*"
     r"|no (?:me |nos )?molest\w*"
+    r"|stop[0-9]{1,3}|^(?:sair|ferma|(?:dung|ngung)(?: lai)?)$|huy [dđ]ang ky|الغاء الاشتراك"
     r"|dejen? de (?:escribir|mandar|enviar|molestar)\w*|numero equivocado|darme de baja|laiss(?:ez|e) ?moi tranquille"
     r"|(?:retirez|enlevez) ?moi|supprimez (?:moi|mon numero)|ne (?:m ?|me )\w+ plus|mauvais numero|faux numero"
     r"|trompez? de numero)\b"
@@ -148,7 +158,7 @@ _SIGNS: Final = frozenset("🛑⛔🚫🖕")
 def opts_out(words: Words) -> str | None:
     """What a text says that ends all texting to its number: a word, spelled however, or a short phrase; else None."""
     together = "".join(words)
-    one = _known(together, STOP | _ALSO | _ALONE)
+    one = _known(together, STOP | _ALSO | _ALONE | _TONGUES)
     if one is not None:
         return one
     if words and all(_known(word, STOP | _ALSO) for word in words):
@@ -163,7 +173,7 @@ def may_opt_out(words: Words, text: str = "") -> tuple[str, ...]:
     A word of the list counts wherever it stands: "can we stop by at 3" is neither obeyed nor passed over. `text`
     is the text as it came, for signs that are no words.
     """
-    found = [word for word in words if _known(word, STOP | _ALSO | _PERHAPS)]
+    found = [word for word in words if _known(word, STOP | _ALSO | _PERHAPS | _TONGUES) or _UNSPACED.search(word)]
     alone = [match.group() for match in _LEFT_ALONE.finditer(" ".join(words))]
     signs = [] if words else [letter for letter in text if letter in _SIGNS]
     return tuple(dict.fromkeys([*found, *alone, *signs]))

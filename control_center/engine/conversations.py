@@ -17,10 +17,10 @@ import structlog
 from control_center.domain import automatic, number
 from control_center.domain.caller import caller
 from control_center.domain.command import Cause, command
-from control_center.domain.consent import Said
+from control_center.domain.consent import OPEN, Said
 from control_center.domain.inbound import Inbound
 from control_center.domain.people import Recipient
-from control_center.domain.reply import Circumstances, OptOut, interpret
+from control_center.domain.reply import MayBeOptOut, OptOut, interpret
 from control_center.domain.sms import segments
 from control_center.domain.text_plan import month_of
 from control_center.engine import consenting
@@ -28,6 +28,7 @@ from control_center.engine.circumstances import answered_by, circumstances
 from control_center.engine.consenting import Effect
 from control_center.engine.undeliverable import tell_lifted
 from control_center.engine.understanding import Heard, act, meaning, say
+from control_center.engine.whose_text import by_itself, concerned_by, reached, studio_of
 from control_center.store import (
     commands,
     consents,
@@ -45,7 +46,6 @@ from control_center.store.rulebooks import Rulebooks
 
 log = structlog.get_logger(__name__)
 
-SHARED_FOR: Final = timedelta(days=90)  # how long a number that several studios use remembers who wrote to whom
 _WROTE: Final = "a text came from it"
 REPEATED_WITHIN: Final = timedelta(minutes=15)  # how long a text without a name may be the repeat of the one before it
 
@@ -112,16 +112,17 @@ class Conversations:
     ) -> Taken:
         inbound = inbound.readable
         now = self._clock()
-        ours, sharing = await _reached(tx, caller(inbound.to), account, caller(inbound.sender))
+        ours, sharing, former = await reached(tx, caller(inbound.to), account, caller(inbound.sender))
         houses = await studios.get(tx, sharing) if sharing else {}
         theirs = caller(inbound.sender, next((one.country for one in houses.values()), None))
         came = Arrival("", account, inbound.known_by, inbound.sender, inbound.to, body)
         pair = Pair("", "sms", ours, theirs)
-        studio = await _studio(tx, sharing, pair, came, inbound, now=now)
+        studio = await studio_of(tx, sharing, pair, came, inbound, now=now)
         if studio is None:
             return Taken(inbound, new=await conversations.arrive(tx, came))
         came, pair = replace(came, studio=studio), replace(pair, studio=studio)
-        for one in sharing:  # in their order: two texts to a number that several share do not wait in a circle
+        concerned = await concerned_by(tx, sharing, pair, came, inbound, now=now)
+        for one in concerned:  # in their order: two texts to a number that several share do not wait in a circle
             await consents.lock(tx, (one, "sms", theirs))
         if not await conversations.arrive(tx, came) or (unnamed and await _repeats(tx, pair, came, inbound, now)):
             return Taken(inbound, studio, new=False)
@@ -143,7 +144,7 @@ class Conversations:
             message_id=await conversations.receive(tx, _received(came, pair, client_id, inbound, about)),
             at=now,
             opted_out=met.opted_out,
-            silent=inbound.answered is not None,
+            silent=former or inbound.answered is not None,
             said_at=inbound.at,
             tireless=automatic.tireless(*often),
         )
@@ -152,41 +153,12 @@ class Conversations:
         done = await act(tx, self._rulebooks, book, heard, reply)
         taken.message_id, taken.attention, taken.effects = heard.message_id, done.attention, done.effects
         if isinstance(reply, OptOut):
-            taken.effects += await _stop_everywhere(tx, heard, [one for one in sharing if one != studio])
+            taken.effects += await _stop_everywhere(tx, heard, [one for one in concerned if one != studio])
         await conversations.mark(tx, studio, heard.message_id, taken.meaning, done.attention)
         await report(tx, heard, taken)
         parts = inbound.segments or segments(inbound.text).count
         await usage.received(tx, studio, month_of(now, book.studio.timezone), parts)
         return taken
-
-
-async def _reached(tx: db.Connection, ours: str, account: str, theirs: str) -> tuple[str, list[str]]:
-    """Which number of ours was texted by way of this account, and the studios that text from it.
-
-    A centre may leave out its country code.
-    """
-    sharing = await conversations.studios_at(tx, ours, account, theirs)
-    if not sharing and (whole := await conversations.number_ending(tx, ours.lstrip("+0"))) is not None:
-        return whole, await conversations.studios_at(tx, whole, account, theirs)
-    return ours, sharing
-
-
-async def _studio(
-    tx: db.Connection, sharing: Sequence[str], pair: Pair, came: Arrival, inbound: Inbound, *, now: datetime
-) -> str | None:
-    """Whose text it is: of several studios on its number, the one that wrote to its sender last.
-
-    A repeat stays whose it was. A STOP is for each of them, so that it is heard where nobody wrote last, too.
-    """
-    if len(sharing) < 2:
-        return sharing[0] if sharing else None
-    known = await conversations.known_at(tx, ["", *sharing], came.account, came.known_by)
-    if known is not None:
-        return known or None
-    last = await conversations.last_studio(tx, sharing, pair.ours, pair.theirs, now - SHARED_FOR)
-    if last is None and isinstance(interpret(inbound.text, Circumstances(now, answered=inbound.answered)), OptOut):
-        return sharing[0]
-    return last
 
 
 async def _stop_everywhere(tx: db.Connection, heard: Heard, others: Sequence[str]) -> list[Effect]:
@@ -204,9 +176,22 @@ async def _stop_everywhere(tx: db.Connection, heard: Heard, others: Sequence[str
 async def _repeats(tx: db.Connection, pair: Pair, came: Arrival, inbound: Inbound, now: datetime) -> bool:
     """Whether a text that its provider gives no name is the one before it, brought again."""
     before = await conversations.said_before(tx, pair, came.account, inbound.text, since=now - REPEATED_WITHIN)
-    if before is not None:
-        await conversations.attach(tx, came, before)
-    return before is not None
+    if before is None or await _is_undone(tx, pair, inbound, now):
+        return False
+    await conversations.attach(tx, came, before)
+    return True
+
+
+async def _is_undone(tx: db.Connection, pair: Pair, inbound: Inbound, now: datetime) -> bool:
+    """Whether these words end texting, or may, and somebody has let texts go there again since they were said: it need
+    not have been by a text of this conversation, and to pass over a STOP is the worst that can happen.
+    """
+    reply = by_itself(inbound, now)
+    if not isinstance(reply, OptOut | MayBeOptOut):
+        return False
+    address = (pair.studio, pair.channel, pair.theirs)
+    stands = (await consents.standings(tx, [address])).get(address, OPEN)
+    return not stands.stopped and not (stands.doubtful and isinstance(reply, MayBeOptOut))
 
 
 async def client_of(tx: db.Connection, pair: Pair) -> str | None:

@@ -102,26 +102,6 @@ async def unrouted(tx: Connection, *, limit: int) -> list[Unrouted]:
     return [Unrouted(*row) for row in await tx.fetch(UNROUTED, limit)]
 
 
-# A text on a number that several studios use belongs to the one that wrote to its sender last, within so long. Two
-# that wrote in the same instant are a tie, which nobody may guess. What never left was written to nobody.
-LAST_STUDIO = """
-SELECT studio_id FROM (
-       SELECT wanted.studio_id, max(coalesce(messages.sent_at, messages.created_at)) AS at
-         FROM unnest($1::text[]) AS wanted (studio_id)
-         JOIN messages ON messages.studio_id = wanted.studio_id AND lower(messages.address) = lower($3)
-        WHERE messages.channel = 'sms' AND messages.sender = $2 AND messages.created_at > $4
-          AND messages.state IN ('submitting', 'accepted', 'delivered', 'undelivered', 'unknown')
-        GROUP BY wanted.studio_id) AS last
- ORDER BY at DESC
- FETCH FIRST 1 ROW WITH TIES"""
-
-
-async def last_studio(tx: Connection, studios: Sequence[str], ours: str, theirs: str, since: datetime) -> str | None:
-    """Of several studios on one number, the one that wrote to this person last; None where none did, or it is a tie."""
-    rows = await tx.fetch(LAST_STUDIO, list(studios), ours, theirs, since)
-    return rows[0][0] if len(rows) == 1 else None
-
-
 # The same words with nothing said since, neither by them nor by us: an answer of ours to them does not count.
 SAID_BEFORE = """
 SELECT message_id FROM messages AS said

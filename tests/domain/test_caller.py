@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control_center.domain.caller import caller
@@ -26,6 +26,19 @@ from control_center.domain.caller import caller
         ("33612345678", "DE", "+33612345678"),  # of Germany it would be written with a zero
         ("612345678", "ES", "+34612345678"),
         ("3125550188", None, "+3125550188"),
+        ("312-555-0188", "US", "+13125550188"),  # as people, and the gateways that people write, spell it
+        ("(312) 555-0188", "US", "+13125550188"),
+        ("312.555.0188", "US", "+13125550188"),
+        ("1 (312) 555-0188", "US", "+13125550188"),
+        ("tel:+13125550188", "US", "+13125550188"),
+        ("07700 900123", "GB", "+447700900123"),
+        ("0013125550188", "US", "+13125550188"),  # what most of the world dials for a plus, and message centres write
+        ("00447700900123", "US", "+447700900123"),
+        ("01113125550188", "US", "+13125550188"),
+        ("0013125550188", None, "+13125550188"),
+        ("+5215512345678", "US", "+525512345678"),  # Mexico dropped the 1 of its mobile numbers; carriers write it
+        ("5215512345678", "US", "+525512345678"),
+        ("+525512345678", "US", "+525512345678"),
         ("22395", "US", "22395"),
         ("22395", "DE", "22395"),
         ("LAKESIDE", "US", "LAKESIDE"),
@@ -47,6 +60,7 @@ def test_a_mobile_number_of_the_studios_country_is_found_with_and_without_its_pl
     assert {caller(typed, country) for typed in (number, number[1:], dialled)} == {number}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.sampled_from([None, "US", "DE", "ZZ"]))
 def test_whatever_a_provider_writes_is_a_sender(typed: str, country: str | None) -> None:
     assert caller(caller(typed, country)) == caller(typed, country)

@@ -73,6 +73,13 @@ def test_a_messaging_service_is_named_as_such() -> None:
     assert "From" not in sent
 
 
+def test_a_name_that_begins_like_a_messaging_service_is_a_name() -> None:
+    sent = form(replace(TEXT, sender="MGPhoto"))
+
+    assert (sent["From"], sent.get("MessagingServiceSid")) == ("MGPhoto", None)
+    assert ("From", "MGPhoto") in twilio.search(replace(TEXT, sender="MGPhoto"))
+
+
 @given(st.integers(-10_000, 200_000_000))
 def test_the_validity_period_is_what_is_left_within_what_twilio_allows(seconds: int) -> None:
     sent = form(replace(TEXT, expires_at=AT + timedelta(seconds=seconds)))

@@ -7,6 +7,7 @@ not taken counts as not taken.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -36,6 +37,7 @@ from control_center.domain.wire.twilio_codes import BLOCKED, FATES, OPTED_OUT, R
 BASE = "https://api.twilio.com"
 REFERENCE = "{key}"  # where the callback's address carries our reference
 
+_SERVICE = re.compile("MG[0-9a-f]+")
 PAGE = 1000  # the longest list Twilio returns at once
 SKEW = timedelta(minutes=2)  # two clocks, and the pre-send commit between `Text.at` and the request
 LATEST = timedelta(minutes=5)  # a request that began at `Text.at` has ended by then, whatever happened
@@ -93,7 +95,12 @@ def _sender(sender: str) -> str:
 
 
 def _sender_field(sender: str) -> str:
-    return "MessagingServiceSid" if sender.startswith("MG") else "From"
+    return "MessagingServiceSid" if _is_service(sender) else "From"
+
+
+def _is_service(sender: str) -> bool:
+    """Whether a sender is a messaging service, by its id; a name may begin like one: "MGPhoto"."""
+    return _SERVICE.fullmatch(sender) is not None
 
 
 def _validity(text: Text) -> int:
@@ -167,7 +174,7 @@ def _code(body: bytes | None) -> str:
 def search(text: Text) -> list[tuple[str, str]]:
     """The query for the texts that may be this one. A text still queued has no sent date, so that is left off."""
     query = [("To", text.to), ("PageSize", str(PAGE))]
-    return query if text.sender.startswith("MG") else [*query, ("From", text.sender)]
+    return query if _is_service(text.sender) else [*query, ("From", text.sender)]
 
 
 def found(body: bytes | None, text: Text, known: Collection[str] = ()) -> Lookup:
@@ -196,5 +203,5 @@ def found(body: bytes | None, text: Text, known: Collection[str] = ()) -> Lookup
 
 
 def _is(listed: _Listed, text: Text) -> bool:
-    same_pool = not text.sender.startswith("MG") or listed.messaging_service_sid in {None, text.sender}
+    same_pool = not _is_service(text.sender) or listed.messaging_service_sid in {None, text.sender}
     return same_pool and (listed.body or "").strip() == text.body.strip()
