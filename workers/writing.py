@@ -21,7 +21,7 @@ from control_center.domain.message import BY_ITSELF, Origin, State, key_of
 from control_center.domain.outcome import Mail, Text
 from control_center.domain.patience import patience
 from control_center.domain.people import GONE, OF_CLIENT
-from control_center.domain.planner import Decision, Expire, Lapse, Review, Send, Wait, decide
+from control_center.domain.planner import PAUSED_LOOK, Decision, Expire, Lapse, Review, Send, Wait, decide
 from control_center.domain.recipients import allowed
 from control_center.domain.record import Picture
 from control_center.domain.recurrence import tells
@@ -36,6 +36,8 @@ from control_center.store.messages import Return
 from control_center.store.rulebooks import Rulebook
 from control_center.store.submissions import Ready
 
+SWITCHED_OFF = "studio: it is switched off, and nothing of it is sent"
+
 
 def prepare(
     case: Case, book: Rulebook, now: datetime, *, session: Picture | None = None, links: Links | None = None
@@ -45,6 +47,8 @@ def prepare(
     A message that may not go now comes back as what becomes of it; waiting costs no attempt. `session` is the one
     that an invoice is for, where its score counts; without `links` a message that needs one fails.
     """
+    if not case.studio.enabled:  # put back: at hand it would stand before the messages of others
+        return _not_now(case, Wait(now + PAUSED_LOOK, SWITCHED_OFF))
     barred = _barred(case)
     if barred is not None:
         return barred

@@ -8,6 +8,10 @@ HELD = "fence:"  # how the reason begins of whatever may have gone out in a time
 MAY_HAVE_GONE = f"{HELD} it was due before the database lost its newest rows, and may have gone out"
 
 
+# Of a list that was to begin later: it has not gone, but may have been ended.
+MAY_HAVE_ENDED = f"{HELD} it waited when the database lost its newest rows, and may have been ended since"
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """The database that sending was armed on: its cluster's number, its timeline, and how often a person armed it."""

@@ -12,6 +12,7 @@ from control_center.engine import reports
 from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.engine.reports import Step
 from control_center.store import audit, db, fences, messages
+from control_center.store.bulks import Bulk
 from control_center.store.fences import Closed
 
 log = structlog.get_logger(__name__)
@@ -55,3 +56,15 @@ async def arm(pool: db.Pool, held: Held | None, *, by: str, reason: str) -> Clos
     for studio, message in doubtful:
         log.warning("message.unknown", studio=studio, message=f"m-{message}", reason="it may have gone out")
     return waiting
+
+
+async def refuse_forgotten(tx: db.Connection, one: Bulk) -> None:
+    """Raise Refused for a list that waits for its review and may have had it in a time that the database forgot."""
+    gap = await fences.gap(tx)
+    if gap is not None and one.made_at <= gap:
+        named = f"b-{one.bulk_id}"
+        raise Refused(
+            f"{named} was made before the database lost its newest rows, and may have gone out in the time that it"
+            f" forgot: look into the provider's log; if it has not, make it anew, and end this one: control-center bulk"
+            f" cancel {named}"
+        )

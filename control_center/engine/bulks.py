@@ -17,7 +17,7 @@ from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.domain.links import out_of_place
 from control_center.domain.studio import Studio
 from control_center.domain.text_advice import Advice
-from control_center.engine import bulk_list, second_person
+from control_center.engine import arming, bulk_list, second_person
 from control_center.engine.review_list import Miscounted
 from control_center.store import audit, bulk_approvals, bulks, db, studios, templates
 from control_center.store.bulks import Bulk, New
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 PUMP_CHANNEL = "control_center_bulk"  # what db.notify is told where a bulk may have its turn
 _EVENTS = {"paused": "bulk.paused", "resumed": "bulk.resumed", "cancelled": "bulk.cancelled"}
 _YEAR = timedelta(days=365)
+_JUST_NOW = timedelta(minutes=5)  # so long ago a time may be that somebody means as "at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,7 @@ def _new(house: Studio, wish: Wish, words: dict[str, Any] | None, now: datetime,
     sender = house.sms_sender if text else house.email_sender
     if not sender:
         raise Refused(f"the studio has no {'number to text' if text else 'address to mail'} from")
-    if wish.start_at is not None and wish.start_at > now + _YEAR:
-        raise Malformed("when", "lies more than a year ahead")
+    _check_time(wish.start_at, now)
     purpose = words.get("purpose", "marketing")
     nameless = imprint.lacking(house) if not text and purpose == "marketing" else None
     if nameless is not None:
@@ -107,6 +107,14 @@ def _new(house: Studio, wish: Wish, words: dict[str, Any] | None, now: datetime,
         lasts=wish.lasts,
         made_by=str(by),
     )
+
+
+def _check_time(when: datetime | None, now: datetime) -> None:
+    """Raise Malformed for a time that is over: who has mistaken the day wants nothing to go out at once."""
+    if when is not None and when > now + _YEAR:
+        raise Malformed("when", "lies more than a year ahead")
+    if when is not None and when < now - _JUST_NOW:
+        raise Malformed("when", f"{when.isoformat(timespec='minutes')} is over; leave it out to begin at once")
 
 
 async def advised(tx: db.Connection, studio: str, words: Mapping[str, Any], channel: str) -> list[Advice]:
@@ -152,12 +160,14 @@ async def start(
     """Let a reviewed list go, now or `at` a time. `expect` is how many the list had when it was looked at.
 
     Above its studio's second_person_above it is only asked for by who made or changed it, and stays in review.
-    Raises NotFound, Refused, Malformed for a time too far ahead, and Miscounted where the list has another number.
+    Raises NotFound, Refused, Malformed for a time that is over or too far ahead, and Miscounted where the list has
+    another number.
     """
 
     async def work(tx: db.Connection) -> Bulk:
         found = await _locked(tx, studio, bulk_id)
         rules.check(found.state, "started")
+        _check_time(at, clock())
         listed = await bulks.count_listed(tx, studio, bulk_id)
         if listed != expect:
             raise Miscounted(expect, {"listed": listed})
@@ -182,6 +192,7 @@ async def approve(
     async def work(tx: db.Connection) -> Bulk:
         found, now = await _locked(tx, studio, bulk_id), clock()
         rules.check(found.state, "approved")
+        await arming.refuse_forgotten(tx, found)
         await second_person.check(tx, found, now, expect=expect, seen=seen, by=by)
         await _begin(tx, found, found.begins or now, by=found.asked_by or by)
         await bulk_approvals.approve(tx, found, now, by=str(by))
@@ -204,8 +215,7 @@ async def _let_go(
     tx: db.Connection, found: Bulk, listed: int, when: datetime | None, now: datetime, *, by: str
 ) -> None:
     begins = now if when is None else max(when, now)
-    if begins > now + _YEAR:
-        raise Malformed("when", "lies more than a year ahead")
+    await arming.refuse_forgotten(tx, found)
     wording.refuse({part: found.words.get(part) for part in template_advice.PARTS}, "template.")
     if not await second_person.passes(tx, found, listed, when, now, by=by):
         return

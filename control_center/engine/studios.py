@@ -12,7 +12,7 @@ from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.domain.studio import Studio, parse
 from control_center.domain.wire import mime
 from control_center.engine import zone_sweep
-from control_center.store import audit, db, studios, users
+from control_center.store import audit, db, messages, studios, users
 
 log = structlog.get_logger(__name__)
 
@@ -121,6 +121,9 @@ async def _save(tx: db.Connection, before: Studio | None, wanted: Studio, *, by:
         log.info("studio.created", studio=wanted.studio, by=by)
     else:
         log.info("studio.changed", studio=wanted.studio, by=by)
+        if saved.enabled and not before.enabled:
+            await messages.look_again(tx, saved.studio)
+            await db.notify(tx, messages.WORK_CHANNEL)
     return saved
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from control_center.domain import zones
-from control_center.domain.action import PENDING, Action, Add, Change, State
+from control_center.domain.action import PAUSED, PENDING, Action, Add, Change, State
 from control_center.domain.blackouts import Blackouts
 from control_center.domain.planner import due
 from control_center.domain.reconciliation import reconcile
@@ -78,7 +78,17 @@ def _look(picture: Picture, rules: Rules, mine: Sequence[Action], now: datetime,
             *(step for step in without if isinstance(step, Change) and step.action in promised),
         ]
     changing = {step.action.action_id for step in steps if isinstance(step, Change)}
+    steps = [_held_on(step) for step in steps]
     return Looked(picture, mine, [*steps, *_placed(rules, [one for one in mine if one.action_id not in changing], now)])
+
+
+def _held_on(step: Step) -> Step:
+    """What waits for a person's word goes on waiting for it, whatever is edited: only its times follow the edit."""
+    if isinstance(step, Add) or step.action.state is not State.HELD or step.action.reason == PAUSED:
+        return step
+    if step.plan.state is not State.PLANNED:
+        return step
+    return replace(step, plan=replace(step.plan, state=State.HELD, reason=step.action.reason))
 
 
 def _placed(rules: Rules, staying: Iterable[Action], now: datetime) -> Iterator[Change]:

@@ -11,6 +11,7 @@ import msgspec
 
 from control_center.domain.bulk import MESSAGE_LASTS, PAUSED, Audience, Entry, State, Turn, parse
 from control_center.domain.fence import HELD as FENCED
+from control_center.domain.prefixes import HELD as IN_A_ROW
 from control_center.domain.second_person import Hands
 from control_center.store.db import Connection
 from control_center.store.fences import KEPT
@@ -192,10 +193,12 @@ UPDATE bulks
  WHERE studio_id = $1 AND bulk_id = $2"""
 # Also what waits for a breaker, a plan or a doubt: it would go once that is over. It is decided again when it goes on.
 # Meanwhile it is of use for as long as its bulk: a pause of some days must not cost anybody their message. What the
-# fence holds stays the fence's: whoever resumes the bulk has not said that it never went.
+# fence holds stays the fence's: whoever resumes the bulk has not said that it never went. And numbers in a row wait on
+# for somebody who says whose they are.
 HOLD = f"""
 UPDATE messages
-   SET state = 'held', reason = '{PAUSED}', use_by = coalesce($3, use_by), lease_owner = NULL, lease_until = NULL
+   SET state = 'held', use_by = coalesce($3, use_by), lease_owner = NULL, lease_until = NULL,
+       reason = CASE WHEN state = 'held' AND starts_with(reason, '{IN_A_ROW}') THEN reason ELSE '{PAUSED}' END
  WHERE studio_id = $1 AND bulk_id = $2 AND origin = 'bulk' AND state IN ('queued', 'claimed', 'held')
    AND NOT (state = 'held' AND starts_with(reason, '{FENCED}'))"""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from control_center.domain.fence import HELD, MAY_HAVE_GONE, Home, Sight
+from control_center.domain.fence import HELD, MAY_HAVE_ENDED, MAY_HAVE_GONE, Home, Sight
 from control_center.store.db import Connection
 
 _CLUSTER = "(SELECT system_identifier FROM pg_control_system())"
@@ -70,8 +70,8 @@ async def beat(tx: Connection, *, every: timedelta) -> None:
 
 
 # Whatever was due by now may have gone out in the time that was lost, and what a breaker, a plan or a person held may
-# have been let go in it. What is being submitted stays a doubt of its own, and words that another message says come to
-# what that one comes to.
+# have been let go in it; a bulk that was to begin later may have been ended. What is being submitted stays a doubt of
+# its own, and words that another message says come to what that one comes to.
 CLOSE = f"""
 WITH closed AS (
      UPDATE fence
@@ -100,9 +100,12 @@ stopped AS (
       WHERE state = 'planned' AND due_at <= closed_at
   RETURNING 1),
 paused AS (
-     UPDATE bulks SET state = 'paused', next_at = NULL, reason = '{MAY_HAVE_GONE}'
+     UPDATE bulks
+        SET state = 'paused', next_at = NULL,
+            reason = CASE WHEN state = 'paused' THEN '{MAY_HAVE_GONE}; paused before: ' || bulks.reason
+                          WHEN start_at <= closed_at THEN '{MAY_HAVE_GONE}' ELSE '{MAY_HAVE_ENDED}' END
        FROM closed
-      WHERE next_at IS NOT NULL AND start_at <= closed_at
+      WHERE next_at IS NOT NULL OR state = 'paused' AND NOT starts_with(bulks.reason, '{HELD}')
   RETURNING 1)
 SELECT closed_at, (SELECT count(*) FROM held) AS messages, (SELECT count(*) FROM stopped) AS actions,
        (SELECT count(*) FROM paused) AS bulks
