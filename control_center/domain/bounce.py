@@ -65,20 +65,35 @@ _TO_WORDS: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _AT: Final = re.compile(r"\bsmtp (rcpt|dot): ")
+# A server that does not pass mail on for us says so in reply to the address, many with the code for a mailbox that is
+# not there. Of such words alone it can be told.
+_NO_RELAY: Final = re.compile(
+    r"\brelay(?:ing)?\b.{0,40}\b(?:denied|prohibited|rejected|refused|disabled|disallowed|not (?:permitted|allowed))"
+    r"|\b(?:not|unable|cannot|don't) (?:to )?(?:relay|(?:permitted|allowed) to relay)\b|\brcpthosts\b"
+    r"|\brequires? authentication|\bauthentication (?:is )?required|\bwithout authentication|\bturn on smtp auth",
+    re.IGNORECASE,
+)
 
 
 def verdict(code: str, reason: str = "") -> Verdict:
     """By an enhanced status code (`5.1.1`), or the reply code of SMTP where a server gave no other (`550`).
 
     A bare 550 is no such mailbox in reply to the address, and policy in reply to the words; where `reason` does not
-    say which (`smtp rcpt: …`), it has to come twice.
+    say which (`smtp rcpt: …`), it has to come twice. A server that does not relay says nothing of the mailbox.
     """
+    if "." not in code and code not in _EXACT and relays_not(reason):
+        return Verdict.POLICY
     if code in _BARE and (at := _AT.search(reason)) is not None:
         return Verdict.GONE if at[1] == "rcpt" else Verdict.POLICY
     found = _EXACT.get(code)
     if found is None:
         found = next((kind for begins, kind in _KINDS if code.startswith(begins)), Verdict.DISABLED)
     return found
+
+
+def relays_not(words: str) -> bool:
+    """Whether a server says that it passes no mail on for us: a login that is missing, an address that it trusted."""
+    return _NO_RELAY.search(words) is not None
 
 
 def placed(code: str, told: str) -> str:

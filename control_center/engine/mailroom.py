@@ -6,6 +6,7 @@ else by its addresses.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -55,7 +56,8 @@ class Mailroom:
         one of `db.AWAY`; then it is not stored.
         """
         text, to, now = raw[:KEPT].decode("utf-8", "replace"), readable(to), self._clock()
-        match incoming_mail.read(raw, self._links, to=to):
+        # In a thread: a mail with pictures takes a second, and others wait for their answers in this one.
+        match await asyncio.to_thread(incoming_mail.read, raw, self._links, to=to):
             case Bounce() as came:
                 return await returned_mail.bounced(self._pool, account, came, text, now)
             case Complaint() as came:

@@ -23,6 +23,7 @@ from control_center.domain.wire.smtp import quoted
 _DAEMON: Final = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon|mdaemon|mailer_daemon)(?:@.*)?", re.IGNORECASE)
 _UNSUBSCRIBE: Final = re.compile(r"/u/([A-Za-z0-9_-]{24})(?![A-Za-z0-9_-])")
 _FAILED: Final = "failed"
+_LONGEST_BOUNCE: Final = 300_000  # characters: two dozen detectors read each line of it, which takes seconds
 _SMTP: Final = re.compile(r"\s*smtp\s*;", re.IGNORECASE)  # what a Diagnostic-Code begins with
 # Feedback that no recipient gave, or that takes a complaint back.
 _NO_COMPLAINT: Final = frozenset({"not-spam", "auth-failure", "dmarc", "virus"})
@@ -87,12 +88,13 @@ def read(raw: bytes, links: Links, *, to: str = "") -> Incoming:
     if mail is None:
         return Automatic(known_by, "its parts are nested beyond reading")
     kind = str(mail.get_param("report-type") or "").lower() if mail.get_content_type() == "multipart/report" else ""
-    if any(letter.parts(mail, "message/feedback-report")):
+    # A report that stands in an enclosed mail was made for whoever encloses it, and not for us.
+    if any(letter.outer(mail, "message/feedback-report")):
         about = _feedback(mail)
         if about in _NO_COMPLAINT:
             return Automatic(known_by, f"a feedback report: {about}")
         return Complaint(known_by, _origin(mail, links, to), about)
-    status = list(letter.parts(mail, "message/delivery-status"))
+    status = list(letter.outer(mail, "message/delivery-status"))
     if status or kind == "delivery-status":
         return _reported(mail, status, known_by, _origin(mail, links, to))
     if kind == "disposition-notification":
@@ -119,7 +121,7 @@ def _unreported(mail: Message, known_by: str, links: Links, to: str) -> Incoming
     """A mail without a report: a bounce in a server's own words, an automatic answer, or a letter."""
     origin = _origin(mail, links, to)
     daemon = _from_daemon(mail)
-    if daemon or (origin.attempt is not None and _returns_nowhere(mail)):
+    if daemon or (origin.attempt is not None and _returns_nowhere(mail) and not _answers_by_itself(mail)):
         passing, final = _failures(mail)
         if final:
             return _bounce(mail, known_by, origin, bounce.UNCLEAR, letter.own(letter.words(mail))[:200])
@@ -136,10 +138,10 @@ def _unreported(mail: Message, known_by: str, links: Links, to: str) -> Incoming
 
 def _letter(mail: Message, known_by: str, sender: str, to: str) -> Letter:
     receivers = tuple(dict.fromkeys([*([to.lower()] if to else []), *letter.receivers(mail)]))
-    references = f"{mail.get('In-Reply-To', '')} {mail.get('References', '')}"
     named = letter.header(mail, "Message-ID")[:400] or None
     inbound = Inbound(named or known_by, named, sender, next(iter(receivers), ""), letter.words(mail))
-    return Letter(inbound, receivers, letter.header(mail, "Subject")[:400], tuple(dict.fromkeys(named_in(references))))
+    answered = tuple(dict.fromkeys(named_in(_references(mail))))
+    return Letter(inbound, receivers, letter.header(mail, "Subject")[:400], answered)
 
 
 def _automatic(mail: Message) -> str | None:
@@ -147,12 +149,24 @@ def _automatic(mail: Message) -> str | None:
     submitted = letter.header(mail, "Auto-Submitted").partition(";")[0].strip().lower()
     if submitted not in ("", "no"):
         return f"Auto-Submitted: {submitted[:40]}"
-    if mail.get("X-Autoreply") or mail.get("X-Autorespond") or mail.get("List-Id"):
-        return "an automatic answer, or a list"
+    if mail.get("X-Autoreply") or mail.get("X-Autorespond"):
+        return "an automatic answer"
     precedence = letter.header(mail, "Precedence").lower()
-    if precedence in ("bulk", "junk", "list", "auto_reply"):
+    if precedence in ("bulk", "junk", "auto_reply"):
         return f"Precedence: {precedence}"
+    if (mail.get("List-Id") or precedence == "list") and not named_in(_references(mail)):
+        return "a list"  # a studio's own address may be one: what answers a mail of ours is a client's all the same
     return "an empty return path" if _returns_nowhere(mail) else None
+
+
+def _answers_by_itself(mail: Message) -> bool:
+    """Whether somebody's mail program answered: it got the mail, whatever it says of who reads it."""
+    submitted = letter.header(mail, "Auto-Submitted").lower()
+    return submitted.startswith("auto-replied") or bool(mail.get("X-Autoreply") or mail.get("X-Autorespond"))
+
+
+def _references(mail: Message) -> str:
+    return f"{mail.get('In-Reply-To', '')} {mail.get('References', '')}"
 
 
 def _from_daemon(mail: Message) -> bool:
@@ -167,6 +181,8 @@ def _returns_nowhere(mail: Message) -> bool:
 def _failures(mail: Message) -> tuple[bool, bool]:
     """Whether it says that mail was delayed, and that it failed; in the words of servers that follow no standard."""
     try:
+        if sum(len(str(part.get_payload())) for part in mail.walk() if not part.is_multipart()) > _LONGEST_BOUNCE:
+            return False, False
         passing, final = all_failures(mail)
     except Exception:  # noqa: BLE001 - detectors of many hands read whatever anybody sends; nothing found is an answer
         return False, False

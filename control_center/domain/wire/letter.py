@@ -8,6 +8,7 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
+from email.policy import Compat32
 from email.utils import getaddresses
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from control_center.domain.inbound import readable
 from control_center.domain.visible_html import visible
 
 LONGEST: Final = 100_000  # characters of a mail's words that are kept
+LONGEST_HEADER: Final = 8_000  # characters of one header: what reads headers may take the square of their length …
+_LONGEST_OF_A_PART: Final = 1_000  # … and a mail has any number of parts, each with headers of its own
 _TO: Final = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
 _QUOTE: Final = re.compile(
     r"(?:on|am|le|el|op|il)\b.{4,300}\b(?:wrote|schrieb.*|a écrit|escribió|schreef.*|ha scritto)\s*:?"
@@ -29,10 +32,21 @@ _SENT_FROM: Final = re.compile(
 _ANSWERS: Final = re.compile(r"\s*(?:re|aw|sv|rv|fw|fwd|wg|tr)\s*:", re.IGNORECASE)
 
 
+class _Bounded(Compat32):
+    """Reads headers as the library does, and no more of one than anybody has a reason to write."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[: _LONGEST_OF_A_PART if name.lower().startswith("content-") else LONGEST_HEADER]
+
+
+_POLICY: Final = _Bounded()
+
+
 def parse(raw: bytes) -> Message | None:
     """A mail taken apart; None where its parts are nested beyond reading."""
     try:
-        return BytesParser().parsebytes(raw)
+        return BytesParser(policy=_POLICY).parsebytes(raw)
     except (RecursionError, ValueError, LookupError):
         return None
 
@@ -70,10 +84,15 @@ def receivers(mail: Message) -> tuple[str, ...]:
 
 
 def _addresses(values: Iterable[Any]) -> Iterator[str]:
-    for _, address in getaddresses([str(value) for value in values]):
-        spelled = number.email(address) if address else None
-        if isinstance(spelled, str):
-            yield spelled.lower()
+    for value in values:
+        try:
+            found = getaddresses([str(value)])
+        except (RecursionError, IndexError):  # comments in comments, which anybody may write: no address stands there
+            continue
+        for _, address in found:
+            spelled = number.email(address) if address else None
+            if isinstance(spelled, str):
+                yield spelled.lower()
 
 
 def parts(mail: Message, wanted: str) -> Iterator[Message]:
@@ -84,11 +103,22 @@ def parts(mail: Message, wanted: str) -> Iterator[Message]:
         return
 
 
+def outer(mail: Message, wanted: str) -> Iterator[Message]:
+    """Its parts of one type, and none of a mail that it encloses, which somebody else wrote."""
+    left = [mail]
+    while left:
+        part = left.pop()
+        if part.get_content_type() == wanted:
+            yield part
+        elif part.get_content_maintype() == "multipart" and part.is_multipart():
+            left += [one for one in part.get_payload() if isinstance(one, Message)][::-1]
+
+
 def words(mail: Message) -> str:
     """What a reader sees of it as text: its plain part, else its HTML without tags."""
-    plain = next((_content(part) for part in parts(mail, "text/plain") if not _is_file(part)), None)
+    plain = next((_content(part) for part in outer(mail, "text/plain") if not _is_file(part)), None)
     if plain is None or not plain.strip():
-        html = next((_content(part) for part in parts(mail, "text/html") if not _is_file(part)), None)
+        html = next((_content(part) for part in outer(mail, "text/html") if not _is_file(part)), None)
         plain = visible(html[: 4 * LONGEST]) if html is not None else plain or ""
     return plain.replace("\r\n", "\n").replace("\0", "\ufffd").strip()[:LONGEST]
 

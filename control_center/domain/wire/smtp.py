@@ -12,6 +12,7 @@ from enum import Enum
 from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from control_center.domain.bounce import relays_not
 from control_center.domain.errors import Malformed
 from control_center.domain.outcome import Accepted, Blocked, Cause, NotSent, Outcome, Refused, Stage, Unknown
 
@@ -142,7 +143,7 @@ def _final(step: Step, code: int, detail: str, *, reason: str, shown: str) -> Ou
 
 def _recipient(code: int, detail: str, *, reason: str, shown: str) -> Outcome:
     """A reply to RCPT whose code is not in the lists."""
-    if detail.startswith("7."):
+    if detail.startswith("7.") or (not detail and relays_not(reason)):
         return Blocked(reason, shown)  # policy before any text was seen is about us: "relay access denied"
     if detail.startswith(("1.", "4.")) or (not detail and code in _NO_SUCH_MAILBOX):
         return Refused(reason, Cause.RECIPIENT, shown)
@@ -158,13 +159,13 @@ def lost(step: Step, reason: str) -> Outcome:
 
 def _detail(text: str) -> str:
     """`1.1` of `5.1.1 no such user`: subject and detail; the class is the reply code's own."""
-    match = re.match(r"[245]\.([0-9]{1,3}\.[0-9]{1,3})\b", text)
+    match = re.search(r"(?:^|\(#)[245]\.([0-9]{1,3}\.[0-9]{1,3})\b", text)  # qmail and its kin say it last
     return match.group(1) if match else ""
 
 
 def quoted(text: str) -> str:
     """A relay's words fit for a log and a page: one line, short, an address only by its domain."""
-    line = "".join(char if char.isprintable() else " " for char in text)
+    line = "".join(char if char.isprintable() else " " for char in text[:2000])  # what follows takes its square
     return re.sub(r"[^\s<>@:;,\"']+@", "…@", line)[:200].strip()
 
 

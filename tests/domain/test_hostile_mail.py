@@ -1,0 +1,150 @@
+"""Mail that a stranger made to take long, to be asked for for ever, or to be taken for another's word."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from control_center.domain.bounce import Verdict, verdict
+from control_center.domain.links import Links
+from control_center.domain.outcome import Blocked, Cause, Refused
+from control_center.domain.wire import smtp
+from control_center.domain.wire.incoming_mail import Automatic, Bounce, Complaint, Letter, read
+from control_center.domain.wire.smtp import Step
+
+LINKS: Final = Links("https://control.studio.example", b"a key that nobody else has, really")
+OURS: Final = f"<m-12.{'0123456789abcdef' * 2}@studio.example>"
+LONG: Final = 1_000_000  # characters; a mail may have sixteen million. What takes the square of it takes an hour
+
+
+def plain(headers: bytes, body: bytes = b"hello", sender: bytes = b"jo@mail.example") -> bytes:
+    return b"From: " + sender + b"\r\n" + headers + b"\r\n" + body
+
+
+def report(diagnostic: bytes) -> bytes:
+    return (
+        b"From: mailer-daemon@mail.example\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=e"
+        b"\r\n\r\n--e\r\n\r\nhi\r\n--e\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n"
+        b"Final-Recipient: rfc822; jo@mail.example\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; "
+        + diagnostic
+        + b"\r\n\r\n--e--\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        report(b"a" * LONG),
+        plain(b"Subject: " + b"a" * LONG + b"\r\n", sender=b"mailer-daemon@mail.example"),
+        plain(b"Subject: " + b"=?a?q?x" * (LONG // 7) + b"\r\n"),
+        plain(b'Content-Type: multipart/report; "' + b";" * LONG + b"\r\n"),
+        plain(b"Content-Type: multipart/mixed; boundary=e\r\n", b'--e\r\nContent-Type: text/plain; "' + b";" * LONG),
+    ],
+    ids=["diagnostic", "a server's subject", "encoded words", "parameters", "parameters of a part"],
+)
+def test_no_header_takes_the_square_of_its_length(raw: bytes) -> None:
+    assert isinstance(read(raw, LINKS), (Bounce, Letter))
+
+
+@pytest.mark.parametrize("name", [b"From", b"To"])
+@pytest.mark.parametrize("value", [b"(" * 5000, b"a:" * 3000])
+def test_an_address_that_nobody_can_take_apart_is_none(name: bytes, value: bytes) -> None:
+    first = b"" if name == b"From" else b"From: jo@mail.example\r\n"
+    found = read(first + name + b": " + value + b"\r\nCc: copy@mail.example\r\n\r\nhello", LINKS)
+    if isinstance(found, Letter):
+        assert (found.inbound.sender, found.to) == ("jo@mail.example", ("copy@mail.example",))
+    else:
+        assert isinstance(found, Bounce)
+        assert found.code is None  # from nobody: kept for a person
+
+
+def enclosing(
+    enclosed: bytes, words: bytes = b"Content-Type: text/plain\r\n\r\nMy mail to you bounced, see below."
+) -> bytes:
+    """A client's answer to a mail of ours, with another mail attached."""
+    return (
+        b"From: jo@mail.example\r\nTo: ada@studio.example\r\nSubject: Re: Spring\r\nIn-Reply-To: "
+        + OURS.encode()
+        + b"\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n"
+        + words
+        + b"\r\n--o\r\nContent-Type: message/rfc822\r\n\r\n"
+        + enclosed
+        + b"\r\n--o--\r\n"
+    )
+
+
+FEEDBACK: Final = (
+    b"From: feedback@mail.example\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=e\r\n\r\n"
+    b"--e\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n\r\n--e--\r\n"
+)
+
+
+@pytest.mark.parametrize("enclosed", [report(b"550 5.1.1 no such user"), FEEDBACK])
+def test_a_bounce_that_a_client_encloses_is_not_a_bounce_of_what_they_answer(enclosed: bytes) -> None:
+    found = read(enclosing(enclosed), LINKS)
+    assert isinstance(found, Letter)
+    assert found.inbound.text == "My mail to you bounced, see below."
+    assert isinstance(read(enclosed, LINKS), (Bounce, Complaint))
+
+
+def test_the_words_of_a_mail_are_never_those_of_one_that_it_encloses() -> None:
+    enclosed = b"From: x@y.example\r\nContent-Type: text/plain\r\n\r\nSTOP"
+    found = read(enclosing(enclosed, b"Content-Type: text/html\r\n\r\n<p>Is this from you?</p>"), LINKS)
+    assert isinstance(found, Letter)
+    assert found.inbound.text == "Is this from you?"
+
+
+BACK: Final = LINKS.return_path("m-12.1", "bounces.studio.example") or ""
+
+
+def test_a_holiday_notice_is_no_bounce_whatever_it_says_of_its_mail() -> None:
+    words = "Your message could not be delivered to me.\r\nMy colleague ann@mail.example reads it."
+    raw = f"Return-Path: <>\r\nFrom: jo@mail.example\r\nTo: {BACK}\r\nAuto-Submitted: auto-replied\r\n\r\n{words}\r\n"
+    assert isinstance(read(raw.encode(), LINKS), Automatic)
+    assert isinstance(read(raw.replace("jo@", "MAILER-DAEMON@").encode(), LINKS), Bounce)
+
+
+@pytest.mark.parametrize("headers", ["List-Id: <info.studio.example>", "Precedence: list"])
+def test_an_answer_that_comes_by_a_list_is_a_letter(headers: str) -> None:
+    raw = f"From: jo@mail.example\r\nTo: info@studio.example\r\n{headers}\r\nIn-Reply-To: {OURS}\r\n\r\nSTOP\r\n"
+    assert isinstance(read(raw.encode(), LINKS), Letter)
+    assert isinstance(read(raw.replace("In-Reply-To", "X-Other").encode(), LINKS), Automatic)
+    assert isinstance(
+        read(raw.replace("To: info", "Auto-Submitted: auto-replied\r\nTo: info").encode(), LINKS), Automatic
+    )
+
+
+RELAYING: Final = [
+    (550, "relay not permitted"),
+    (550, "Please turn on SMTP Authentication in your mail client, or login to the IMAP/POP3 server"),
+    (550, "mail.studio.example is not permitted to relay through this server without authentication."),
+    (550, "Relaying denied"),
+    (551, "we do not relay"),
+    (553, "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),
+    (554, "Relay rejected for policy reasons."),
+    (513, "Relaying denied."),
+    (503, "This mail server requires authentication when attempting to send to a non-local e-mail address."),
+]
+
+
+@pytest.mark.parametrize(("code", "text"), RELAYING)
+def test_a_relay_that_does_not_relay_for_us_says_nothing_of_the_address(code: int, text: str) -> None:
+    assert isinstance(smtp.reply(Step.RCPT, code, text), Blocked)
+    assert verdict(str(code), f"smtp rcpt: {code} {text}") in {Verdict.POLICY, Verdict.OURS}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no such user here",
+        "<jo@mail.example>: Recipient address rejected: User unknown in relay recipient table",
+        "relay.mail.example knows no jo",
+        "sorry, no mailbox here by that name. (#5.1.1)",
+    ],
+)
+def test_an_address_that_is_not_there_is_gone_whatever_stands_beside_it(text: str) -> None:
+    found = smtp.reply(Step.RCPT, 550, text)
+    assert isinstance(found, Refused)
+    assert found.cause is Cause.RECIPIENT
+    assert verdict("550", f"smtp rcpt: 550 {text}") is Verdict.GONE
