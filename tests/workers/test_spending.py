@@ -18,12 +18,12 @@ from control_center.engine import spending as engine
 from control_center.engine import studios as studio_edits
 from control_center.engine.upkeep import Upkeep
 from control_center.store import db, spending
+from tests.support.programs import eventually
 from tests.support.rows import a_message, a_studio, ahead
 from workers.delivery import Delivery
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 MONDAY = date(2026, 11, 23)
-DEADLINE = 60.0
 LONG = "See you soon at the lake. " * 8  # two segments
 PLAN = {"price_per_segment": "0.01", "prices": {"CA": "0.03"}, "currency": "USD"}
 
@@ -78,15 +78,14 @@ async def texts(pool: db.Pool, number: int, *, area: str = "+1414555", **columns
 async def delivered(pool: db.Pool, *first: Outcome, at: datetime = NOON, workers: int = 1) -> Provider:
     """Deliver until nothing waits to be taken or is on its way."""
     provider, stop = Provider(*first), asyncio.Event()
-    moving = (
-        "SELECT count(*) FROM messages WHERE state IN ('claimed', 'submitting') OR state = 'queued' AND reason = ''"
+    all_at_rest = (
+        "SELECT count(*) = 0 FROM messages WHERE state IN ('claimed', 'submitting') OR state = 'queued' AND reason = ''"
     )
-    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         for _ in range(workers):
             worker = Delivery(pool, provider, account="sms/default", owner=uuid4(), clock=lambda: at, slots=4)
             group.create_task(worker.run(stop))
-        while await pool.fetchval(moving):  # noqa: ASYNC110 - the fact is in the database, which sets no event here
-            await asyncio.sleep(0.01)
+        await eventually(lambda: pool.fetchval(all_at_rest))
         stop.set()
     return provider
 

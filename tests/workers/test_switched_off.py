@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 import pytest
@@ -16,11 +16,11 @@ from control_center.domain.studio import parse
 from control_center.engine import studios
 from control_center.store import db
 from control_center.store import studios as stored
+from tests.support.programs import eventually
 from tests.support.rows import a_message, a_studio, now
 from workers.delivery import Delivery
 from workers.sandbox import Sandbox
 
-DEADLINE: Final = 90.0  # seconds that a test waits for a fact
 OFF: Final = "studio: it is switched off, and nothing of it is sent"
 
 
@@ -44,12 +44,6 @@ async def delivering(pool: db.Pool, folder: Path) -> AsyncIterator[Path]:
         stop.set()
 
 
-async def until(fact: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not await fact():  # noqa: ASYNC110 - the fact is in the database, which sets no event here
-            await asyncio.sleep(0.01)
-
-
 async def test_what_waits_of_it_waits_and_the_texts_of_others_go_past_it(pool: db.Pool, tmp_path: Path) -> None:
     for n in range(60):  # more than a worker keeps at hand
         await a_message(pool, origin="person", address=f"+1312555{n:04}", body="We are open.")
@@ -58,8 +52,8 @@ async def test_what_waits_of_it_waits_and_the_texts_of_others_go_past_it(pool: d
     await pool.execute("UPDATE studios SET enabled = false, revision = revision + 1 WHERE studio_id = 'main'")
 
     async with delivering(pool, tmp_path) as outbox:
-        await until(lambda: pool.fetchval("SELECT state = 'accepted' FROM messages WHERE message_id = $1", one))
-        await until(
+        await eventually(lambda: pool.fetchval("SELECT state = 'accepted' FROM messages WHERE message_id = $1", one))
+        await eventually(
             lambda: pool.fetchval(
                 "SELECT bool_and(state = 'queued' AND reason = $1) FROM messages WHERE studio_id = 'main'", OFF
             )
@@ -72,8 +66,8 @@ async def test_it_goes_on_at_once_where_the_studio_is_switched_on_again(pool: db
     one = await a_message(pool, origin="person", body="See you soon.")
 
     async with delivering(pool, tmp_path):
-        await until(lambda: pool.fetchval("SELECT reason = $1 FROM messages WHERE message_id = $2", OFF, one))
+        await eventually(lambda: pool.fetchval("SELECT reason = $1 FROM messages WHERE message_id = $2", OFF, one))
         async with db.session(pool) as connection:
             house = studios.resource((await stored.get(connection, ["main"]))["main"])
         await studios.put(pool, now, parse({**house, "enabled": True}), by="Ada")
-        await until(lambda: pool.fetchval("SELECT state = 'accepted' FROM messages WHERE message_id = $1", one))
+        await eventually(lambda: pool.fetchval("SELECT state = 'accepted' FROM messages WHERE message_id = $1", one))
