@@ -57,6 +57,10 @@ async def test_an_empty_list_that_was_narrowed_does_not_say_that_there_is_nothin
     assert audit.out.startswith("no such change; resources are named as in trigger/12")
 
 
+async def test_a_day_that_is_none_is_told_in_words(here: Installation) -> None:
+    assert "day: 'nope'; a day such as 2027-06-12 is needed" in await refused(here, "messages", "overspend", "nope")
+
+
 async def test_a_blackout_day_has_a_name(here: Installation) -> None:
     assert "name: is empty" in await refused(here, "blackouts", "add", " ", "--date", "2027-01-01")
 

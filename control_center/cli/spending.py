@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ import typer
 from control_center.cli.aim import Aim, person, show
 from control_center.cli.tables import as_json, columns, local
 from control_center.cli.verbs import verb
+from control_center.domain.errors import Malformed
 
 
 def add_to(noun: typer.Typer) -> None:
@@ -40,16 +41,18 @@ async def spending(aim: Aim) -> None:
 async def overspend(
     aim: Aim,
     *,
-    day: Annotated[
-        datetime, typer.Argument(metavar="DAY", formats=["%Y-%m-%d"], help="As `messages spending` shows it.")
-    ],
+    day: Annotated[str, typer.Argument(metavar="DAY", help="As `messages spending` shows it.")],
 ) -> None:
     """Give a day its money once more: what waits goes, as far as that reaches."""
     from control_center.engine import spending as engine
     from control_center.service import now
 
+    try:
+        chosen = date.fromisoformat(day)
+    except ValueError:
+        raise Malformed("day", f"{day[:40]!r}; a day such as 2027-06-12 is needed") from None
     async with aim.database() as here:
-        given = await engine.overspend(here.pool, now, here.studio, day=day.date(), by=person())
+        given = await engine.overspend(here.pool, now, here.studio, day=chosen, by=person())
     if aim.json:
         as_json({"day": given.day, "there_is": given.there_is, "messages": given.messages})
     else:
