@@ -36,7 +36,7 @@ SPARE: Final = 1.5  # slots, over what rate and latency need
 LEAST: Final = 200  # events a second
 WORKERS: Final = 2
 BURST: Final = 5  # seconds' worth of events that come at once in the end
-SECRET: Final = "not-a-secret"
+SECRET: Final = "not-a-secret-but-long-enough"
 CONFIG: Final = """\
 [accounts.bench]
 provider = "http"
@@ -189,7 +189,7 @@ async def _stream(context: Context, dsn: str, rate: int, here: _Place, watch: Wa
         result = await stream.result()
     count = rate * context.seconds + burst
     held = [await watch.held(count)]
-    settling = asyncio.create_task(settled(dsn, count, within=600))
+    settling = asyncio.create_task(settled(dsn, count, within=1800))
     while not settling.done():
         held.append(await watch.held(count))
         if held[-1]:

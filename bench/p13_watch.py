@@ -17,7 +17,7 @@ from control_center.crm.topology import Topology
 from control_center.embedded.process import until
 
 EVERY: Final = 1.0  # seconds
-LOOK: Final = 0.3
+LOOK: Final = 2.0  # looking is work for the database, too
 ASKED: Final = {
     "release lag": "control_center_release_lag_seconds",
     "delivery lag": "control_center_delivery_lag_seconds",
@@ -104,7 +104,7 @@ async def settled(dsn: str, events: int, *, within: float) -> float:
     async def all_is_calm() -> bool:
         if await database.fetchval(STORED) >= events and not await database.fetchval(UNSETTLED):
             return True
-        await asyncio.sleep(LOOK)  # looking is work for the database, too
+        await asyncio.sleep(LOOK)
         return False
 
     try:
