@@ -50,7 +50,7 @@ secret_file = "{folder}/kannel"
 [accounts.gateway]
 provider = "http"
 url = "{stub}/texts"
-secret = "c4n4ry-gateway"
+secret = "c4n4ry-gateway-and-its-calls"
 
 [accounts.smpp]
 provider = "smpp"
@@ -61,7 +61,7 @@ secret = "c4n4ry-s"
 [accounts.relay]
 provider = "smtp"
 url = "smtp://studio:c4n4ry%2Frelay@127.0.0.1:{smtp}?tls=none"
-secret = "c4n4ry-calls"
+secret = "c4n4ry-calls-that-bring-mail"
 from = "hello@lakeside.example"
 bounce_domain = "bounces.lakeside.example"
 dkim_selector = "cc1"
@@ -122,7 +122,7 @@ async def nest(folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq) ->
         "smtp_url": f"smtp://studio:{BIRD}%40smtp@127.0.0.1:1?tls=none",
     }
     assert set(told) == set(SECRETS), "a secret setting without a canary"
-    for name, value in {**told, "telnyx": f"{BIRD}-telnyx", "kannel": f"{BIRD}-kannel"}.items():
+    for name, value in {**told, "telnyx": f"{BIRD}-telnyx", "kannel": f"{BIRD}-password-of-kannel"}.items():
         (secrets / name).write_text(value, "utf-8")
     key = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (secrets / "dkim.pem").write_bytes(key)

@@ -21,8 +21,9 @@ from control_center.store import db
 from control_center.store.pages import UNSTORABLE
 from control_center.store.views_messages import Filter
 from tests.faults.test_hostile_input import COUNTS, FEW, MANY, say, seed_of
-from tests.support import surfaces_mail, surfaces_wire
-from tests.support.hostile import HOSTILE, Surface, Tally, mutated, quiet_logs
+from tests.support import surfaces_amqp, surfaces_mail
+from tests.support.hostile import Surface, Tally, quiet_logs
+from tests.support.mutations import HOSTILE, mutated
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, an_action
 from tests.support.surfaces_api import BODIES, CALLS
 from tests.web.conftest import Caller, app, pool  # noqa: F401 - fixtures
@@ -178,7 +179,7 @@ async def test_whatever_properties_the_broker_passes_on_the_message_is_taken_in(
     passed_on: set[bytes] = set()
     for number in range(count):
         properties = Written(message_id=str(number))
-        properties.raw = surfaces_wire.some_properties(chance)
+        properties.raw = surfaces_amqp.some_properties(chance)
         body = f"{number} {properties.raw.hex()}".encode()
         tally.inputs += 1
         async with await connect(broker_url, "crm") as connection:

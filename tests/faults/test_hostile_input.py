@@ -11,17 +11,17 @@ from typing import Final
 
 import pytest
 
-from tests.support import surfaces, surfaces_api, surfaces_mail, surfaces_wire
+from tests.support import surfaces, surfaces_amqp, surfaces_api, surfaces_mail, surfaces_templates, surfaces_wire
 from tests.support.hostile import Surface, Tally, fuzz
 
 FEW: Final = 5_000
 MANY: Final = 1_000_000
 COUNTS: Final = (FEW, pytest.param(MANY, marks=pytest.mark.long))
-ALONE: Final = (surfaces_mail.FILES, surfaces_wire.STREAMS, surfaces_wire.HEADERS, surfaces_api.BODIES)
+ALONE: Final = (surfaces_mail.FILES, surfaces_wire.STREAMS, surfaces_amqp.HEADERS, surfaces_api.BODIES)
 STORED: Final = (
     surfaces.BODIES,
     surfaces.FILES,
-    surfaces.TEMPLATES,
+    surfaces_templates.TEMPLATES,
     surfaces_mail.BOUNCES,
     surfaces_mail.LETTERS,
     *surfaces_wire.HOOKS.values(),

@@ -23,7 +23,7 @@ from control_center.engine.trigger_files import read_files
 from control_center.store import db
 from control_center.web.hooks.providers import Brought
 from tests.faults.test_hostile_input import COUNTS, say, seed_of
-from tests.support import surfaces, surfaces_mail, surfaces_wire
+from tests.support import surfaces, surfaces_mail, surfaces_templates, surfaces_wire
 from tests.support.hostile import Surface, fuzz_and_store
 from tests.support.rows import a_client, a_message, a_record, a_studio
 from tests.support.values import NOW
@@ -137,7 +137,7 @@ async def test_a_template_that_is_understood_is_saved(
             pool, "main", {f"T{n}": msgspec.json.decode(body) for n, (body, _) in enumerate(accepted)}, by=BY
         )
 
-    say(capsys, await fuzz_and_store(surfaces.TEMPLATES, count, seed_of(count), store, batch=50, one_in=25))
+    say(capsys, await fuzz_and_store(surfaces_templates.TEMPLATES, count, seed_of(count), store, batch=50, one_in=25))
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -156,7 +156,13 @@ async def test_what_the_broker_set_aside_is_told_of_by_a_user_that_may_not_read_
         for_once = f"broker_url={rights.operator_url}"
         assert await here.json("events", "collect", "--set", for_once) == {"collected": 1}
 
+        # Nothing is told of it until somebody has made an event of it, or has said that nobody needs it.
         await here.holds("SELECT others = 0 FROM dead_queue")
+        assert (await _ready(here)).get("warnings") == [
+            "1 event(s) the broker had set aside wait to be replayed; see: control-center events dead"
+        ]
+        brought = await here.value("SELECT dead_id FROM dead_events WHERE by_broker")
+        await here.done("events", "discard", str(brought), "--reason", "an empty one")
         assert "warnings" not in await _ready(here)
         assert "FAILED  events" not in (await here.cli("check")).out
         await running.stop()

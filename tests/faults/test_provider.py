@@ -171,8 +171,9 @@ async def test_f31_a_provider_that_has_enough_slows_its_own_lane_alone_and_a_503
     install: Install, seen: Seen
 ) -> None:
     enough = (gateway_stub.refuse(429), gateway_stub.refuse(429, Retry_After="3600"))
-    async with KannelStub() as kannel:
-        table = f'\n[accounts.kannel]\nprovider = "kannel"\nurl = "{kannel.url}"\naccount = "cc"\nsecret = "s3cret"\n'
+    async with KannelStub(password="s3cret-of-the-own-gateway") as kannel:
+        table = f'\n[accounts.kannel]\nprovider = "kannel"\nurl = "{kannel.url}"\naccount = "cc"\n'
+        table += f'secret = "{kannel.password}"\n'
         async with far_away(install, others=("other",), settings='public_url = "http://studio.example"') as far:
             here = far.here
             here.write("control_center.toml", (here.folder / "control_center.toml").read_text("utf-8") + table)
@@ -217,7 +218,7 @@ async def test_f32_a_provider_that_does_not_know_us_any_more_is_left_alone_and_n
 ) -> None:
     async with far_away(install, slots=3) as far:
         here, ours = far.here, far.sms.secret
-        far.sms.secret = "changed-over-there"
+        far.sms.secret = "s3cret-that-was-changed-over-there"
         program = await far.run()
         await far.crm.say(bookings(messages))
         await here.holds("SELECT count(*) = $1 FROM messages", messages)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.process
 
 Install = Callable[..., Awaitable[Installation]]
 
-SECRET: Final = "s3cret-of-the-gateway"
+SECRET: Final = "s3cret-of-the-own-gateway"
 ACCOUNT: Final = '[accounts.own]\nchannel = "sms"\nprovider = "http"\nurl = "{url}"\nsecret = "{secret}"\nslots = 1\n'
 # As if all of it had been three days ago.
 DAYS_AGO: Final = """

@@ -43,6 +43,7 @@ SQL: Final = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|WHERE|ORDER B
 # What is neither a constant in capitals nor a word without values: whole files of ours, carried out by `migrate`, and
 # one of several constants.
 OTHERS: Final = {
+    ("control_center/store/erasures.py", "statement"),
     ("control_center/store/migrate.py", "schema()"),
     ("control_center/store/migrate.py", "step.sql"),
     ("control_center/store/heard.py", "TAKE_PARTS if parts else TAKE"),
@@ -51,7 +52,11 @@ OTHERS: Final = {
     ("control_center/web/api/forecast.py", "[start.now.isoformat(), start.given + query.limit]"),  # no statement
 }
 # Called while their modules are imported, with pieces of statements.
-PIECES: Final = {"control_center/store/sharing.py: days", "control_center/store/submissions.py: _step"}
+PIECES: Final = {
+    "control_center/store/held.py: studios_holding",
+    "control_center/store/sharing.py: days",
+    "control_center/store/submissions.py: _step",
+}
 
 
 def is_constant(argument: ast.expr) -> bool:

@@ -25,7 +25,7 @@ Install = Callable[..., Awaitable[Installation]]
 
 FLYING: Final = 50
 MANY: Final = 120
-SECRET: Final = "s3cret-of-the-gateway"
+SECRET: Final = "s3cret-of-the-own-gateway"
 ACCOUNT: Final = (
     '[accounts.own]\nchannel = "sms"\nprovider = "http"\nurl = "{url}"\nsecret = "{secret}"\nslots = {slots}\n'
 )
