@@ -127,9 +127,16 @@ create table dead_events (
     field       text        not null,
     reason      text        not null,
     received_at timestamptz not null default clock_timestamp(),
-    replayed_at timestamptz                           -- set once a replay was understood
+    by_broker   boolean     not null default false,   -- the broker had set it aside: nobody had it until it was brought over
+    replayed_at timestamptz,                          -- set once a replay was understood
+    discarded_at timestamptz,                         -- set once a person said that nobody needs it
+    check (replayed_at is null or discarded_at is null)
 );
 comment on table dead_events is 'Bodies that could not be understood, kept until mended. The one table without a studio: a dead body belongs to none yet.';
+
+-- serves store.dead_queue.BROUGHT: what does nobody have that the broker had set aside?
+create index dead_events_brought on dead_events (received_at)
+    where by_broker and replayed_at is null and discarded_at is null;
 
 
 create table dead_queue (
@@ -163,6 +170,7 @@ create table records (
     first_facts   text,                               -- JSON of status entry and dates in that version; null: we saw it created
     known_since   timestamptz,                        -- the time of that version; null with first_facts
     changed_at  timestamptz not null default clock_timestamp(),
+    erased_at   timestamptz,                          -- its client was erased: the version counts, and nothing else is left
     primary key (studio_id, kind, record_id),
     check ((first_facts is null) = (known_since is null))
 );
@@ -171,6 +179,8 @@ comment on table records is
 
 -- serves store.conversations.CLIENTS_AT: whose number is this?
 create index records_by_reach on records using gin (reach) where kind = 'client';
+-- serves store.erasures.RECORDS: what is a client's
+create index records_by_client on records (studio_id, client_id) where client_id is not null;
 
 
 -- Triggers -------------------------------------------------------------------------------------------------
@@ -422,6 +432,7 @@ create table messages (
     created_at  timestamptz not null default clock_timestamp(),
     sent_at     timestamptz,                          -- accepted
     ended_at    timestamptz,
+    erased_at   timestamptz,                          -- its client was erased: whose it was and what it said is gone for good
     primary key (studio_id, message_id),
     unique (studio_id, action_id, channel, address),
     check ((state in ('claimed', 'submitting')) = (lease_until is not null)),
@@ -437,15 +448,15 @@ comment on table messages is
 
 -- serves store.messages.CLAIM_DUE: what a worker of this account may take, the oldest of each priority first
 create index messages_due on messages (account, priority, due_at, message_id) where state = 'queued';
--- serves store.bulk_release.WAITING and store.bulks.HOLD: what of bulk has not left yet
+-- serves store.bulk_release.WAITING, store.bulk_release.UNDER_WAY and store.bulks.HOLD: what of bulk has not left yet
 create index messages_of_bulk on messages (studio_id, bulk_id)
-    where origin = 'bulk' and state in ('queued', 'claimed', 'held');
+    where origin = 'bulk' and state in ('queued', 'claimed', 'held', 'submitting');
 -- serves store.riders.FOLLOW: what another message says, too, until that one has come to something
 create index messages_riding on messages (studio_id, message_id) where state = 'held' and rides_with is not null;
 -- serves store.message_leases.RESCUE_EXPIRED_LEASES. On lease_until, not on the state: the guarded updates would
 -- otherwise choose it and walk its dead entries.
 create index messages_leased on messages (lease_until) where lease_until is not null;
--- serves store.receipts.FIND: receipts that do not carry our reference
+-- serves store.receipts.FIND, store.receipts.TAKE_OUT: receipts that do not carry our reference
 create index messages_by_provider_id on messages (account, provider_id) where provider_id is not null;
 -- serves store.breakers.RETURN_HELD, store.failovers.MOVE: what is held because of its account, apart from the many
 -- that wait for a plan or a person
@@ -556,6 +567,8 @@ create table receipts (
     body        text        not null,                 -- what came, for the person who has to decide
     message_id  bigint,                               -- null: names a message we do not know (yet)
     received_at timestamptz not null default clock_timestamp(),
+    numbers     text[],                               -- of a message centre's: the numbers it is between, by their digits …
+    spellings   text[],                               -- … and how else the centre may have spelled its id to us
     primary key (studio_id, receipt_id),
     unique (studio_id, account, dedupe_key),
     check ((studio_id = '') = (message_id is null))
@@ -596,8 +609,29 @@ create function refuse_to_forget() returns trigger language plpgsql as
 $$ begin raise exception '% only grows: a line in it is proof, and stays as it was written', tg_table_name; end $$;
 comment on function refuse_to_forget is 'Keeps a ledger append-only, whatever the code that writes it may do one day.';
 
-create trigger consents_only_grow before update or delete or truncate on consents
+create trigger consents_only_grow before delete or truncate on consents
     for each statement execute function refuse_to_forget();
+
+-- What was said in their words may be emptied, where a person is erased. That, when and how they said it stays.
+create trigger consents_stay_as_they_are before update on consents
+    for each row when (
+        new.evidence <> ''
+        or (new.studio_id, new.channel, new.address, new.purpose, new.consent_id, new.says, new.source, new.said_at, new.at)
+           is distinct from
+           (old.studio_id, old.channel, old.address, old.purpose, old.consent_id, old.says, old.source, old.said_at, old.at))
+    execute function refuse_to_forget();
+
+-- By the right of whoever owns the schema: the service may only add to this table.
+create function empty_evidence(of_studio text, of_addresses text[]) returns bigint
+language sql security definer set search_path = public, pg_temp as
+$$
+    with emptied as (
+         update consents set evidence = ''
+          where studio_id = of_studio and channel in ('sms', 'email') and address = any (of_addresses) and evidence <> ''
+      returning 1)
+    select count(*) from emptied
+$$;
+comment on function empty_evidence is 'Takes the words out of what these addresses said, for the erasure of a person.';
 
 create table dead_numbers (
     studio_id  text        not null,
@@ -683,7 +717,7 @@ create table bulks (
         'scheduled',    -- released by a person, and begins at start_at
         'running',      -- is being sent, as fast as its number takes it
         'paused',       -- a person stopped it; what had not left waits
-        'done',         -- everybody on the list has had their turn
+        'done',         -- everybody on the list has had their turn, and no message of it waits or is being submitted
         'cancelled'     -- a person ended it
     )),
     channel    text        not null check (channel in ('sms', 'email')),
@@ -753,6 +787,9 @@ comment on table bulk_recipients is 'The frozen list of a bulk: one row for each
 
 -- serves store.bulk_release.TAKE, store.bulk_release.LISTED: who is next?
 create index bulk_recipients_listed on bulk_recipients (studio_id, bulk_id, due_at, recipient_id) where state = 'listed';
+
+-- serves store.erasures.LISTED, store.erasures.OF_LISTS: which lists is somebody on?
+create index bulk_recipients_by_client on bulk_recipients (studio_id, client_id);
 
 alter table bulk_recipients set (fillfactor = 80);
 
@@ -1039,3 +1076,22 @@ comment on table audit is 'Append-only: who changed what, written in the transac
 
 -- serves store.views_audit.AUDIT: what became of this resource?
 create index audit_by_resource on audit (studio_id, resource, audit_id);
+
+-- By the right of whoever owns the schema: the service may only add to this table. What an erasure itself says stays.
+create function empty_trail(of_studio text, of_resources text[], of_values text[]) returns bigint
+language sql security definer set search_path = public, pg_temp as
+$$
+    with emptied as (
+         update audit
+            set resource = case when resource like 'consent/%' then 'consent/erased' else resource end,
+                before = case when before is not null then '"erased"' end,
+                after = case when after is not null then '"erased"' end
+          where studio_id = of_studio and verb <> 'erase'
+            and (resource = any (of_resources)
+                 or exists (select from unnest(of_values) as value
+                             where position(value in lower(concat_ws(' ', before, after))) > 0))
+            and (before <> '"erased"' or after <> '"erased"')
+      returning 1)
+    select count(*) from emptied
+$$;
+comment on function empty_trail is 'Takes a person out of what was changed. Who did what, and when, stays.';

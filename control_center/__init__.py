@@ -7,7 +7,7 @@ Read from the top, this is the way of one status change in the CRM to one text o
     engine.intake         SPINE 1. a batch of events, in one transaction
       store.events          an event seen before ends here
       domain.record         the event moves our picture of the record and of its client
-      domain.planner        reconcile(): which actions there are to be, and when; a moved record moves its own
+      domain.reconciliation which actions there are to be, and when; a moved record moves its own
       store.actions         the difference to those there are is written
     - - - - - - - - - - - - - - - - - actions wait here, for minutes or for months - - - - - - - - - - - - - - - - -
     engine.release        SPINE 2. an action is due

@@ -28,6 +28,7 @@ from control_center.domain.catalogue_actions import ACTIONS, Choice
 from control_center.domain.trigger import WEEKDAYS
 from control_center.logs import EVENTS
 from control_center.settings.model import PREFIX, Settings
+from docs import limits
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGES: Final = ROOT / "docs" / "reference"
@@ -217,6 +218,12 @@ GENERATORS: Final[Mapping[str, Callable[[], str]]] = {
     "email-events": lambda: code(EMAIL_EVENTS) + "\n",
     "fields": fields,
     "verbs": verbs,
+    "limits-outward": lambda: table(
+        ("to whom", "to connect", "for an answer", "at once", "when full", "tried again"), limits.outward()
+    ),
+    "limits-tries": lambda: table(("what came of it", "what we do", "until"), limits.tries()),
+    "limits-inward": lambda: table(("what", "at most", "beyond that"), limits.inward()),
+    "limits-held": lambda: table(("what", "at most", "beyond that"), limits.held()),
 }
 
 if __name__ == "__main__":

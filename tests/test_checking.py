@@ -24,7 +24,13 @@ async def pool(database_url: str) -> AsyncIterator[db.Pool]:
 async def found(pool: db.Pool, **sms: object) -> Finding:
     await pool.execute("TRUNCATE studios CASCADE")
     await a_studio(pool, settings={"sms": sms})
-    first = Account(channel="sms", provider="http", url=SecretStr("http://a"), secret=SecretStr("x"), failover="second")
+    first = Account(
+        channel="sms",
+        provider="http",
+        url=SecretStr("http://a"),
+        secret=SecretStr("four-and-twenty--letters"),
+        failover="second",
+    )
     second = first.model_copy(update={"failover": "", "sender": "+13125550199"})
     settings = Settings(accounts={"first": first, "second": second})
     return await _texts(Database(pool, "", "main"), settings)

@@ -288,6 +288,27 @@ async def test_an_event_becomes_a_text_and_everything_can_be_asked_about_it(here
     assert still_running(members) == []
 
 
+async def test_who_saved_a_trigger_does_not_process_more_than_one_person_writes_to(here: Installation) -> None:
+    text = 'id = "main"\nname = "Main"\ntimezone = "America/Chicago"\ncountry = "US"\nsecond_person_above = 2\n'
+    await here.done("studios", "put", str(here.write("main.toml", text)))
+    await here.done("triggers", "apply", str(here.write("hand.toml", REVIEWED)), "--yes")
+    await here.sql(
+        "INSERT INTO actions (studio_id, kind, record_id, trigger_id, occurrence, trigger_version, state,"
+        " activation_at, due_at, use_by) SELECT 'main', 'session', n::text, trigger_id, 'x', 1, 'review', now(), now(),"
+        " now() + interval '1 day' FROM triggers, generate_series(1, 3) n WHERE name = 'By hand'"
+    )
+    process = ("actions", "process", "--trigger", "By hand", "--expect", "3", "--yes")
+
+    refused = await here.cli(*process)
+    assert (refused.code, "3 of 'By hand' wait for a person, more than the 2" in refused.err) == (1, True)
+    assert "somebody else with the role front_desk has to let them go" in refused.err
+    assert await here.value("SELECT count(*) FROM actions WHERE state = 'review'") == 3
+
+    await here.sql("UPDATE trigger_versions SET saved_by = 'somebody else'")
+    assert (await here.json(*process))["count"] == 3
+    assert await here.value("SELECT count(*) FROM actions WHERE state = 'review'") == 0
+
+
 async def test_what_the_blast_guard_holds_is_shown_by_trigger_and_let_go_in_one_call(here: Installation) -> None:
     await here.done("triggers", "apply", str(here.write("hand.toml", REVIEWED)), "--yes")
     await here.sql(

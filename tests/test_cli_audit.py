@@ -50,6 +50,7 @@ CHANGES = {
     "actions release": ("decide action",),
     "actions process": ("decide action",),
     "actions delete": ("decide action",),
+    "clients erase": ("erase client",),
     "consents record": ("record consent",),
     "users add": ("create user",),
     "users change": ("change user",),
@@ -57,6 +58,7 @@ CHANGES = {
     "users token": ("issue token",),
     "users revoke": ("revoke token",),
     "events replay": ("replay dead_event",),
+    "events discard": ("discard dead_event",),
     "events gaps": ("accept event",),
 }
 # What they do is the engine's or the CRM's doing, is signed where it is done, or is no change at all.
@@ -248,9 +250,12 @@ async def test_every_verb_that_changes_something_signs_it_with_what_was_and_what
     await trail.leaves("users revoke ada")
     await here.sql("INSERT INTO dead_events (body, field, reason) VALUES ($1, 'studio', 'not there yet')", SNAPSHOT)
     await trail.leaves("events replay --all")
+    await here.sql("INSERT INTO dead_events (body, field, reason) VALUES ('{', '', 'no JSON')")
+    await trail.leaves("events discard 2 --reason of-no-use")
     numbers = "INSERT INTO event_numbers VALUES ('main', '/crm', 9, '{[3,5]}', clock_timestamp())"
     await here.sql(numbers)
     await trail.leaves("events gaps --accept")
+    await trail.leaves("clients erase c-12 --reason asked --yes")
     await here.sql("DELETE FROM messages")
     await here.sql("DELETE FROM actions")
     await here.sql("UPDATE fence SET closed_at = clock_timestamp(), reason = 'a copy'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -36,7 +37,8 @@ async def here(install_alone: Install) -> Installation:
 
 
 def at(days: int) -> str:
-    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT14:00}"
+    """So many days from today, where the studio is."""
+    return f"{datetime.now(ZoneInfo('America/Chicago')) + timedelta(days=days):%Y-%m-%dT14:00}"
 
 
 async def booked(here: Installation, *, days: int) -> None:

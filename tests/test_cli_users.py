@@ -61,7 +61,7 @@ def _id(items: list[dict[str, str]]) -> str:
 
 @pytest.mark.process
 async def test_a_changed_token_of_the_settings_lets_the_old_one_in_no_more(here: Installation) -> None:
-    for token, other in (("first-of-them", "second"), ("second", "first-of-them")):
+    for token, other in (("the-first-of-them", "the-second-of-them"), ("the-second-of-them", "the-first-of-them")):
         running = await here.run("web", api_token=token)
         assert [await status_of(here, one) for one in (token, other)] == [200, 401]
         await running.stop()

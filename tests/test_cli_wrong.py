@@ -41,7 +41,27 @@ async def refused(here: Installation, *words: str) -> str:
     ids=" ".join,
 )
 async def test_a_studio_that_is_none_is_told_and_has_no_empty_list(here: Installation, words: tuple[str, ...]) -> None:
-    assert "there is no studio 'nope'" in await refused(here, *words, "--studio", "nope")
+    assert "there is no studio 'nope'; there are: main" in await refused(here, *words, "--studio", "nope")
+    assert "there is no studio 'nope'; there are: main" in await refused(here, *words, "--set", "studio=nope")
+
+
+async def test_where_there_is_no_studio_at_all_it_is_told_how_to_make_one(here: Installation) -> None:
+    await here.done("studios", "remove", "main")
+    said = await refused(here, "triggers", "list")
+    assert said.endswith("there is no studio 'main'; there is none at all yet: run makes the first one, or studios put")
+
+
+async def test_before_the_first_start_it_is_no_failure_that_there_is_no_studio(install_alone: Install) -> None:
+    """As docs/how-to/install.md has it: migrate, check, start."""
+    bare = await install_alone(furnished=False)
+    await bare.done("migrate")
+    [found] = [one for one in (await bare.json("check"))["checks"] if one["name"] == "studio"]
+    assert (found["ok"], found["says"]) == (True, "none yet: the first `run` makes 'main'")
+
+
+async def test_a_verb_that_is_about_no_studio_works_whatever_the_settings_name(here: Installation) -> None:
+    for words in (("studios", "list"), ("users", "list"), ("events", "dead"), ("fence", "show")):
+        await here.done(*words, "--set", "studio=nope")
 
 
 async def test_a_filter_that_nothing_can_pass_is_refused(here: Installation) -> None:

@@ -180,8 +180,8 @@ def test_a_wrong_account_is_told_by_its_key(
     "table",
     [
         'provider = "telnyx"\nsecret = "s"',
-        'provider = "kannel"\nurl = "http://10.0.0.5:13013"\naccount = "cc"\nsecret = "s"',
-        'provider = "http"\nurl = "https://gateway.example/texts"\nsecret = "s"',
+        'provider = "kannel"\nurl = "http://10.0.0.5:13013"\naccount = "cc"\nsecret = "sixteen--letters"',
+        'provider = "http"\nurl = "https://gateway.example/texts"\nsecret = "four-and-twenty--letters"',
         'provider = "smpp"\nurl = "smpps://smsc.example:3550"\naccount = "studio"\nsecret = "s3cret"',
     ],
 )
@@ -284,10 +284,10 @@ def test_a_wrong_address_is_told_without_its_password(name: str, monkeypatch: py
 
 def test_no_secret_shows_in_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONTROL_CENTER_DATABASE_URL", "postgresql://u:canary%21pass@h/d?sslmode=verify-full")
-    monkeypatch.setenv("CONTROL_CENTER_API_TOKEN", "canary-token")
+    monkeypatch.setenv("CONTROL_CENTER_API_TOKEN", "canary-of-a-token")
     settings = read()
     assert "canary" not in repr(settings) + str(settings)
-    assert {"canary!pass", "canary%21pass", "canary-token"} <= set(settings.secrets())
+    assert {"canary!pass", "canary%21pass", "canary-of-a-token"} <= set(settings.secrets())
 
 
 @pytest.mark.parametrize("days", ["29", "3661", "ever"])
@@ -332,13 +332,15 @@ def test_an_account_that_is_shown_is_accepted(page: Path, tmp_path: Path, monkey
     unindented = re.sub("^   ", "", page.read_text(), flags=re.MULTILINE)
     text = shown or re.findall(r"```toml\n(.*?)```", unindented, re.DOTALL)[0]
     a_file(tmp_path, text, monkeypatch)
-    for account in tomllib.loads(text)["accounts"].values():
-        (tmp_path / account["secret_file"]).write_text("s3cret")
+    secrets = {}
+    for name, account in tomllib.loads(text)["accounts"].items():
+        secrets[name] = "s3cret" if account["provider"] == "smpp" else "s3cret-that-is-long-enough"
+        (tmp_path / account["secret_file"]).write_text(secrets[name])
 
     found = read().accounts
 
-    assert found
-    assert all(one.carries == "sms" and one.secret.get_secret_value() == "s3cret" for one in found.values())
+    assert {name: one.secret.get_secret_value() for name, one in found.items()} == secrets
+    assert {one.carries for one in found.values()} == {"sms"}
 
 
 def test_there_are_few_settings() -> None:

@@ -59,7 +59,10 @@ def test_a_signing_key_is_looked_for_beside_the_file(tmp_path: Path, monkeypatch
         ({"dkim_selector": "cc1"}, "dkim_domain is missing; signing mail needs"),
         ({"bounce_domain": "no domain"}, "a name such as bounces.studio.example"),
         ({"bounce_domain": "-.example"}, "a name such as bounces.studio.example"),
-        ({"provider": "http", "secret": "s", "url": "https://x.example", "bounce_domain": "b.example"}, "smtp alone"),
+        (
+            {"provider": "http", "secret": "s" * 24, "url": "https://x.example", "bounce_domain": "b.example"},
+            "smtp alone",
+        ),
     ],
 )
 def test_what_is_half_set_up_is_refused_by_name(

@@ -28,6 +28,7 @@ from control_center.store import db, flights, messages, migrate
 from control_center.store.clock import Clock
 from workers.channel import Channel
 from workers.delivery import Delivery
+from workers.email import smtp as mail
 from workers.email.signing import signer
 from workers.email.smtp import Smtp
 from workers.flight_recorder import FlightRecorder, NotBelievedError
@@ -35,6 +36,7 @@ from workers.hearing import Hearing
 from workers.inquiry import Inquiry
 from workers.recovery import Recovery
 from workers.sandbox import Sandbox
+from workers.sms import smpp
 from workers.sms.gateway import Gateway
 from workers.sms.kannel import Kannel
 from workers.sms.smpp import Smpp
@@ -48,10 +50,11 @@ log = structlog.get_logger(__name__)
 Record = Callable[[UUID], FlightRecorder | None]
 
 CHANNELS: Final = ("sms", "email")
-# How long a call may take before a worker counts as lost: a relay may think for ten minutes about the last dot.
-LONGEST_MAIL: Final = timedelta(minutes=12)
+MOST_CONNECTIONS: Final = 10  # to the database, of one worker: marks and outcomes go by batches
+# How long a call may take before a worker counts as lost: no call of the channel takes so long.
+LONGEST_MAIL: Final = timedelta(seconds=mail.LONGEST)
 LONGEST_TEXT: Final = timedelta(seconds=30)
-LONGEST: Final = {"smtp": LONGEST_MAIL, "smpp": timedelta(minutes=4)}  # up to ten parts, each answered on its own
+LONGEST: Final = {"smtp": LONGEST_MAIL, "smpp": timedelta(seconds=smpp.LONGEST)}
 TEND: Final = 15.0  # seconds between looks at the connection that wakes us
 
 HELP: Final = """\
@@ -82,6 +85,8 @@ def main() -> int:
     except ControlCenterError as error:
         return _failed(channel, str(error))
     except db.AWAY as error:
+        if isinstance(error, OSError) and error.filename is not None:  # of a file, and of no connection
+            return _failed(channel, f"{error.filename}: {error.strerror}")
         return _failed(channel, f"PostgreSQL does not answer ({type(error).__name__}: {error})")
     return 0
 
@@ -113,7 +118,7 @@ async def serve(chosen: Settings, channel: str) -> None:
     carriers = chosen.carriers(channel)
     links = _links(chosen, channel)
     slots = sum(account.slots for account in carriers.values())
-    size = max(2, min(10, slots))
+    size = max(2, min(MOST_CONNECTIONS, slots))
     pool = await db.open_hot_pool(dsn, application=f"control-center {channel} worker", size=size, greet=recognise)
     life.on_close(pool.close)
     fence = Fence(pool, chosen.data_dir)

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -26,13 +27,14 @@ from control_center.store.cases import Case
 from control_center.store.messages import Claimed
 from control_center.store.submissions import Ready
 from workers import turns
+from workers.blame import Blame
 from workers.channel import Channel
 from workers.claims import LEASE, Claims
 from workers.flight_recorder import FlightRecorder
 from workers.preparation import Preparation
 from workers.rationing import limited
 from workers.sends import Sends
-from workers.settling import Answered, doubts_in_a_row, hand_on, note, settlement_of, tell, written
+from workers.settling import Answered, doubts_in_a_row, hand_on, note, settlements, tell, written
 
 log = structlog.get_logger(__name__)
 
@@ -72,8 +74,10 @@ class Delivery:
         self._slots = slots
         self._failover = failover  # the account that takes over what this one certainly did not send …
         self._failover_sender = failover_sender or None  # … and the number that it goes out from there
+        self._settle = partial(settlements, failover=failover is not None, sender=self._failover_sender)
         self._fence = fence
         self._sends = Sends(channel, clock, links=links, recorder=recorder)
+        self._blame = Blame()
         self._was_away = True  # the database may be another one than it was
         # While submitting, the lease outlasts the longest call, so that a slow answer is not taken for a dead worker.
         self._submit_lease = longest + LEASE
@@ -83,6 +87,7 @@ class Delivery:
         self._look_at = self._renewed = float("-inf")  # on the monotonic clock
         self._more = False  # the last claim may have left something, bulk at least
         self._refilling: asyncio.Task[None] | None = None
+        self._refused: set[int] = set()  # did not pass in the last step
         self._doubts = 0  # answers in a row, up to now, that proved nothing
         self._strained = False  # the account's breaker has something against us
         self._shut = False  # … and has just opened: what is at hand is not to be tried in vain
@@ -101,14 +106,18 @@ class Delivery:
             except (*db.AWAY, *db.MET) as error:
                 self._was_away = True
                 if pause == FIRST_PAUSE:  # once, and not for as long as it lasts
-                    reason = f"{type(error).__name__}: {error}"
-                    log.warning("delivery.paused", account=self._account, reason=reason)
+                    log.warning("delivery.paused", account=self._account, reason=f"{type(error).__name__}: {error}")
                 await first_of(stop, wait=pause)
                 busy, pause = True, min(pause * 2, LONGEST_PAUSE)
             if not busy:
-                wait = max(0.0, self._look_at - time.monotonic())
-                await first_of(self._sends.came, self.wake, stop, wait=wait)
+                await self._rest(stop)
         await self._finish()
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Wait for an answer, and for new work where there is room for any: never for nothing, as that is no rest."""
+        room = self._refilling is None and self._claims.aside is None and turns.wanted(self._ready, self._slots)
+        wait = max(FIRST_PAUSE, self._look_at - time.monotonic())
+        await first_of(self._sends.came, stop, *([self.wake] if room else ()), wait=wait)
 
     async def _round(self) -> bool:
         """One round: refill, settle what was answered, start what may go. Whether there is more to do at once."""
@@ -155,12 +164,9 @@ class Delivery:
         """After a lost answer: whatever is claimed by us and not at hand is anybody's again, at once."""
         self._claims.aside = None
         async with db.session(self._pool) as connection:
-            await message_leases.drop_claims(connection, self._owner, but=self._at_hand())
+            await message_leases.drop_claims(connection, self._owner, but=turns.numbers(self._ready, self._doubtful))
         self._strayed = False
         self._look_at = float("-inf")
-
-    def _at_hand(self) -> list[int]:
-        return [one.case.message_id for one in (*self._ready, *self._doubtful)]
 
     async def _refill(self, priorities: Sequence[int] = PRIORITIES) -> None:
         """Claim what is due and prepare it; put back what may not go now."""
@@ -174,7 +180,7 @@ class Delivery:
             self._strained = self._strained or limit < CLAIM_LIMIT
             if claimed:
                 crash_points.reach("after_claim")
-                sound = await self._claims.apart(connection, claimed, self._at_hand())
+                sound = await self._claims.apart(connection, claimed, turns.numbers(self._ready, self._doubtful))
                 await self._prepare(connection, sound)
             if self._failover is not None:
                 await hand_on(connection, self._account, self._failover, sender=self._failover_sender)
@@ -199,9 +205,8 @@ class Delivery:
 
     async def _step(self) -> bool:
         """Settle what was answered and let as many pass as there are free slots. Whether anything was done."""
-        answered = self._settlements()
-        ready = turns.draw(self._ready, self._sends.waiting, self._slots)
-        ready = limited(ready, self._clock())
+        answered = self._settle(self._blame.judged(self._sends.answered))
+        ready = limited(turns.draw(self._ready, self._sends.waiting, self._slots), self._clock())
         if not answered and not ready:
             return False
         try:
@@ -219,7 +224,9 @@ class Delivery:
         for one in ready:
             if one.case.message_id in passed:
                 self._sends.begin(one)
-        return True
+        # Refused again: somebody has its record, and may have it for a while.
+        before, self._refused = self._refused, {one.case.message_id for one in ready} - passed
+        return bool(answered or passed or self._refused - before)
 
     async def _decide_again(self, connection: db.Connection, stale: Sequence[Case]) -> None:
         """What did not pass was changed meanwhile; or nothing passes, and all that is at hand is anybody's again."""
@@ -263,12 +270,6 @@ class Delivery:
             self._strained = False
         return passed
 
-    def _settlements(self) -> list[tuple[Answered, Settlement]]:
-        failover = self._failover is not None
-        return [
-            (one, settlement_of(one, failover=failover, sender=self._failover_sender)) for one in self._sends.answered
-        ]
-
     async def _unmark(self) -> None:
         """After a lost answer: what was marked is ours alone, and we know that we never sent it."""
         doubtful = [one.case for one in self._doubtful]
@@ -292,9 +293,8 @@ class Delivery:
     async def _write_the_rest(self) -> None:
         async with db.session(self._pool) as connection:
             if self._doubtful:
-                marked = [one.case.message_id for one in self._doubtful]
-                await submissions.unmark(connection, self._owner, marked=marked)
+                await submissions.unmark(connection, self._owner, marked=turns.numbers(self._doubtful))
                 self._doubtful = []
             if self._sends.answered:
-                await self._commit(connection, self._settlements(), [])
+                await self._commit(connection, self._settle(self._blame.judged(self._sends.answered)), [])
             await message_leases.drop_claims(connection, self._owner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,6 +46,13 @@ def settlement_of(one: Answered, *, failover: bool, sender: str | None = None) -
     key = f"m-{case.message_id}"
     most = MAIL_ATTEMPTS if case.channel == "email" and not failover else MAX_ATTEMPTS
     return settle(one.outcome, key=key, tries=case.tries, use_by=case.use_by, now=one.at, failover=failover, most=most)
+
+
+def settlements(
+    answered: Iterable[Answered], *, failover: bool, sender: str | None
+) -> list[tuple[Answered, Settlement]]:
+    """The same of each of them."""
+    return [(one, settlement_of(one, failover=failover, sender=sender)) for one in answered]
 
 
 def doubts_in_a_row(before: int, answered: Sequence[tuple[Answered, Settlement]]) -> int:

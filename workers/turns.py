@@ -21,6 +21,11 @@ def in_turn(ready: Iterable[Ready]) -> deque[Ready]:
     return deque(sorted(ready, key=lambda one: _is_bulk(one.case)))
 
 
+def numbers(*ready: Iterable[Ready]) -> list[int]:
+    """The ids of the messages that are at hand there."""
+    return [one.case.message_id for some in ready for one in some]
+
+
 def of_bulk(cases: Iterable[Case]) -> int:
     """How many of these are bulk."""
     return sum(map(_is_bulk, cases))

@@ -10,7 +10,7 @@ import msgspec
 from control_center.domain import imprint, number, sms, words, zones
 from control_center.domain.activations import as_released
 from control_center.domain.arrival import CALM, Rival, addressee, is_today
-from control_center.domain.bulk import PAUSED
+from control_center.domain.bulk import PAUSED, off_the_list
 from control_center.domain.bulk import State as Bulk
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.confirmation import attached, calendar_file, enclosed
@@ -168,6 +168,9 @@ def _as_written(case: Case, written: Words, book: Rulebook, now: datetime, links
     kept = courtesy(_posted(case, book, None), decision, now, book.rules.house)
     if not isinstance(kept.decision, Send):
         return _not_now(case, kept.decision)
+    off = off_the_list(case.client, Leg(case.channel), case.purpose) if case.origin is Origin.BULK else None
+    if off is not None:
+        return _ended(case, State.CANCELLED, off)
     try:
         written = _with_imprint(case, written, links)
         if case.calendar and case.record is not None:

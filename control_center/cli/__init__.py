@@ -5,6 +5,9 @@ Each verb exits 0 on success, 1 on failure with one line on stderr, and 2 on wro
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 from control_center.cli import (
@@ -12,6 +15,7 @@ from control_center.cli import (
     audit,
     blackouts,
     bulk,
+    clients,
     consents,
     emitting,
     events,
@@ -50,6 +54,7 @@ for part in (
     triggers,
     templates,
     studios,
+    clients,
     consents,
     users,
     audit,
@@ -61,4 +66,6 @@ for part in (
 
 
 def main() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that a terminal does not know is shown by its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     app(prog_name="control-center")

@@ -37,22 +37,22 @@ class Aim:
     data_dir: str = ""
     set_: list[str] = field(default_factory=list)
     demo: bool = False
-    studio: str = ""
+    studio: str | None = None  # None: what it is typed for is about no one studio; empty: that of the settings
     json: bool = False
 
     def apply(self) -> None:
         """Let options override the environment, for us and for the processes we start."""
         if self.demo:
             of_the_demo()
-        chosen = {"CONFIG": self.config, "DATA_DIR": self.data_dir}
+        given = {"CONFIG": self.config, "DATA_DIR": self.data_dir}
+        chosen = {name: value for name, value in given.items() if value}
         for one in self.set_:
             name, equals, value = one.partition("=")
             if not equals or not name.strip():
                 raise ConfigurationError(f"--set {one}: write NAME=VALUE, such as listen=127.0.0.1:0")
             chosen[_setting(name.strip())] = value
         for name, value in chosen.items():
-            if value:
-                os.environ[f"{PREFIX}{name}"] = value
+            os.environ[f"{PREFIX}{name}"] = value
 
     def settings(self) -> Settings:
         from control_center import settings
@@ -87,7 +87,7 @@ class Aim:
             pool = await db.open_pool(dsn, application="control-center cli", size=2)
             try:
                 here = Database(pool, dsn, self.studio or found.studio)
-                if self.studio:
+                if self.studio is not None:
                     await here.zone()  # a studio that is not there would look like one that has nothing
                 yield here
             finally:
@@ -128,9 +128,21 @@ class Database:
 
         async with db.session(self.pool) as connection:
             found = (await studios.get(connection, [self.studio])).get(self.studio)
+            known = [one.studio for one in await studios.every(connection)] if found is None else []
         if found is None:
-            raise NotFound(f"there is no studio {self.studio!r}")
+            raise NotFound(f"there is no studio {self.studio!r}; {_there_is(known, self.studio)}")
         return zones.zone(found.timezone)
+
+
+def _there_is(known: list[str], wanted: str) -> str:
+    """What there is in place of a studio that is not there: the nearest, where there are many."""
+    from difflib import get_close_matches
+
+    if not known:
+        return "there is none at all yet: run makes the first one, or studios put"
+    if near := get_close_matches(wanted, known, 1):
+        return f"did you mean {near[0]!r}?"
+    return f"there are: {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}"
 
 
 def _setting(name: str) -> str:
@@ -190,8 +202,22 @@ _ACTS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e
 
 
 def show(value: Any) -> None:
-    """A line on stdout, or several; what acts is written out by its number, as JSON would write it."""
-    print(harmless(str(value)), flush=True)  # noqa: T201
+    """A line on stdout, or several; what acts is written out by its number, as JSON would write it.
+
+    Where nobody reads on, what is being done is done all the same. Raises OSError where nothing can be written.
+    """
+    try:
+        print(harmless(str(value)), flush=True)  # noqa: T201
+    except BrokenPipeError:  # `... | head` has read enough
+        fall_silent()
+    except OSError:
+        fall_silent()
+        raise
+
+
+def fall_silent() -> None:
+    """Write to nowhere from now on: what stdout still holds would fail once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def harmless(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from control_center.cli.aim import Aim, person, show
-from control_center.cli.tables import as_json, columns
+from control_center.cli.tables import as_json, columns, listed
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import ConfigurationError, Malformed
 
@@ -44,10 +44,7 @@ async def list_(aim: Aim) -> None:
         }
         for one in found
     ]
-    if aim.json:
-        as_json({"items": rows, "next_cursor": None})
-    else:
-        columns(rows, none="there are no blackout days")
+    listed(rows, dict, json=aim.json, none="there are no blackout days")
 
 
 async def add(
@@ -122,10 +119,7 @@ async def holidays(
             found = public_holidays.ticked(found, None if every else [_day("tick", one) for one in tick or ()])
             await blackout_import.add_all(here.pool, now, here.studio, found, by=person())
     rows = [{"date": one.first.isoformat(), "name": one.name} for one in found]
-    if aim.json:
-        as_json({"items": rows, "next_cursor": None})
-    else:
-        columns(rows, none="there are none")
+    listed(rows, dict, json=aim.json, none="there are none")
 
 
 async def import_(
@@ -143,7 +137,7 @@ async def import_(
         days = await closed_days.read(content, today=await _today(here))
         stored = await blackout_import.add_all(here.pool, now, here.studio, days, by=person())
     if aim.json:
-        as_json({"items": [{"id": one.blackout_id, "name": one.blackout.name} for one in stored]})
+        as_json({"items": [{"id": one.blackout_id, "name": one.blackout.name} for one in stored], "next_cursor": None})
     else:
         columns([{"id": one.blackout_id, "closed": str(one.blackout)} for one in stored], none="nothing")
 

@@ -11,7 +11,7 @@ import typer
 
 from control_center.cli.aim import Aim, person, show
 from control_center.cli.narrowing import instant_of, number_of
-from control_center.cli.tables import as_json, columns, local
+from control_center.cli.tables import as_json, columns, listed, local
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import Malformed, NotFound, Refused
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from control_center.cli.aim import Database
     from control_center.domain.text_advice import Advice
     from control_center.domain.zones import Zone
-    from control_center.store.views_bulks import Bulk
+    from control_center.store.views_bulks import Bulk, Listed
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Such as b-12.")]
 Numbers = Annotated[list[int], typer.Argument(metavar="NO", help="Numbers of the list; `bulk recipients` shows them.")]
@@ -155,21 +155,18 @@ async def recipients(
             cursor = page.next_cursor
             if cursor is None:
                 break
-    if aim.json:
-        as_json({"items": found, "next_cursor": None})
-        return
-    rows = [
-        {
-            "no": one.no,
-            "state": one.state,
-            "name": one.name,
-            "to": one.to or "",
-            "record": one.record,
-            "reason": one.reason,
-        }
-        for one in found
-    ]
-    columns(rows, none="nobody is on this list")
+    listed(found, _person, json=aim.json, none="nobody is on this list")
+
+
+def _person(one: Listed) -> dict[str, Any]:
+    return {
+        "no": one.no,
+        "state": one.state,
+        "name": one.name,
+        "to": one.to or "",
+        "record": one.record,
+        "reason": one.reason,
+    }
 
 
 async def untick(aim: Aim, *, id_: Id, numbers: Numbers) -> None:

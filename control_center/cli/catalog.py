@@ -66,7 +66,7 @@ async def apply(
 def _read(file: Path) -> dict[str, Any]:
     """The table in a file. Raises ConfigurationError where it cannot be read."""
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
         found = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{file}: {error}") from None

@@ -34,17 +34,17 @@ async def everything(aim: Aim) -> list[Finding]:
         return [Finding("settings", ok=False, says=str(error), hint="every setting: config/control_center.toml")]
     findings = [_settings(settings), _links(settings), _network(settings)]
     running = aim.endpoints(settings)
-    findings.append(
-        await _asked("broker", lambda: _broker(settings, running), "set CONTROL_CENTER_BROKER_URL, or none")
-    )
+    hint = "set CONTROL_CENTER_BROKER_URL, or none"
+    findings.append(await _asked("broker", lambda: _broker(settings, running), hint))
     try:
         async with aim.database() as here:
             findings.append(await _asked("database", lambda: _database(here), ""))
             findings.append(await _asked("fence", lambda: _fence(here), "look, then: control-center fence arm"))
             findings.append(await _asked("clock", lambda: _clock(here), "let both machines keep time by NTP"))
-            findings.append(
-                await _asked("events", lambda: _events(here), "bring them over: control-center events collect")
-            )
+            findings.append(await _events(here))
+            if await _none_yet(here):
+                findings.append(Finding("studio", ok=True, says=f"none yet: the first `run` makes {here.studio!r}"))
+                return findings
             await here.zone()  # a studio of the settings that is not there has nothing to look at
             findings += await _of_studio(here, settings)
             findings += await _of_others(here, settings)
@@ -57,6 +57,14 @@ async def everything(aim: Aim) -> list[Finding]:
         says = f"{type(error).__name__}: {' '.join(str(error).split())}"
         findings.append(Finding("database", ok=False, says=says, hint="does it run, and is its address right?"))
     return findings
+
+
+async def _none_yet(here: Database) -> bool:
+    """Whether this is how `migrate` has left it."""
+    from control_center.store import db, studios
+
+    async with db.session(here.pool) as connection:
+        return not await studios.every(connection)
 
 
 async def _of_studio(here: Database, settings: Settings) -> list[Finding]:
@@ -135,6 +143,7 @@ def _links(settings: Settings) -> Finding:
 
 async def _broker(settings: Settings, running: Endpoints | None) -> str:
     from control_center.crm.connection import BrokerAway, connect, hang_up
+    from control_center.daemon.servers import refuse_private
     from control_center.domain.server_list import each_server
     from control_center.embedded import find_rabbitmq
     from control_center.settings.addresses import masked
@@ -143,6 +152,7 @@ async def _broker(settings: Settings, running: Endpoints | None) -> str:
     if url == "none":
         return "switched off: events come over HTTP"
     if not url:
+        refuse_private("BROKER_URL", "name the broker, or `none`")
         return "a private RabbitMQ, started by run" if find_rabbitmq() else "none: events come over HTTP"
     away = {}
     for node in each_server(url):
@@ -162,7 +172,7 @@ async def _database(here: Database) -> str:
     version = await migrate.check(here.dsn)
     async with db.session(here.pool) as connection:
         known = [one.studio for one in await studios.every(connection)]
-    return f"schema version {version}; studios: {', '.join(known)}"
+    return f"schema version {version}; studios: {', '.join(known) or 'none yet'}"
 
 
 async def _fence(here: Database) -> str:
@@ -189,14 +199,21 @@ async def _clock(here: Database) -> str:
     return f"at most {apart:.1f} s from the database's"
 
 
-async def _events(here: Database) -> str:
+async def _events(here: Database) -> Finding:
+    """What the broker has set aside, in its queue or brought over: nothing is told of what these events say."""
     from control_center.store import db, dead_queue
 
     async with db.session(here.pool) as connection:
         others, since = await dead_queue.others(connection)
+        brought, first = await dead_queue.brought(connection)
     if since is not None:
-        raise ConfigurationError(f"the broker has set {others} aside, the first by {since:%Y-%m-%d %H:%M}Z")
-    return "the broker has set none aside"
+        says = f"the broker has set {others} aside, the first by {since:%Y-%m-%d %H:%M}Z"
+        return Finding("events", ok=False, says=says, hint="bring them over: control-center events collect")
+    if first is not None:
+        wait = "wait" if brought > 1 else "waits"
+        says = f"{brought} that the broker had set aside {wait} to be replayed since {first:%Y-%m-%d %H:%M}Z"
+        return Finding("events", ok=False, says=says, hint="control-center events dead; replay or discard each")
+    return Finding("events", ok=True, says="the broker has set none aside")
 
 
 async def _texts(here: Database, settings: Settings) -> Finding:

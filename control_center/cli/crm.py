@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-DAY: Final = 90.0  # seconds that the day takes
-
 # Some recipients make the sandbox answer as a provider does on a bad day.
 PEOPLE: Final = (
     ("Jo", "Park", "(312) 555-0188", "jo@mail.example"),

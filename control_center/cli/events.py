@@ -28,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     verb(noun, "collect", example="events collect", but=("studio",))(collect)
     verb(noun, "gaps", example="events gaps")(gaps)
     verb(noun, "replay", example="events replay --all", but=("studio",))(replay)
+    verb(noun, "discard", example='events discard 7 --reason "sent again"', but=("studio",))(discard)
 
 
 async def list_(
@@ -119,7 +120,7 @@ async def collect(aim: Aim) -> None:
         async def keep(letters: Sequence[dead_letters.Letter]) -> None:
             async with db.transaction(here.pool) as tx:
                 await dead_queue.collecting(tx)
-                await events.bury(tx, [events.Dead(one.body, "", one.reason) for one in letters])
+                await events.bury(tx, [events.Dead(one.body, "", one.reason) for one in letters], by_broker=True)
 
         found = await dead_letters.collect(url, keep)
         await dead_queue.collected(here.pool, begun, found.copies)
@@ -128,7 +129,7 @@ async def collect(aim: Aim) -> None:
     elif not found.letters:
         show("the broker has set nothing aside")
     else:
-        show(f"{found.letters} event{'' if found.letters == 1 else 's'} brought over; look: events dead")
+        show(f"{found.letters} event{'' if found.letters == 1 else 's'} brought over; look: events dead, events replay")
 
 
 async def gaps(
@@ -174,6 +175,30 @@ async def replay(
     else:
         columns(results, none="nothing is set aside")
     return 0 if all(one["result"] == "understood" for one in results) else 1
+
+
+async def discard(
+    aim: Aim,
+    *,
+    ids: Annotated[list[int], typer.Argument(metavar="ID", help="As `events dead` lists them.")],
+    reason: Annotated[str, typer.Option(help="Why nobody needs it, for the audit trail.")],
+) -> None:
+    """Say that what was set aside is of no use to anybody: it is kept, and neither listed nor replayed any more."""
+    from control_center.store import audit, db, events
+
+    async with aim.database() as here:
+        for one in await _buried(here.pool, ids):
+            was = {"field": one.field, "reason": one.reason}
+            after = {"result": "discarded", "reason": reason}
+            async with db.transaction(here.pool) as tx:
+                if await events.discard(tx, one.dead_id):
+                    entry = audit.Entry(audit.INSTALLATION, "discard", f"dead_event/{one.dead_id}", was, after)
+                    await audit.write(tx, person(), entry)
+    results = [{"id": one, "result": "discarded"} for one in ids]
+    if aim.json:
+        as_json({"items": results})
+    else:
+        columns(results, none="")
 
 
 async def _buried(pool: Any, ids: list[int] | None) -> list[Any]:

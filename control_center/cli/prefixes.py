@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from control_center.cli.aim import Aim, person, show
-from control_center.cli.tables import as_json, columns, local
+from control_center.cli.tables import as_json, listed, local
 from control_center.cli.verbs import verb
 
 
@@ -26,13 +26,12 @@ async def prefixes(aim: Aim) -> None:
     async with aim.database() as here, db.session(here.pool) as connection:
         zone = await here.zone()
         found = await store.shut(connection, here.studio)
-    if aim.json:
-        as_json({"items": found, "next_cursor": None})
-        return
-    rows = [
-        {"prefix": one.prefix, "held": one.held, "since": local(zone, one.since), "reason": one.reason} for one in found
-    ]
-    columns(rows, none="no texts are held for being many to neighbouring numbers")
+    listed(
+        found,
+        lambda one: {"prefix": one.prefix, "held": one.held, "since": local(zone, one.since), "reason": one.reason},
+        json=aim.json,
+        none="no texts are held for being many to neighbouring numbers",
+    )
 
 
 async def release(

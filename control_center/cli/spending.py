@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from control_center.cli.aim import Aim, person, show
-from control_center.cli.tables import as_json, columns, local
+from control_center.cli.tables import as_json, listed, local
 from control_center.cli.verbs import verb
 from control_center.domain.errors import Malformed
 
@@ -28,14 +28,18 @@ async def spending(aim: Aim) -> None:
     async with aim.database() as here, db.session(here.pool) as connection:
         zone = await here.zone()
         found = await store.shut(connection, here.studio)
-    if aim.json:
-        as_json({"items": found, "next_cursor": None})
-        return
-    rows = [
-        {"day": one.day, "spent": one.spent, "held": one.held, "since": local(zone, one.since), "reason": one.reason}
-        for one in found
-    ]
-    columns(rows, none="no texts are held because of what they cost")
+    listed(
+        found,
+        lambda one: {
+            "day": one.day,
+            "spent": one.spent,
+            "held": one.held,
+            "since": local(zone, one.since),
+            "reason": one.reason,
+        },
+        json=aim.json,
+        none="no texts are held because of what they cost",
+    )
 
 
 async def overspend(

@@ -100,7 +100,7 @@ async def remove(aim: Aim, *, studio: Annotated[str, typer.Argument(metavar="ID"
 def read_file(file: Path) -> dict[str, Any]:
     """A studio's file. Raises ConfigurationError where it cannot be read."""
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

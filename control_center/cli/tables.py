@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from control_center.cli.aim import show
 
 if TYPE_CHECKING:
     from control_center.domain.zones import Zone
+
+Item = TypeVar("Item")
 
 
 def as_json(value: Any) -> None:
@@ -35,6 +37,14 @@ def columns(rows: Sequence[Mapping[str, Any]], *, none: str) -> None:
     for line in [[name.upper() for name in names], *cells]:
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         show(text[:limit])
+
+
+def listed(found: Sequence[Item], line: Callable[[Item], Mapping[str, Any]], *, json: bool, none: str) -> None:
+    """All there is, as one document for machines, or for people a `line` of each; `none` where there is none."""
+    if json:
+        as_json({"items": found, "next_cursor": None})
+    else:
+        columns([line(one) for one in found], none=none)
 
 
 def pairs(fields: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from control_center.cli.aim import Aim, Database, note, person, show
 from control_center.cli.progress import on_terminal
-from control_center.cli.tables import as_json, columns
+from control_center.cli.tables import as_json, listed
 from control_center.cli.trigger_plans import Yes, as_item, ask, tell
 from control_center.domain.errors import Refused
 
@@ -122,10 +122,7 @@ async def versions(aim: Aim, *, name: Name) -> None:
         }
         for one, before in zip(found, earlier, strict=True)
     ]
-    if aim.json:
-        as_json({"items": rows, "next_cursor": None})
-    else:
-        columns([{**row, "changes": "; ".join(row["changes"]) or "-"} for row in rows], none="")
+    listed(rows, lambda row: {**row, "changes": "; ".join(row["changes"]) or "-"}, json=aim.json, none="")
 
 
 async def rollback(

@@ -11,7 +11,7 @@ import typer
 
 from control_center.cli import forecasting, trigger_plans, trigger_turns
 from control_center.cli.aim import Aim, show
-from control_center.cli.tables import as_json, columns
+from control_center.cli.tables import as_json, listed
 from control_center.cli.verbs import group, verb
 from control_center.domain.errors import Refused
 
@@ -53,10 +53,7 @@ async def list_(aim: Aim) -> None:
         }
         for one in found
     ]
-    if aim.json:
-        as_json({"items": rows, "next_cursor": None})
-    else:
-        columns(rows, none="there are no triggers yet; begin with: control-center triggers apply PATH")
+    listed(rows, dict, json=aim.json, none="there are no triggers yet; begin with: control-center triggers apply PATH")
 
 
 async def show_one(aim: Aim, *, name: Annotated[str, typer.Argument()]) -> None:

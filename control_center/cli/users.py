@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from control_center.cli.aim import Aim, note, person, show
-from control_center.cli.tables import as_json, columns, pairs
+from control_center.cli.tables import as_json, columns, listed, pairs
 from control_center.cli.verbs import group, verb
 
 if TYPE_CHECKING:
@@ -42,10 +42,7 @@ async def list_(aim: Aim) -> None:
 
     async with aim.database() as here:
         found = await users.visible(here.pool, None)
-    if aim.json:
-        as_json({"items": found, "next_cursor": None})
-    else:
-        columns([_row(one) for one in found], none="there are no users yet")
+    listed(found, _row, json=aim.json, none="there are no users yet")
 
 
 async def show_one(aim: Aim, *, name: Name) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import os
 import sys
@@ -13,9 +14,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from control_center.cli.aim import Aim, harmless
-
-WORDS: Final = {"rich_markup_mode": None, "no_args_is_help": True, "add_completion": False}
+from control_center.cli.aim import Aim, fall_silent, harmless
 
 _Config = Annotated[str, typer.Option("--config", help="The settings file to read.", metavar="FILE")]
 _Set = Annotated[list[str], typer.Option("--set", help="Override one setting; may be repeated.", metavar="NAME=VALUE")]
@@ -33,6 +32,8 @@ COMMON: Final[dict[str, tuple[Any, Any]]] = {
     "json": (_Json, False),
 }
 Work = Callable[..., Coroutine[Any, Any, int | None]]
+# What a file or a terminal answers, and no connection: Python names no file where it was open already.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def group(app: typer.Typer, name: str, purpose: str) -> typer.Typer:
@@ -83,8 +84,8 @@ def _carry_out(name: str, work: Callable[[], Coroutine[Any, Any, int | None]], a
         raise  # wrong use, which typer explains
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `... | head` has read enough of what would never end
+        fall_silent()
         return 0
     except Exception as error:  # noqa: BLE001 - the last place where anything can be said about it
         typer.echo(harmless(f"control-center {name}: {sentence(error)}"), err=True)
@@ -100,6 +101,8 @@ def sentence(error: Exception) -> str:
         return words
     if isinstance(error, OSError) and error.filename is not None:  # of a file, and of no connection
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"what there was to write could not be written: {error.strerror}"
     db = sys.modules.get("control_center.store.db")  # only what was loaded can have failed
     if db is not None and isinstance(error, db.AWAY):
         return f"PostgreSQL does not answer ({type(error).__name__}: {words}): does it run, and is its address right?"

@@ -28,6 +28,8 @@ from control_center.store.clock import Clock
 
 ROLES: Final = ("engine", "release", "sms", "email", "web")
 CHANNELS: Final = ("sms", "email")
+CONNECTIONS: Final = 12
+CONNECTIONS_OF_THE_SPINE: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,9 @@ async def _ground(settings: Settings, say: Say) -> AsyncIterator[tuple[str, str]
 async def _pools(dsn: str) -> AsyncIterator[tuple[db.Pool, db.Pool]]:
     """The pool of everything, and that of the spine."""
     async with AsyncExitStack() as stack:
-        pool = await db.open_pool(dsn, application="control-center run", size=12, greet=recognise)
+        pool = await db.open_pool(dsn, application="control-center run", size=CONNECTIONS, greet=recognise)
         stack.push_async_callback(pool.close)
-        hot = await db.open_hot_pool(dsn, application="control-center spine", size=6, greet=recognise)
+        spine = CONNECTIONS_OF_THE_SPINE
+        hot = await db.open_hot_pool(dsn, application="control-center spine", size=spine, greet=recognise)
         stack.push_async_callback(hot.close)
         yield pool, hot

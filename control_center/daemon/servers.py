@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from control_center.domain.errors import ConfigurationError
 from control_center.embedded import Postgres, Rabbitmq, find_rabbitmq
-from control_center.settings import Settings
+from control_center.settings import PREFIX, Settings
 from control_center.store import db, migrate
 
 Say: TypeAlias = Callable[[str], None]
+
+PRIVATE: Final = f"{PREFIX}PRIVATE_SERVERS"
+
+
+def refuse_private(name: str, instead: str) -> None:
+    """Raise ConfigurationError where the units of this machine say that all its servers have an address.
+
+    One whose address got lost would take the CRM's events, and what people said, to where nobody looks.
+    """
+    if os.environ.get(PRIVATE) == "no":
+        raise ConfigurationError(f"{PREFIX}{name} is empty, and {PRIVATE}=no: no private one is started; {instead}")
 
 
 @asynccontextmanager
@@ -33,6 +46,7 @@ async def database(settings: Settings, say: Say) -> AsyncIterator[str]:
 @asynccontextmanager
 async def private_database(settings: Settings, say: Say) -> AsyncIterator[str]:
     """The private PostgreSQL of the data folder, with the newest schema."""
+    refuse_private("DATABASE_URL", "name the database")
     say("starting a private PostgreSQL ...")
     server = Postgres(settings.data_dir / "postgres")
     dsn = await server.start()
@@ -51,7 +65,16 @@ async def broker(settings: Settings, say: Say) -> AsyncIterator[str]:
         yield ""
     elif configured:
         yield configured
-    elif find_rabbitmq() is None:
+    else:
+        refuse_private("BROKER_URL", "name the broker, or `none`")
+        async with private_broker(settings, say) as url:
+            yield url
+
+
+@asynccontextmanager
+async def private_broker(settings: Settings, say: Say) -> AsyncIterator[str]:
+    """The private RabbitMQ of the data folder; empty where this machine has no programs for one."""
+    if find_rabbitmq() is None:
         say("no RabbitMQ here: events come over HTTP (set CONTROL_CENTER_BROKER_URL, or install rabbitmq-server)")
         yield ""
     else:

@@ -38,6 +38,7 @@ async def served(settings: Settings, duties: Duties) -> str:
         conversations=Conversations(duties.pool, duties.now),
         public_url=settings.public_url or f"http://{settings.listen}",
         links=links,
+        studio=settings.studio,
         following=Following(duties.pool, duties.now, links),
         mailroom=Mailroom(duties.pool, duties.now, links),
         accounts=_accounts(settings),

@@ -53,6 +53,7 @@ BEFORE_US = "before us: it was already past when we first heard of this record"
 BEFORE_TRIGGER = "before the trigger: it was already past when the trigger was switched on"
 IN_SNAPSHOT = "snapshot: history that was loaded, not news"
 # Why a held action is held that goes on by itself when its trigger is switched on again.
+RECORDED = "shadow:"  # how the reason of a released action begins of which nothing left: it was only recorded
 PAUSED = "paused: its trigger is switched off and holds what waits"
 
 
@@ -76,6 +77,11 @@ class Action:
     def may_return(self) -> bool:
         """Whether nothing came of it, so that it goes on where its record qualifies again."""
         return self.state is State.LAPSED or self.unsent
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it was released in shadow mode, so that nobody was told anything."""
+        return self.state is State.RELEASED and self.reason.startswith(RECORDED)
 
     @property
     def times(self) -> tuple[datetime, datetime]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import count
@@ -78,6 +78,15 @@ def is_same(rule: Rule, one: str, other: str) -> bool:
         return name == its_name and moment(at, rule.zone.name) == moment(its_at, rule.zone.name)
     except ValueError:
         return False  # named by something else, such as one left from before an edit
+
+
+def until_its_date(rule: Rule, facts: Record, active: Activation) -> Activation:
+    """The same for word of a move: it is of use until the new date, however short a while a reminder would be."""
+    text = facts.dates.get(rule.trigger.activate.on.key)
+    if text is None:
+        return active
+    base = moment(text, rule.zone.name)
+    return replace(active, use_by=max(active.use_by, base.instant or zones.end_of_day(rule.zone, base.day)))
 
 
 def as_released(rule: Rule, occurrence: str, at: datetime, use_by: datetime) -> Activation:

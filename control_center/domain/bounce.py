@@ -70,7 +70,9 @@ _AT: Final = re.compile(r"\bsmtp (rcpt|dot): ")
 _NO_RELAY: Final = re.compile(
     r"\brelay(?:ing)?\b.{0,40}\b(?:denied|prohibited|rejected|refused|disabled|disallowed|not (?:permitted|allowed))"
     r"|\b(?:not|unable|cannot|don't) (?:to )?(?:relay|(?:permitted|allowed) to relay)\b|\brcpthosts\b"
-    r"|\brequires? authentication|\bauthentication (?:is )?required|\bwithout authentication|\bturn on smtp auth",
+    r"|\brequires? authentication|\bauthentication (?:is )?required|\bwithout authentication|\bturn on smtp auth"
+    # Postfix keeps what it has against us until it is told of the recipient, and names what that is.
+    r"|\b(?:client host|sender address|helo command) rejected\b|\bemail address is not verified\b",
     re.IGNORECASE,
 )
 
@@ -92,7 +94,9 @@ def verdict(code: str, reason: str = "") -> Verdict:
 
 
 def relays_not(words: str) -> bool:
-    """Whether a server says that it passes no mail on for us: a login that is missing, an address that it trusted."""
+    """Whether a server says that it passes no mail on for us: a login that is missing, an address that it trusted,
+    a sender that it does not let us use.
+    """
     return _NO_RELAY.search(words) is not None
 
 

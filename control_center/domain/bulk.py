@@ -228,3 +228,14 @@ def still(one: Entry, picture: Picture, client: Picture | None, way: Way) -> str
         return None
     reason = next((found.reason for found in now if found.reason), "")
     return reason or "no route: the address is not theirs any more, or takes no such message"
+
+
+def off_the_list(client: Picture | None, leg: Leg, purpose: str) -> str | None:
+    """Why somebody whose words wait already is not written to any more: they are gone, or have unticked the box."""
+    if client is None:
+        return None
+    if client.deleted:
+        return GONE
+    if purpose != "marketing" or ticked(leg, "client", client.record, client.record):
+        return None
+    return f"allow marketing: the box for {leg.value} is not ticked"

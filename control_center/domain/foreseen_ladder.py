@@ -86,10 +86,10 @@ def _taken(at: Standing, now: datetime, until: datetime, stopped: Stopped) -> tu
         match step(at, now, stopped):
             case Climb() | Pass() as taken:
                 return now, taken
+            case Done() | Look(barred=True):
+                return now, None
             case Look(until=later):
                 now = max(later, now + LEAST_STEP)
-            case Done():
-                return now, None
     return now, None
 
 

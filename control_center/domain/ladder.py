@@ -6,24 +6,26 @@ step never texts where a text of the action may have arrived, or may still.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from control_center.domain import zones
-from control_center.domain.activations import Activation
+from control_center.domain.activations import Activation, activation_of
 from control_center.domain.catalogue import Source
 from control_center.domain.catalogue_actions import Leg
 from control_center.domain.message import State
 from control_center.domain.people import GONE, Circle, Somebody, named
-from control_center.domain.planner import Expire, Lapse, Review, Wait, decide
+from control_center.domain.planner import Decision, Expire, Lapse, Review, Wait, decide
 from control_center.domain.recipients import Errand, Letterbox, Stopped, allowed, closed
 from control_center.domain.record import Picture, Record, moment
 from control_center.domain.record_parts import Flags
+from control_center.domain.recurrence import without_number
 from control_center.domain.rules import Rule
 from control_center.domain.trigger_ladder import Rung, Unless
 
+BARRED_LOOK = timedelta(hours=1)  # how often a step is looked at whose record does not qualify for it
 TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED})  # by a provider, whatever became of it then
 # Proven: no such text arrived, and none will. Everything else may be, or come to be, on somebody's phone.
 NOT_ARRIVED = frozenset({State.UNDELIVERED, State.FAILED, State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
@@ -73,10 +75,11 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Not now; look again at `until`."""
+    """Not now; look again at `until`. `barred`: only the record can lift what it waits for, by what it comes to say."""
 
     until: datetime
     reason: str = ""
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,20 @@ def upcoming(rule: Rule, record: Record, now: datetime, *, after: int = -1) -> t
     return next(((number, date - rung.by) for number, rung in rungs if date - rung.by > now), None)
 
 
+def next_after_edit(rule: Rule, record: Record, before: Sequence[Rung], number: int, now: datetime) -> int:
+    """Which rung of `rule` is next for what stood at this one of the rungs `before`; behind the last where none is.
+
+    That is the way that it waits to go, or one before that whose time lies ahead. A way that was gone, or passed, is
+    not gone again; one that the edit adds is left out where its time is past.
+    """
+    over = {one.way for one in before[:number]}
+    waits = {one.way for one in before[number : number + 1]}
+    date, rungs = date_of(rule, record), rule.trigger.ladder.rungs
+    ahead = {one.way for one in rungs if date is not None and date - one.by > now}
+    found = (n for n, one in enumerate(rungs) if one.way in waits or (one.way in ahead and one.way not in over))
+    return next(found, len(rungs))
+
+
 # Whether, and whereto -------------------------------------------------------------------------------------
 
 
@@ -124,28 +141,49 @@ def step(at: Standing, now: datetime, stopped: Stopped) -> Step:
     here as they did before.
     """
     decision = decide(at.rule, at.picture, at.occurrence, now, by_hand=at.by_hand, released=at.released)
-    if at.rule is None or at.picture is None or isinstance(decision, Lapse | Expire | Review):
-        return Done("" if isinstance(decision, Wait) else getattr(decision, "reason", ""))
-    if at.gone:
-        return Done(GONE)
-    rungs, date = at.rule.trigger.ladder.rungs, date_of(at.rule, at.picture.record)
-    if at.rule.trigger.shadow:
-        return Done("its trigger only records")
-    if at.rung >= len(rungs):
-        return Done("its trigger has no further step")
-    if date is None or now >= date:
-        return Done("its date is here" if date else "its record has no date any more")
-    rung = rungs[at.rung]
+    over = _over(at, decision, now)
+    date = date_of(at.rule, at.picture.record) if at.rule is not None and at.picture is not None else None
+    if over is not None or at.rule is None or at.picture is None or date is None:
+        return Done(over or "")
+    rung = at.rule.trigger.ladder.rungs[at.rung]
     if now < date - rung.by:
         return Look(date - rung.by)
     if _reached(rung, at, at.picture.record):
         return Pass(f"{rung.unless.value} in time")
+    if isinstance(decision, Lapse):
+        return Look(min(now + BARRED_LOOK, date), decision.reason, barred=True)
     if isinstance(decision, Wait):
         return Look(min(decision.until, date), decision.reason)
     found = _way(rung, at, at.rule, at.picture.record, stopped)
     if isinstance(found, str):
         return Pass(f"not {rung.unless.value}, and no {rung.way}: {found}")
     return Climb(found, f"not {rung.unless.value}, so {rung.way}")
+
+
+def _over(at: Standing, decision: Decision, now: datetime) -> str | None:
+    """Why there is no further step. A record that does not qualify now may do so again, until its date is here."""
+    if at.rule is None or at.picture is None:
+        return getattr(decision, "reason", "")
+    if isinstance(decision, Expire | Review) or (isinstance(decision, Lapse) and not _may_qualify_again(at, now)):
+        return decision.reason
+    if at.gone:
+        return GONE
+    if at.rule.trigger.shadow:
+        return "its trigger only records"
+    if at.rung >= len(at.rule.trigger.ladder.rungs):
+        return "its trigger has no further step"
+    date = date_of(at.rule, at.picture.record)
+    if date is None:
+        return "its record has no date any more"
+    here = decision.reason if isinstance(decision, Lapse) else "its date is here"
+    return here if now >= date else None
+
+
+def _may_qualify_again(at: Standing, now: datetime) -> bool:
+    """Whether the record still has what the action was released for, so that a hold, or a status, may be lifted."""
+    if at.rule is None or at.picture is None or at.picture.deleted:
+        return False
+    return activation_of(at.rule, at.picture.record, without_number(at.occurrence), now) is not None
 
 
 def addresses(at: Standing) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from enum import Enum
 
 from control_center.domain.inbound import MOST_SEGMENTS, named, readable
 from control_center.domain.outcome import Accepted, Blocked, Cause, Fate, NotSent, Outcome, Refused, Unknown
-from control_center.domain.retry import MAX_ATTEMPTS, next_attempt
+from control_center.domain.retry import ALONE_ATTEMPTS, ALONE_WAIT, MAX_ATTEMPTS, next_attempt
 
 
 class State(str, Enum):
@@ -141,6 +141,12 @@ def _settled(
             if again is None:
                 return Settlement(State.FAILED, "not_sent", f"attempts: {reason}", code)
             return Settlement(State.QUEUED, "not_sent", f"retry: {reason}", code, due_at=again)
+        case Blocked(reason=reason, code=code, alone=True):
+            most = min(most, ALONE_ATTEMPTS)
+            again = next_attempt(tries + 1, now, key=key, wait=ALONE_WAIT, use_by=use_by, most=most)
+            if again is None:
+                return Settlement(State.FAILED, "blocked", f"policy: {reason}", code)
+            return Settlement(State.QUEUED, "blocked", f"retry: {reason}", code, due_at=again)
         case Blocked(reason=reason, code=code):
             return Settlement(State.HELD, "blocked", f"breaker: {reason}", code, counts=False, blocked=True)
         case Refused(reason=reason, cause=cause, code=code):

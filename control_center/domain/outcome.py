@@ -52,11 +52,14 @@ class NotSent:
 class Blocked:
     """Proven not taken, because of the account or sender: nothing else will get through either.
 
-    The message waits and no attempt is counted; the account's breaker opens.
+    The message waits and no attempt is counted; the account's breaker opens. One that is `alone` was said of one
+    recipient and may be about that one only: it is tried a few times more, and believed of the account once several
+    recipients in a row are told so.
     """
 
     reason: str
     code: str | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Receipt:
     `reference` is ours (the attempt's key) where the provider echoes it; else `provider_id` must name it.
     `code` is the provider's own, `opted_out` says that the code means an opt-out at the provider, `blocked` that it
     blames the account or the sender: nothing else will get through either, and `dead` that the number takes no texts.
+    `numbers` are those that it is between, by their digits, of a provider that may spell its id in another way.
     """
 
     fate: Fate
@@ -105,6 +109,7 @@ class Receipt:
     opted_out: bool = False
     blocked: bool = False
     dead: bool = False
+    numbers: tuple[str, ...] = ()
 
     @property
     def readable(self) -> Receipt:

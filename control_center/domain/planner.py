@@ -20,11 +20,11 @@ from control_center.domain.action import (
     Plan,
     State,
 )
-from control_center.domain.activations import Activation, activation_of, activations, dateless
+from control_center.domain.activations import Activation, activation_of, activations, dateless, until_its_date
 from control_center.domain.chains import OF_A_STATUS
 from control_center.domain.qualification import excluded, unmatched
 from control_center.domain.record import Picture
-from control_center.domain.recurrence import tells, without_number
+from control_center.domain.recurrence import tells_at_once, without_number
 from control_center.domain.rules import Rule
 from control_center.domain.windows import Never, closing, next_open, why_closed
 
@@ -107,8 +107,9 @@ def relocated(rule: Rule, picture: Picture, action: Action, now: datetime) -> Pl
     active = activation_of(rule, picture.record, without_number(action.occurrence), now)
     if active is None:
         return action.turned(action.state, action.reason)
-    at = action.activation_at if tells(action.occurrence) else active.at
-    plan = due(rule, replace(action, activation_at=at, use_by=active.use_by), now)
+    if tells_at_once(rule, action.occurrence):
+        active = replace(until_its_date(rule, picture.record, active), at=action.activation_at)
+    plan = due(rule, replace(action, activation_at=active.at, use_by=active.use_by), now)
     return plan if action.state is State.PLANNED else replace(plan, reason=action.reason)
 
 
@@ -219,8 +220,9 @@ def _has_our_status(rule: Rule, picture: Picture) -> bool:
 def _active(rule: Rule, picture: Picture, occurrence: str, now: datetime) -> Activation | None:
     """The activation that an occurrence stands for. A move is told of when it is seen, whatever the reminder's day."""
     active = activation_of(rule, picture.record, without_number(occurrence), now)
-    if active is None or not tells(occurrence):
+    if active is None or not tells_at_once(rule, occurrence):
         return active
+    active = until_its_date(rule, picture.record, active)
     return replace(active, at=min(active.at, now), day=max(active.day, zones.local_date(rule.zone, now)))
 
 

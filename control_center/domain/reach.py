@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from control_center.domain import number
+from control_center.domain.people import Circle, named
 from control_center.domain.record import Record
 from control_center.domain.record_parts import Address, Phone
 
@@ -29,6 +30,21 @@ def changed(before: Record, after: Record, country: str) -> tuple[str, ...]:
     known, said = _entries(before, country), _entries(after, country)
     numbers = {one for one, _, _ in known}
     return tuple(sorted({one for one, _, ticked in said - known if ticked and one in numbers}))
+
+
+def given_up(before: Record, after: Record, country: str, countries: Collection[str] = ()) -> set[tuple[str, str]]:
+    """The (channel, address) that neither they nor their family are written to at any more, unlike before."""
+    if (before.phones, before.emails, before.family) == (after.phones, after.emails, after.family):
+        return set()
+    return _written_to(before, country, countries) - _written_to(after, country, countries)
+
+
+def _written_to(client: Record, country: str, countries: Collection[str]) -> set[tuple[str, str]]:
+    circle = Circle(client, client, country, countries=countries)
+    words = ["client", *dict.fromkeys(f"family:{person.relationship}" for person in client.family or ())]
+    everybody = [one for word in words for one in named(word, circle, lambda _: None)]
+    numbers = {("sms", one) for somebody in everybody for one in somebody.phones}
+    return numbers | {("email", one.lower()) for somebody in everybody for one in somebody.emails}
 
 
 def _entries(client: Record, country: str) -> set[tuple[str, str, bool]]:

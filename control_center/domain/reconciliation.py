@@ -11,6 +11,7 @@ from control_center.domain.action import (
     BEFORE_TRIGGER,
     BEFORE_US,
     HANDLED,
+    IN_SNAPSHOT,
     PAUSED,
     PENDING,
     Action,
@@ -19,13 +20,13 @@ from control_center.domain.action import (
     Plan,
     State,
 )
-from control_center.domain.activations import activation_of, activations, dateless, year_after
+from control_center.domain.activations import activation_of, activations, dateless, until_its_date, year_after
 from control_center.domain.catalogue import Source
 from control_center.domain.chains import OF_A_STATUS, broken
 from control_center.domain.planner import LATE, moved, opening, plan_of, plans
 from control_center.domain.qualification import excluded, unmatched
 from control_center.domain.record import Picture
-from control_center.domain.recurrence import recurrence, tells, without_number
+from control_center.domain.recurrence import recurrence, tells_at_once, without_number
 from control_center.domain.rules import Rule, Rules
 
 
@@ -42,8 +43,9 @@ def reconcile(
 
     New occurrences are added; pending ones move, or lapse where they no longer exist; lapsed ones return while
     their use-by lies ahead and nothing excludes them, and so does what was released and stopped before anything of it
-    left, and what expired by a date that is later now. What was handled stays handled. What is pending under a version
-    that was kept for it goes by that version. `chain` are the triggers that brought this version about.
+    left, and what expired by a date that is later now; all that whether an event says so or a snapshot. What was
+    handled stays handled. What is pending under a version that was kept for it goes by that version. `chain` are the
+    triggers that brought this version about.
     """
     changes: list[Add | Change] = []
     settled = {one.action_id for one in actions if rules.kept and rules.keep(one) and one.state in PENDING}
@@ -57,8 +59,9 @@ def reconcile(
         earlier = mine.get(rule.trigger.trigger_id, ())
         for wanted in _wanted(rule, picture, earlier, now, baseline):
             found, plan = recurrence(rule, wanted, earlier)
-            if tells(plan.occurrence):
-                plan = _at_once(rule, found, plan, now)
+            if found is not None and plan.reason == IN_SNAPSHOT and _is_open(found, plan):
+                plan = _anew(rule, plan, picture, now, in_time=False)
+            plan = _at_once(rule, found, plan, picture, now)
             if found is not None and found.action_id in settled:
                 continue
             if found is not None:
@@ -68,6 +71,15 @@ def reconcile(
                 changes.append(_added(rule, _on_hold(rule, plan), chain))
     left = [one for one in actions if one.state in PENDING and one.action_id not in settled]
     return [*changes, *(change for one in left for change in _gone(rules.by_id.get(one.trigger_id), one, picture, now))]
+
+
+def _is_open(found: Action, plan: Plan) -> bool:
+    """Whether what a snapshot loads is no history: we knew of it, nothing came of it yet, and it goes no earlier.
+
+    So a date that is put right is put right by whatever brings it. What moves to an earlier day that is past is loaded.
+    """
+    nothing_yet = found.state in PENDING or found.state is State.EXPIRED or found.may_return
+    return nothing_yet and plan.activation_at >= found.activation_at
 
 
 def _wanted(
@@ -91,13 +103,20 @@ def _wanted(
                 yield last
 
 
-def _at_once(rule: Rule, found: Action | None, plan: Plan, now: datetime) -> Plan:
-    """A move is told of when it is seen, whenever the reminder would have been due; once planned, it keeps its time."""
-    if plan.state is State.BASELINED:
+def _at_once(rule: Rule, found: Action | None, plan: Plan, picture: Picture, now: datetime) -> Plan:
+    """A move is told of when it is seen, whenever the reminder would have been due; once planned, it keeps its time.
+
+    What waits to tell is no history, however long the reminder's day is past: the client still has the old date.
+    """
+    waits = found is not None and found.state in PENDING
+    if not tells_at_once(rule, plan.occurrence) or (plan.state is State.BASELINED and not waits):
         return plan
-    at = found.activation_at if found is not None else min(now, plan.use_by)
-    due_at, reason = (at, "") if not rule.trigger.processing.automatic else opening(rule, at, plan.use_by)
-    return replace(plan, state=State.PLANNED, activation_at=at, due_at=due_at, reason=reason)
+    active = activation_of(rule, picture.record, without_number(plan.occurrence), now)
+    assert active is not None, "what is planned has its date"
+    use_by = until_its_date(rule, picture.record, active).use_by
+    at = found.activation_at if found is not None else min(now, use_by)
+    due_at, reason = (at, "") if not rule.trigger.processing.automatic else opening(rule, at, use_by)
+    return replace(plan, state=State.PLANNED, activation_at=at, due_at=due_at, use_by=use_by, reason=reason)
 
 
 def _added(rule: Rule, plan: Plan, chain: Sequence[int]) -> Add:
@@ -129,7 +148,7 @@ def _by_its_version(rules: Rules, action: Action, picture: Picture, now: datetim
     if active is None or unmatched(rule, picture) is not None:
         return [Change(action, action.turned(State.LAPSED, _why_gone(rule, picture, now)))]
     wanted = replace(plan_of(rule, active, picture, now, in_time=True), occurrence=action.occurrence)
-    return _adjust(rule, action, wanted, picture, now)
+    return _adjust(rule, action, _at_once(rule, action, wanted, picture, now), picture, now)
 
 
 def _on_hold(rule: Rule, plan: Plan) -> Plan:
@@ -159,14 +178,14 @@ def _changed(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: dat
             if wanted.times == found.times and wanted.reason not in (BEFORE_TRIGGER, BEFORE_US):
                 return None
             if wanted.activation_at == found.activation_at and wanted.reason.startswith(LATE):
-                wanted = _in_time(rule, wanted, picture, now)
+                wanted = _anew(rule, wanted, picture, now, in_time=True)
             return Change(found, wanted)
         case State.LAPSED | State.RELEASED if found.may_return:
             if wanted.state is State.BASELINED and wanted.reason == BEFORE_TRIGGER:
                 return Change(found, wanted)  # else what an edit sets aside would come back with the next event
             in_time = wanted.times == found.times and not found.reason.startswith(LATE)
             if in_time and wanted.reason.startswith(LATE):
-                wanted = _in_time(rule, wanted, picture, now)
+                wanted = _anew(rule, wanted, picture, now, in_time=True)
             # Exclusions count from when it is due: until then, what is on hold keeps its reminder. The score of an
             # invoice's session is not at hand here; release has it.
             day = zones.local_date(rule.zone, wanted.activation_at)
@@ -184,12 +203,12 @@ def _changed(rule: Rule, found: Action, wanted: Plan, picture: Picture, now: dat
             return None
 
 
-def _in_time(rule: Rule, wanted: Plan, picture: Picture, now: datetime) -> Plan:
-    """The same plan, not called late."""
+def _anew(rule: Rule, wanted: Plan, picture: Picture, now: datetime, *, in_time: bool) -> Plan:
+    """The same plan, not called history that was loaded, nor, with `in_time`, late."""
     active = activation_of(rule, picture.record, without_number(wanted.occurrence), now)
     if active is None:
         return wanted
-    return replace(plan_of(rule, active, picture, now, in_time=True), occurrence=wanted.occurrence)
+    return replace(plan_of(rule, active, picture, now, in_time=in_time), occurrence=wanted.occurrence)
 
 
 def _why_gone(rule: Rule | None, picture: Picture, now: datetime) -> str:

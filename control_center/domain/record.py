@@ -179,6 +179,7 @@ class Picture:
     `version`, `deleted` and `body` are those of the highest version seen; `first_version` and `first_facts` those
     of the lowest; `known_since` is the earliest time of any. `first_facts` is None where we saw the record being
     created: then nothing in it is older than we are. Both ends are independent of the order in which versions arrive.
+    Of one that was `erased` with its client nothing but the version is left.
     """
 
     studio: str
@@ -191,6 +192,7 @@ class Picture:
     first_version: int
     first_facts: Facts | None
     known_since: datetime | None
+    erased: bool = False
 
     @property
     def key(self) -> tuple[str, str, str]:

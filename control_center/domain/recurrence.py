@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from control_center.domain.action import HANDLED, Action, Plan, State
+from control_center.domain.action import HANDLED, PENDING, Action, Plan, State
 from control_center.domain.activations import is_same
 from control_center.domain.catalogue import Source
 from control_center.domain.rules import Rule
@@ -26,14 +26,14 @@ def recurrence(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Act
         found = _same(rule, wanted, earlier)
         return found, wanted if found is None else replace(wanted, occurrence=found.occurrence)
     same = [action for action in earlier if is_same(rule, without_number(action.occurrence), wanted.occurrence)]
-    others = [action for action in earlier if action.released_at is not None and action not in same]
+    others = [action for action in earlier if _said(rule, action) and action not in same]
     last = max(same, key=lambda action: action.action_id, default=None)
     if last is not None:
         if not (last.state in HANDLED and not last.unsent and any(_sent_since(last, other) for other in others)):
             wanted = replace(wanted, occurrence=last.occurrence)
         else:
             wanted, last = replace(wanted, occurrence=f"{wanted.occurrence}#{len(same) + 1}"), None
-    if others and rule.trigger.moved == "nothing" and (last is None or last.may_return):
+    if others and rule.trigger.moved == "nothing" and (last is None or last.may_return or _waits_to_tell(last)):
         wanted = _settled(wanted)
     if others and rule.trigger.moved == "tell" and last is None:
         wanted = replace(wanted, occurrence=wanted.occurrence + _TOLD)
@@ -47,7 +47,7 @@ def _same(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> Action | None:
 def _of_instalment(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple[Action | None, Plan]:
     """An instalment with another due date is another occurrence; where moves are not told of, that is set aside."""
     found, instalment = _same(rule, wanted, earlier), wanted.occurrence.rpartition("@")[0]
-    told = any(one.released_at is not None and one.occurrence.rpartition("@")[0] == instalment for one in earlier)
+    told = any(_said(rule, one) and one.occurrence.rpartition("@")[0] == instalment for one in earlier)
     if told and rule.trigger.moved == "nothing" and (found is None or found.may_return):
         wanted = _settled(wanted)
     return found, wanted
@@ -56,6 +56,20 @@ def _of_instalment(rule: Rule, wanted: Plan, earlier: Sequence[Action]) -> tuple
 def tells(occurrence: str) -> bool:
     """Whether it is there to tell that the date has moved."""
     return occurrence.endswith(_TOLD)
+
+
+def tells_at_once(rule: Rule, occurrence: str) -> bool:
+    """Whether it still is. Under a trigger that has come to remind afresh it is the reminder of the new date."""
+    return tells(occurrence) and rule.trigger.moved == "tell"
+
+
+def _waits_to_tell(action: Action) -> bool:
+    return action.state in PENDING and tells(action.occurrence)
+
+
+def _said(rule: Rule, action: Action) -> bool:
+    """Whether somebody was told of its date. What a shadow recorded counts for a shadow alone."""
+    return action.released_at is not None and (rule.trigger.shadow or not action.recorded)
 
 
 def without_number(occurrence: str) -> str:

@@ -59,15 +59,14 @@ class Said:
     """A text as its readers need it.
 
     `every` are all its words; `own` those that are not ours, quoted back to us; `words` are `own` without a signature,
-    and `body` is their text, with punctuation and case. `tapped` says that it is a tap on a message and no text; `glad`
-    that the tap, or all there is in emoji, is a friendly one.
+    and `body` is their text, with punctuation and case. A tap on a message is no text, and has none of these three;
+    `glad` says that the tap, or all there is in emoji, is a friendly one.
     """
 
     every: Words
     own: Words
     words: Words
     body: str
-    tapped: bool = False
     glad: bool = False
 
     @property
@@ -87,7 +86,7 @@ def heard(text: str) -> Said:
     every = words(text)
     tap = _tap(shown)
     if tap is not None:
-        return Said(every, (), (), "", tapped=True, glad=tap)
+        return Said(every, (), (), "", glad=tap)
     unquoted = _unquoted(shown)
     body = _unsigned(_by_hand(unquoted)).strip()
     own = words(body)

@@ -13,6 +13,9 @@ from hashlib import blake2b
 
 MAX_ATTEMPTS = 8
 MAIL_ATTEMPTS = 100  # about a day and a half
+# Where one recipient's policy is against us: long enough to see whether it is all the others', too, and no longer.
+ALONE_ATTEMPTS = 4
+ALONE_WAIT = timedelta(minutes=10)
 FIRST_WAIT = timedelta(seconds=15)
 GROWTH = 3
 LONGEST_WAIT = timedelta(minutes=30)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
-
-DOORS: Final = ("api", "cli", "settings", "engine")
+from typing import Self
 
 
 class Signature(str):
-    """A name that remembers its door, for the audit trail; what lies between takes it for the name."""
+    """A name that remembers its door (`api`, `cli`, `settings`, `engine`), for the audit trail; what lies between takes
+    it for the name.
+    """
 
     __slots__ = ("via",)
     via: str

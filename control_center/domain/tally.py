@@ -52,7 +52,6 @@ _FIELDS = {
     Fate.LAPSES: "nothing",
     Fate.EXPIRES: "nothing",
 }
-BY = ("client", "trigger", "day")
 
 
 class Twice(msgspec.Struct, frozen=True):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from control_center.domain import zones
@@ -16,6 +17,7 @@ from control_center.domain.table import Table, shown
 MARKS: Final = (80, 100)  # per cent of the plan at which the studio is warned
 HELD: Final = "plan:"  # how the reason of every text begins that waits for the month to turn or the plan to be raised
 DEAREST: Final = Decimal(1000)
+_SUM: Final = re.compile(r"[0-9]+([.][0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,8 @@ def amount(table: Table, field: str, most: Decimal = DEAREST) -> Decimal | None:
     typed = table.optional(field, limit=12)
     if typed is None:
         return None
-    try:
-        price = Decimal(typed)
-    except InvalidOperation:
-        price = Decimal(-1)
-    if not price.is_finite() or not 0 <= price <= most:
+    price = Decimal(typed) if _SUM.fullmatch(typed) else Decimal(-1)  # which reads 1_0 as ten, and other digits
+    if not 0 <= price <= most:
         raise table.wrong(field, f'{shown(typed)}; a price such as "0.0079" is needed')
     return price
 

@@ -11,7 +11,6 @@ from control_center.domain.table import Table, shown
 from control_center.domain.windows import Window
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-KEYS = frozenset({"days", *DAYS, "holidays"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def source(trigger: Trigger, templates: Mapping[str, Source], leg: Leg | None = 
     Raises Unrenderable where its template is gone.
     """
     words = trigger.words
+    moved = moved and words.moved is not None  # else an edit has taken them away since: then it is a reminder
     if words.text is not None and not moved and leg not in dict(words.ladder):
         return {"sms": words.text, "text": words.text}
     name = words.moved if moved else words.template if leg is None else words.template_of(leg)

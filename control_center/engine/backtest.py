@@ -37,7 +37,6 @@ from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebook
 
 PAGE = 200
-LONGEST = 3660  # days
 _SENDS = frozenset({Fate.GOES, Fate.REVIEW})
 _Said = Mapping[tuple[str, str], Sequence[tuple[datetime, Purpose, Said]]]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import structlog
 
 from control_center.domain.blackouts import Blackout
 from control_center.domain.errors import NotFound
-from control_center.engine.blackouts import bump, entry, place_anew
+from control_center.engine.blackouts import bump, check_read, entry, place_anew
 from control_center.store import audit, blackout_changes, blackouts, db
 from control_center.store.blackouts import Stored
 
@@ -17,15 +17,26 @@ log = structlog.get_logger(__name__)
 
 
 async def change(
-    pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int, blackout: Blackout, *, by: str
+    pool: db.Pool,
+    clock: Callable[[], datetime],
+    studio: str,
+    blackout_id: int,
+    blackout: Blackout,
+    *,
+    by: str,
+    read: Collection[str] | None = None,
 ) -> Stored:
-    """Replace what a blackout says, under the same id. Raises NotFound."""
+    """Replace what a blackout says, under the same id. Raises NotFound.
+
+    `read` are the editions from which it was written: Outdated where it says something else by now.
+    """
 
     async def work(tx: db.Connection) -> int:
         await bump(tx, studio)
         earlier = await blackout_changes.change(tx, studio, blackout_id, blackout)
         if earlier is None:
             raise NotFound(f"there is no blackout {blackout_id}")
+        check_read(blackout_id, earlier, read)
         await audit.write(tx, by, entry(studio, "change", blackout_id, earlier, blackout))
         now = clock()
         return sum([await place_anew(tx, studio, days, now) for days in (earlier, blackout)])

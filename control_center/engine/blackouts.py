@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,6 +13,7 @@ from control_center.domain.blackouts import Blackout
 from control_center.domain.errors import NotFound
 from control_center.domain.planner import due
 from control_center.domain.rules import Rules
+from control_center.engine.editions import check_edition, edition
 from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.store import actions, audit, blackouts, db, messages, studios, waiting
 from control_center.store.rulebooks import read
@@ -37,19 +38,41 @@ async def add(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackou
     return blackout_id
 
 
-async def remove(pool: db.Pool, clock: Callable[[], datetime], studio: str, blackout_id: int, *, by: str) -> None:
-    """Open the days again. What waited because of them is due at once. Raises NotFound."""
+async def remove(
+    pool: db.Pool,
+    clock: Callable[[], datetime],
+    studio: str,
+    blackout_id: int,
+    *,
+    by: str,
+    read: Collection[str] | None = None,
+) -> None:
+    """Open the days again. What waited because of them is due at once. Raises NotFound.
+
+    And Outdated where these are other days than in the editions `read`.
+    """
 
     async def work(tx: db.Connection) -> tuple[Blackout, int]:
         await bump(tx, studio)
         removed = await blackouts.remove(tx, studio, blackout_id)
         if removed is None:
             raise NotFound(f"there is no blackout {blackout_id}")
+        check_read(blackout_id, removed.blackout, read)
         await audit.write(tx, by, entry(studio, "delete", blackout_id, removed.blackout, None))
         return removed.blackout, await place_anew(tx, studio, removed.blackout, clock())
 
     removed, moved = await db.retried(pool, work)
     log.info("blackout.removed", studio=studio, blackout=blackout_id, days=str(removed), moved=moved)
+
+
+def edition_of(blackout: Blackout) -> str:
+    """What tells these days, under this name, from others."""
+    return edition(_shown(blackout))
+
+
+def check_read(blackout_id: int, blackout: Blackout, read: Collection[str] | None) -> None:
+    """Raises Outdated where these are other days than in the editions `read`; None is whatever was read."""
+    check_edition(_shown(blackout), read, f"blackout {blackout_id}")
 
 
 def entry(studio: str, verb: str, blackout_id: int, before: Blackout | None, after: Blackout | None) -> audit.Entry:

@@ -120,21 +120,26 @@ def held(one: Due) -> bool:
     return one.action.state is State.HELD and one.action.reason.startswith(HELD)
 
 
-async def refuse_own(tx: db.Connection, studio: str, actions: Sequence[int], *, by: str) -> None:
-    """Raise Refused where `by` saved the trigger whose blast this is, and more is held than one person writes to alone.
+async def refuse_own(tx: db.Connection, studio: str, actions: Sequence[int], *, by: str, process: bool = False) -> None:
+    """Raise Refused where `by` saved the triggers of these actions, and more waits than one person writes to alone.
 
-    Of what a guard holds everything counts, so that nobody lets it go part by part.
+    Of what a guard holds, and with `process` of what is to be reviewed, too, everything counts, so that nobody lets it
+    go part by part.
     """
     house = (await studios.get(tx, [studio])).get(studio)
     above = house.second_person_above if house is not None else None
     if above is None:
         return
-    for one in await release_guards.blasts(tx, studio, actions):
-        if needed(above, one.held) and Hands(one.saved_by).are(by):
-            raise Refused(
-                f"{one.held:,} of {one.trigger!r} are held, more than the {above:,} that one person may write to, and"
-                f" {one.saved_by} saved it last: somebody else with the role front_desk has to let them go"
-            )
+    read = release_guards.to_process if process else release_guards.blasts
+    own = [one for one in await read(tx, studio, actions) if Hands(one.saved_by).are(by)]
+    number = sum(one.number for one in own)
+    if needed(above, number):
+        names, them = ", ".join(repr(one.trigger) for one in own), "it" if len(own) == 1 else "them"
+        are = "wait for a person" if process else "are held"
+        raise Refused(
+            f"{number:,} of {names} {are}, more than the {above:,} that one person may write to, and {own[0].saved_by}"
+            f" saved {them} last: somebody else with the role front_desk has to let them go"
+        )
 
 
 async def let_on(pool: db.Pool, studio: str, name: str | None, *, by: str) -> None:

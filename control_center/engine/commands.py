@@ -177,7 +177,7 @@ def _letter(errand: Errand, job: Job) -> Mapping[str, Any]:
     named = job.trigger.words
     return {
         "client_id": errand.client_id,
-        "template": named.moved if job.moved else named.template_of(Leg.LETTER),
+        "template": (job.moved and named.moved) or named.template_of(Leg.LETTER),
         "subject": written.subject,
         "html": written.html,
         "text": written.text,

@@ -18,7 +18,7 @@ from control_center.domain.consent import DOUBTFUL, OPTED_OUT, Purpose, Said, St
 from control_center.domain.ladder import NOT_ARRIVED, Sent
 from control_center.domain.message import State
 from control_center.domain.number import mask_email, mask_phone
-from control_center.domain.planner import Send, decide
+from control_center.domain.planner import Send, Wait, decide
 from control_center.domain.recipients import Routing
 from control_center.domain.record import Picture
 from control_center.domain.recurrence import tells
@@ -109,7 +109,10 @@ async def otherwise(
         rule = book.rules.of(action.action.trigger_id, action.action.trigger_version)
         picture = pictures.get(action.key)
         decision = decide(rule, picture, action.action.occurrence, now, by_hand=True)
-        if rule is None or picture is None or not isinstance(decision, Send):
+        # On a closed day it is written to them all the same: the words wait for the next open one by themselves.
+        waits = isinstance(decision, Wait) and rule is not None and not rule.trigger.paused
+        goes = (isinstance(decision, Send) or waits) and rule is not None and not rule.trigger.shadow
+        if rule is None or picture is None or not goes:
             kept.append((action, why))
         elif _on_its_way(passed.get((action.studio, action.action.action_id), ()), refused):
             kept.append((action, f"{why}; a text of it was on its way already"))

@@ -6,7 +6,7 @@ number are read one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -47,6 +47,7 @@ from control_center.store.rulebooks import Rulebooks
 log = structlog.get_logger(__name__)
 
 _WROTE: Final = "a text came from it"
+SHOWN: Final = "it came to a number that several studios share"  # the text may have been meant for another of them
 REPEATED_WITHIN: Final = timedelta(minutes=15)  # how long a text without a name may be the repeat of the one before it
 
 
@@ -122,9 +123,11 @@ class Conversations:
             return Taken(inbound, new=await conversations.arrive(tx, came))
         came, pair = replace(came, studio=studio), replace(pair, studio=studio)
         concerned = await concerned_by(tx, sharing, pair, came, inbound, now=now)
-        for one in concerned:  # in their order: two texts to a number that several share do not wait in a circle
+        # In their order: two texts to a number that several share do not wait in a circle.
+        for one in sorted({studio, *sharing, *concerned}):
             await consents.lock(tx, (one, "sms", theirs))
-        if not await conversations.arrive(tx, came) or (unnamed and await _repeats(tx, pair, came, inbound, now)):
+        new = await conversations.arrive(tx, came)
+        if not new or (unnamed and await _repeats(tx, pair, came, inbound, now=now, whom={studio, *concerned})):
             return Taken(inbound, studio, new=False)
         whose = await client_of(tx, pair)
         client_id = await conversations.converse(tx, pair, whose)
@@ -152,8 +155,13 @@ class Conversations:
         taken.alive = await dead_numbers.lift(tx, [(one, theirs) for one in sharing], _WROTE)
         done = await act(tx, self._rulebooks, book, heard, reply)
         taken.message_id, taken.attention, taken.effects = heard.message_id, done.attention, done.effects
+        others = [one for one in concerned if one != studio]
         if isinstance(reply, OptOut):
-            taken.effects += await _stop_everywhere(tx, heard, [one for one in concerned if one != studio])
+            taken.effects += [await say(tx, there, Said.STOP) for there in await _elsewhere(tx, heard, others)]
+        if isinstance(reply, MayBeOptOut):
+            for there in await _elsewhere(tx, heard, others):
+                await _show(tx, there, taken, _received(came, there.pair, there.client_id, inbound, None))
+                taken.effects.append(await say(tx, there, Said.DOUBT))
         await conversations.mark(tx, studio, heard.message_id, taken.meaning, done.attention)
         await report(tx, heard, taken)
         parts = inbound.segments or segments(inbound.text).count
@@ -161,37 +169,52 @@ class Conversations:
         return taken
 
 
-async def _stop_everywhere(tx: db.Connection, heard: Heard, others: Sequence[str]) -> list[Effect]:
-    """A STOP to a number that several studios share is for all of them: the provider blocks the number, too."""
+async def _elsewhere(tx: db.Connection, heard: Heard, others: Sequence[str]) -> list[Heard]:
+    """A text to a number that several studios share, as each of these others has it that was not told STOP before."""
     pairs = [replace(heard.pair, studio=one) for one in others]
     said = await consents.standings(tx, [(pair.studio, pair.channel, pair.theirs) for pair in pairs])
     stopped = {studio for (studio, _, _), one in said.items() if one.stopped}
-    return [
-        await say(tx, replace(heard, pair=pair, client_id=await client_of(tx, pair)), Said.STOP)
-        for pair in pairs
-        if pair.studio not in stopped
-    ]
+    left = [pair for pair in pairs if pair.studio not in stopped]
+    return [replace(heard, pair=pair, client_id=await client_of(tx, pair)) for pair in left]
 
 
-async def _repeats(tx: db.Connection, pair: Pair, came: Arrival, inbound: Inbound, now: datetime) -> bool:
+async def _show(tx: db.Connection, heard: Heard, taken: Taken, received: Received) -> None:
+    """Let another studio read what may be a STOP to it, too: what it has in doubt is for somebody there to settle.
+
+    It is one text, and counts where it was taken in.
+    """
+    client_id = await conversations.converse(tx, heard.pair, heard.client_id)
+    number = await conversations.receive(tx, replace(received, client_id=client_id))
+    attention = f"{SHOWN}: {taken.attention}"
+    await conversations.mark(tx, heard.pair.studio, number, taken.meaning, attention)
+    await report(tx, replace(heard, message_id=number, client_id=client_id), replace(taken, attention=attention))
+
+
+async def _repeats(
+    tx: db.Connection, pair: Pair, came: Arrival, inbound: Inbound, *, now: datetime, whom: Collection[str]
+) -> bool:
     """Whether a text that its provider gives no name is the one before it, brought again."""
     before = await conversations.said_before(tx, pair, came.account, inbound.text, since=now - REPEATED_WITHIN)
-    if before is None or await _is_undone(tx, pair, inbound, now):
+    if before is None or await _is_undone(tx, pair, inbound, now, whom):
         return False
     await conversations.attach(tx, came, before)
     return True
 
 
-async def _is_undone(tx: db.Connection, pair: Pair, inbound: Inbound, now: datetime) -> bool:
-    """Whether these words end texting, or may, and somebody has let texts go there again since they were said: it need
-    not have been by a text of this conversation, and to pass over a STOP is the worst that can happen.
+async def _is_undone(tx: db.Connection, pair: Pair, inbound: Inbound, now: datetime, whom: Collection[str]) -> bool:
+    """Whether these words end texting, or may, and at one of these studios somebody has let texts go there again since
+    they were said: it need not have been by a text of this conversation, and to pass over a STOP is the worst that can
+    happen.
     """
     reply = by_itself(inbound, now)
     if not isinstance(reply, OptOut | MayBeOptOut):
         return False
-    address = (pair.studio, pair.channel, pair.theirs)
-    stands = (await consents.standings(tx, [address])).get(address, OPEN)
-    return not stands.stopped and not (stands.doubtful and isinstance(reply, MayBeOptOut))
+    asked = [(one, pair.channel, pair.theirs) for one in whom]
+    stand = await consents.standings(tx, asked)
+    return any(
+        not stands.stopped and not (stands.doubtful and isinstance(reply, MayBeOptOut))
+        for stands in (stand.get(one, OPEN) for one in asked)
+    )
 
 
 async def client_of(tx: db.Connection, pair: Pair) -> str | None:

@@ -22,6 +22,7 @@ EVERY: Final = timedelta(seconds=30)
 QUIET: Final = timedelta(minutes=2)  # a copy has arrived by then, or never will
 COLLECTING: Final = timedelta(minutes=2)  # for a page of what is collected
 COLLECT: Final = "control-center events collect"
+REPLAY: Final = "control-center events replay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +79,22 @@ async def collected(pool: db.Pool, begun: dead_queue.Known, copies: int) -> None
     What has come meanwhile is left to the next look.
     """
 
-    async def work(tx: db.Connection) -> tuple[Account, Account]:
+    async def work(tx: db.Connection) -> tuple[Account, Account, int]:
         was = (await dead_queue.lock(tx, quiet=QUIET)).account
         # Some that were on their way may have come too late to be met.
         met = copies if begun.quiet else max(copies, begun.account.copies)
         now = Account(met + was.copies - begun.account.copies, 0)
         await dead_queue.note(tx, now, look_in=timedelta(0))
-        return was, now
+        return was, now, (await dead_queue.brought(tx))[0]
 
     _tell(*await db.retried(pool, work))
 
 
-def _tell(was: Account, now: Account) -> None:
+def _tell(was: Account, now: Account, brought: int = 0) -> None:
+    """`brought` are those that were brought over, which nobody has dealt with."""
     if now.others > was.others:
         log.error("events.set_aside", events=now.others, hint=COLLECT)
+    elif was.others and not now.others and brought:
+        log.warning("events.collected", events=brought, hint=REPLAY)
     elif was.others and not now.others:
         log.info("events.collected")

@@ -1,6 +1,6 @@
 """Why something happened, or did not: told from what is stored, and by the planner that decided it.
 
-No rule is repeated here. Whatever can still be decided is decided by `planner.decide` and `planner.reconcile` on
+No rule is repeated here. Whatever can still be decided is decided by `planner.decide` and `reconciliation.reconcile` on
 what is stored now; whatever is over is told from the reasons written down when it happened.
 """
 

@@ -85,6 +85,8 @@ def _shown(case: Case, event: Event, body: str) -> list[Step]:
         f"{event.type} came from {event.source}, about {event.subject}; it happened on {when(case.zone, event.time)}"
     )
     steps = [Step(event.received_at, happened, [event.id, event.subject])]
+    if not body:
+        steps.append(Step(event.received_at, "what it showed was erased with its client"))
     for picture in islice(_pictures(body), LONGEST):
         name = f"{picture.kind}/{picture.record_id}"
         gone = ", deleted" if picture.deleted else f", status {picture.record.status!r}"

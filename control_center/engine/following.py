@@ -159,7 +159,8 @@ class Following:
 
     async def _followed(self, tx: db.Connection, what: For, token: str) -> Followed | None:
         number = self._links.message(what, token)
-        return (await followed.of_numbers(tx, [number])).get(number) if number is not None else None
+        found = (await followed.of_numbers(tx, [number])).get(number) if number is not None else None
+        return None if found is None or found.erased else found
 
     def _answer(self, found: Followed) -> Answer:
         assert found.kind is not None, "it was asked about a record"

@@ -35,7 +35,6 @@ from control_center.store.records import Key
 from control_center.store.rulebooks import Rulebook
 
 PAGE = 500
-LONGEST = 366  # days
 _LEAVING = frozenset({Fate.GOES, Fate.SHADOW})
 
 

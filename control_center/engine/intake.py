@@ -17,11 +17,13 @@ import structlog
 from control_center.domain import reach
 from control_center.domain.errors import Malformed
 from control_center.domain.event import Event, Verb, decode
+from control_center.domain.record import Picture
 from control_center.domain.studio import Studio
-from control_center.engine import copies, gaps, lines
+from control_center.engine import copies, gaps, lines, unlisted
 from control_center.engine.catalogs import Noted, SeenNames, told
 from control_center.engine.seen import Seen
 from control_center.engine.undeliverable import tell_lifted
+from control_center.engine.unlisted import Withdrawn
 from control_center.store import catalogs, db, dead_numbers, events, records, studios
 from control_center.store.dead_numbers import Number
 from control_center.store.events import Dead
@@ -44,6 +46,7 @@ class Taken:
     noted: Noted = field(default_factory=dict, repr=False)  # names that records showed for the first time
     stopped: list[tuple[Key, str]] = field(default_factory=list)  # chains of triggers that end here, and why
     alive: list[Number] = field(default_factory=list)  # numbers that were thought to take no texts
+    withdrawn: Withdrawn = field(default_factory=Withdrawn, repr=False)  # what waited for addresses that are gone
 
 
 class Intake:
@@ -116,6 +119,7 @@ class Intake:
                 lined = await lines.bring(tx, shown, rules, self._clock())
                 taken.due_now |= lined.due_now
                 taken.stopped += lined.stopped
+                await unlisted.withdraw(tx, shown, known, self._clock(), taken.withdrawn)
                 seen += shown
             taken.noted = await self._note_names(tx, known, taken.new, seen)
         await gaps.note(tx, [*taken.new, *taken.duplicates])
@@ -131,6 +135,8 @@ class Intake:
         """Move the pictures of all records the events show, and store them; returns those that changed."""
         shown = [(picture, event) for event in new for picture in event.seen]
         before = await records.lock(tx, {picture.key for picture, _ in shown})
+        if of_erased := [event for picture, event in shown if _tells_again(before.get(picture.key), picture)]:
+            await events.empty(tx, of_erased)
         seen: dict[Key, Seen] = {}
         moved: set[tuple[str, str, str]] = set()
         for picture, event in shown:
@@ -168,6 +174,11 @@ class Intake:
             if superseded:
                 await events.mark(tx, [(event, "superseded") for event in superseded])
         return await self._names.note(tx, known, (one.picture for one in seen if one.picture))
+
+
+def _tells_again(known: Picture | None, shown: Picture) -> bool:
+    """Whether this is what was known of a record before it was erased with its client."""
+    return known is not None and known.erased and shown.version <= known.version
 
 
 def _stretches(new: Iterable[Event]) -> list[list[Event]]:
@@ -222,5 +233,6 @@ def _tell(taken: Taken) -> None:
     for (studio, kind, record_id), reason in taken.stopped:
         log.info("chain.stopped", studio=studio, record=f"{kind}/{record_id}", reason=reason)
     tell_lifted(taken.alive, _CHANGED)
+    unlisted.tell(taken.withdrawn)
     for dead in taken.dead:
         log.warning("event.dead", field=dead.field, reason=dead.reason)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from control_center.domain.action import IN_SNAPSHOT, Add, Change, State
 from control_center.domain.chains import STOPPED
+from control_center.domain.errors import Conflict
 from control_center.domain.reconciliation import reconcile
 from control_center.domain.rules import Rules
 from control_center.engine.seen import Seen
@@ -30,6 +31,7 @@ async def bring(tx: db.Connection, seen: Sequence[Seen], rules: Mapping[str, Rul
     """Add, move and end the actions of these records, and of the invoices that waited for a score of theirs.
 
     `rules` are those of each record's studio. The caller holds the records, and wakes release where something is due.
+    Raises Conflict where somebody has dealt with one of them meanwhile: what was said by that counts for the others.
     """
     every = [*seen, *await _scored(tx, seen, rules, now)]
     have = await actions.of_records(tx, [one.picture.key for one in every if one.picture])
@@ -55,8 +57,8 @@ async def bring(tx: db.Connection, seen: Sequence[Seen], rules: Mapping[str, Rul
                     changes.append((picture.studio, step))
     if added:
         await actions.add(tx, added)
-    if changes:
-        await actions.change(tx, changes)
+    if changes and {one.action.action_id for _, one in changes} - await actions.change(tx, changes):
+        raise Conflict("an action was released, or decided on, while its record changed")
     plans = [one.plan for _, one, _ in added] + [one.plan for _, one in changes]
     return Lined(
         due_now=any(plan.state is State.PLANNED and plan.due_at <= now for plan in plans),

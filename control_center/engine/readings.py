@@ -26,7 +26,10 @@ from control_center.domain.reply import (
 )
 from control_center.engine import consenting, understanding
 from control_center.engine.circumstances import circumstances
+from control_center.engine.consenting import Effect
+from control_center.engine.conversations import SHOWN, client_of
 from control_center.engine.understanding import Done, Heard, meaning
+from control_center.engine.whose_text import in_doubt_with
 from control_center.store import audit, commands, consents, conversations, db, desk, studios
 from control_center.store.consents import Saying
 from control_center.store.conversations import Pair
@@ -71,10 +74,14 @@ async def _choose(tx: db.Connection, studio: str, message_id: int, choice: Choic
     if known is None:
         raise NotFound(f"there is no message m-{message_id}")
     pair = Pair(studio, known.channel, known.ours, known.address)
-    await consents.lock(tx, (studio, known.channel, known.address))
+    others = await in_doubt_with(tx, pair, known.account) if choice.meaning == "opt_out" else []
+    for one in sorted({studio, *others}):
+        await consents.lock(tx, (one, known.channel, known.address))
     if choice.meaning in OPT_OUTS:
         done = await _settle_opt_out(tx, known, pair, OPT_OUTS[choice.meaning], now=now, by=by)
-        if choice.meaning == "no_opt_out":
+        done.effects += await _stop_elsewhere(tx, known, pair, others, now=now)
+        # One that was shown to this studio besides was taken in by another: what it answers is answered there.
+        if choice.meaning == "no_opt_out" and not (known.attention or "").startswith(SHOWN):
             return await _read_on(tx, known, pair, done, now=now, by=by)
     elif known.meaning != "doubtful":
         raise Refused(f"m-{message_id} was taken for {known.meaning or 'nothing'}; only a doubtful text is read again")
@@ -115,6 +122,19 @@ async def _settle_opt_out(tx: db.Connection, known: Piece, pair: Pair, says: Sai
     evidence = f"read in m-{known.message_id}: {known.body or ''}"
     said = Saying(pair.studio, pair.channel, pair.theirs, says, f"person: {by}", evidence)
     return Done(effects=[await consenting.say(tx, said, now, client_id=known.client_id)])
+
+
+async def _stop_elsewhere(
+    tx: db.Connection, known: Piece, pair: Pair, others: Sequence[str], *, now: datetime
+) -> list[Effect]:
+    """A text that is found to be a STOP is one for each studio that it left in doubt; found to be none, for its own."""
+    evidence = f"a person read it in a text to {pair.ours}: {known.body or ''}"
+    effects = []
+    for one in others:
+        client = await client_of(tx, replace(pair, studio=one))
+        said = Saying(one, pair.channel, pair.theirs, Said.STOP, "reply", evidence)
+        effects.append(await consenting.say(tx, said, now, client_id=client))
+    return effects
 
 
 async def _read(tx: db.Connection, known: Piece, pair: Pair, choice: Choice, now: datetime) -> Done:

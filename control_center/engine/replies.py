@@ -93,7 +93,7 @@ class _Taken:
 async def _take(tx: db.Connection, account: str, came: Sequence[Came]) -> _Taken:
     once = {one.dedupe_key: one for one in came}
     matches = {one.came.dedupe_key: one for one in await _matches(tx, account, list(once.values()))}
-    paired = [(one, matches[key].named if key in matches else None) for key, one in once.items()]
+    paired = [(matches[key].came, matches[key].named) if key in matches else (one, None) for key, one in once.items()]
     new = await receipts.add(tx, account, paired)
     fresh = [one for key, one in matches.items() if key in new]
     folded = _folded(fresh)
@@ -143,7 +143,13 @@ async def _matches(tx: db.Connection, account: str, came: Sequence[Came]) -> lis
             matches.append(_Match(one, named, reference[1]))
         elif one.receipt.provider_id and (named := by_id.get(one.receipt.provider_id)):
             matches.append(_Match(one, named, named.asked))
-    return matches
+    return [replace(one, came=_bare(one.came)) if one.named.erased else one for one in matches]
+
+
+def _bare(came: Came) -> Came:
+    """The fact alone, of a message whose client was erased: nobody knows its address any more."""
+    receipt = replace(came.receipt, reason=None, opted_out=False, dead=False, numbers=())
+    return replace(came, receipt=receipt, body="")
 
 
 def _was_forgotten(named: Named) -> bool:

@@ -61,6 +61,8 @@ async def bounced(pool: db.Pool, account: str, came: Bounce, raw: str, now: date
     """Fold a bounce into its message, and do to its address what its code asks for. Raises one of `db.AWAY`."""
     async with db.session(pool) as connection:
         known = await whose(connection, came.origin)
+    if known is not None and known[0].erased and came.code is None:
+        return Came("bounce", known[0].studio, known[0].message_id, "its client was erased", new=False)
     if known is None or came.code is None:
         return await _unread(pool, account, came, raw, known[0] if known is not None else None)
     found, attempt = known
@@ -104,6 +106,8 @@ async def refused(pool: db.Pool, account: str, known_by: str, came: Refusal, now
 
 async def _stopped(tx: db.Connection, found: Followed, verdict: Verdict, evidence: str, now: datetime) -> list[Effect]:
     """Write nothing more to an address that is not there, at once or once it is certain."""
+    if found.erased:
+        return []  # nobody knows any more whose it is
     address = (found.studio, found.channel, found.address)
     await consents.lock(tx, address)
     if (await consents.standings(tx, [address])).get(address, OPEN).stopped or not await _certain(
@@ -161,6 +165,8 @@ async def complained(pool: db.Pool, account: str, came: Complaint, raw: str, now
     async def work(tx: db.Connection) -> tuple[Came, Followed | None]:
         known = await whose(tx, came.origin)
         found = known[0] if known is not None else None
+        if found is not None and found.erased:
+            return Came("complaint", found.studio, found.message_id, came.kind, new=False), None
         arrival = Arrival(found.studio if found else "", account, came.known_by, "", "", raw[:KEPT])
         new = await conversations.arrive(tx, arrival)
         done = Came("complaint", found.studio if found else None, found.message_id if found else None, came.kind, new)

@@ -5,49 +5,54 @@ Skipping is leaving them where they are.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from control_center.domain.action import PAUSED, PENDING, Change, State
-from control_center.domain.errors import NotFound
+from control_center.domain.action import PAUSED, PENDING, Action, Change, State
+from control_center.domain.errors import NotFound, Outdated
 from control_center.engine import blast, decisions, recurring
+from control_center.engine.editions import edition
 from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.engine.release import Release
 from control_center.engine.released import Released, tell
 from control_center.store import actions, audit, db
 from control_center.store.rulebooks import Rulebooks
 
+Clock: TypeAlias = Callable[[], datetime]
+Read: TypeAlias = Collection[str] | None
+
 
 async def process(
-    pool: db.Pool, clock: Callable[[], datetime], studio: str, action_ids: Sequence[int], *, by: str
+    pool: db.Pool, clock: Clock, studio: str, action_ids: Sequence[int], *, by: str, read: Read = None
 ) -> dict[int, tuple[State, str]]:
     """Run actions now, as `by` decided: window and weekdays do not apply, everything else is checked again.
 
-    Returns the state and reason each has afterwards. Raises NotFound for an id that names none.
+    Returns the state and reason each has afterwards. Raises NotFound for an id that names none, Refused where somebody
+    else has to, and Outdated where one is none of the editions `read` any more.
     """
     release = Release(pool, clock, Rulebooks())
 
     async def deed(tx: db.Connection, pending: Sequence[actions.Due]) -> Released:
-        await blast.refuse_own(tx, studio, action_ids, by=by)
+        await blast.refuse_own(tx, studio, action_ids, by=by, process=True)
         return await release.apply(tx, pending, by=by)
 
-    return await _decided(pool, studio, action_ids, deed, by=by)
+    return await _decided(pool, studio, action_ids, deed, by=by, read=read)
 
 
 async def delete(
-    pool: db.Pool, clock: Callable[[], datetime], studio: str, action_ids: Sequence[int], *, by: str
+    pool: db.Pool, clock: Clock, studio: str, action_ids: Sequence[int], *, by: str, read: Read = None
 ) -> dict[int, tuple[State, str]]:
-    """Drop actions for good: the occurrence counts as handled and sends nothing. Raises NotFound."""
+    """Drop actions for good: the occurrence counts as handled and sends nothing. Raises as `process`."""
 
     async def deed(tx: db.Connection, pending: Sequence[actions.Due]) -> Released:
         return await drop(tx, pending, by=by, now=clock())
 
-    return await _decided(pool, studio, action_ids, deed, by=by)
+    return await _decided(pool, studio, action_ids, deed, by=by, read=read)
 
 
 async def release(
-    pool: db.Pool, clock: Callable[[], datetime], studio: str, action_ids: Sequence[int], *, by: str
+    pool: db.Pool, clock: Clock, studio: str, action_ids: Sequence[int], *, by: str, read: Read = None
 ) -> dict[int, tuple[State, str]]:
     """Let go what was held: it is due again, and goes as it would have, window and all. Raises NotFound."""
 
@@ -55,7 +60,19 @@ async def release(
         await blast.refuse_own(tx, studio, action_ids, by=by)
         return await let_go(tx, held, by=by, now=clock())
 
-    return await _decided(pool, studio, action_ids, deed, by=by, on=may_be_let_go)
+    return await _decided(pool, studio, action_ids, deed, by=by, read=read, on=may_be_let_go)
+
+
+def edition_of(state: str, due_at: datetime, version: int) -> str:
+    """What an action is to whoever decides on it: how it stands, when it is due, by which version of its trigger."""
+    return edition([state, due_at, version])
+
+
+def check_read(action: Action, read: Read) -> None:
+    """Raises Outdated where an action is none of the editions `read` any more; None is whatever was read."""
+    if read is not None and edition_of(action.state.value, action.due_at, action.trigger_version) not in read:
+        due = f"due at {action.due_at.isoformat(timespec='minutes')}"
+        raise Outdated(f"action a-{action.action_id} is {action.state.value} by now, {due}; look at it again")
 
 
 def may_be_let_go(one: actions.Due) -> bool:
@@ -77,12 +94,15 @@ async def _decided(
     deed: _Deed,
     *,
     by: str,
+    read: Read,
     on: Callable[[actions.Due], bool] = _waits,
 ) -> dict[int, tuple[State, str]]:
     """Do a deed to those of the actions that it is `on`; the state and reason of all afterwards."""
 
     async def work(tx: db.Connection) -> tuple[Released, list[actions.Due]]:
         due = await _picked(tx, studio, action_ids)
+        for one in due:
+            check_read(one.action, read)
         done = await decide(tx, studio, [one for one in due if on(one)], deed, by=by)
         return done, await _picked(tx, studio, action_ids)
 

@@ -110,7 +110,7 @@ async def decide(
     Of what is let go only the held is listed, unless states are named; letting go all of a trigger opens its blast
     guard, also where it holds nothing any more. Each page is a transaction: what is done stays done. Raises Malformed
     where the filter leaves nothing out and `every` does not say that this is meant, or where both are given;
-    Miscounted and, for who may not let a blast go, Refused: then nothing was done.
+    Miscounted and, where somebody else has to let them go, Refused: then nothing was done.
     """
     check(wanted, every=every)
     if deed is Deed.RELEASE and wanted.states is None:
@@ -118,7 +118,7 @@ async def decide(
     numbers = await _counted(pool, studio, wanted, deed, expect)
     if deed in (Deed.PROCESS, Deed.RELEASE):
         async with db.session(pool) as connection:
-            await blast.refuse_own(connection, studio, numbers, by=by)
+            await blast.refuse_own(connection, studio, numbers, by=by, process=deed is Deed.PROCESS)
     work = _Work(studio, wanted, deed, _work_of(deed, Release(pool, clock, Rulebooks()), clock, by), by)
     ledger = _Ledger(len(numbers))
     until = clock() + TIME

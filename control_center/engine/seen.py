@@ -20,7 +20,15 @@ class Seen:
     snapshot: bool = False
 
     def fold(self, shown: Picture, event: Event) -> bool:
-        """Take one more version in; whether it moved the picture to it."""
+        """Take one more version in; whether it moved the picture to it.
+
+        Of a record that was erased an old version brings nothing back, and with a newer one we begin anew: what it
+        shows is history as of a record never heard of.
+        """
+        if self.picture is not None and self.picture.erased:
+            if shown.version <= self.picture.version:
+                return False
+            self.before = self.picture = None
         earlier = self.picture
         self.picture = project(earlier, same_score(earlier, shown))
         newest = earlier is None or shown.version > earlier.version

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from control_center.domain.action import RECORDED
 from control_center.domain.forecast import Scene, written
 from control_center.domain.recipients import Routing
 from control_center.domain.template import Unrenderable
 from control_center.engine.addressing import Sending, message
 from control_center.store import shadows
-
-SHADOW = "shadow:"  # how the reason of an action begins that was only recorded
 
 
 def messages(one: Sending, routing: Routing, now: datetime) -> Iterator[shadows.New]:
@@ -41,7 +40,7 @@ def reason(one: Sending, routing: Routing, now: datetime) -> str:
             would.append(f"{errand.leg.value}{whose}" + (f" ({': '.join(said)})" if said else ""))
     if one.rule.trigger.then_status is not None:
         would.append(f"change_status ({one.rule.trigger.then_status})")
-    asked = f"{SHADOW} would have asked the CRM for {', '.join(would)}" if would else f"{SHADOW} only recorded"
+    asked = f"{RECORDED} would have asked the CRM for {', '.join(would)}" if would else f"{RECORDED} only recorded"
     return f"{asked}; {routing.reason}" if routing.reason else asked
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import structlog
 
-from control_center.domain.errors import NotFound
+from control_center.domain.errors import NotFound, Refused
 from control_center.domain.studio import Studio
 from control_center.store import audit, db, messages, spending, studios
 
@@ -56,7 +56,8 @@ class Given:
 async def overspend(pool: db.Pool, clock: Callable[[], datetime], studio: str, *, day: date, by: str) -> Given:
     """Give a day its money once more, as `by` decided, and let go what waits.
 
-    Raises NotFound where nothing waits for money on that day, which is today's by the studio's calendar.
+    Raises NotFound where nothing waits for money on that day, which is today's by the studio's calendar, and Refused
+    where it has some again: who asks twice, or asks too late, does not give twice.
     """
 
     async def work(tx: db.Connection) -> Given:
@@ -66,6 +67,8 @@ async def overspend(pool: db.Pool, clock: Callable[[], datetime], studio: str, *
         waiting = await spending.shut(tx, studio)
         if house is None or most is None or not waiting or not before.day == day == _today(house, clock()):
             raise NotFound(f"no texts of {day} are held because its money is spent")
+        if before.has_room(most):
+            raise Refused(f"{day} has its money again; what still waits goes by itself")
         after = before.once_more()
         await spending.save(tx, {studio: after})
         await spending.let_go(tx, studio, limit=AT_ONCE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.domain.studio import Studio, parse
 from control_center.domain.wire import mime
 from control_center.engine import zone_sweep
+from control_center.engine.editions import check_edition
 from control_center.store import audit, db, messages, studios, users
 
 log = structlog.get_logger(__name__)
@@ -41,10 +42,18 @@ async def create(pool: db.Pool, values: Mapping[str, Any], *, by: str) -> Studio
 
 
 async def replace(
-    pool: db.Pool, clock: Clock, studio: str, values: Mapping[str, Any], *, by: str, sharing: bool = True
+    pool: db.Pool,
+    clock: Clock,
+    studio: str,
+    values: Mapping[str, Any],
+    *,
+    by: str,
+    sharing: bool = True,
+    read: Collection[str] | None = None,
 ) -> Studio:
     """Replace all that a studio says: what is left out gets its default. Raises Malformed, NotFound, Refused.
 
+    `read` are the editions from which it was written: Outdated where it says something else by now.
     In another time zone, what waits is placed by that one's clocks. Without `sharing` a number or an account that
     another studio has may not be taken: its replies would come here, and its texts be paid there.
     """
@@ -55,6 +64,7 @@ async def replace(
         before = await _locked(tx, studio)
         if before is None:
             raise NotFound(f"there is no studio {studio!r}")
+        check_edition(resource(before), read, f"studio {studio!r}")
         if not sharing:
             await _refuse_anothers(tx, before, wanted)
         saved = await _save(tx, before, wanted, by=by)
@@ -71,12 +81,16 @@ async def put(pool: db.Pool, clock: Clock, wanted: Studio, *, by: str) -> Studio
         return saved
 
 
-async def drop(pool: db.Pool, studio: str, *, by: str) -> None:
-    """Delete a studio with its triggers, templates and blackout days. Raises Refused while anything waits, NotFound."""
+async def drop(pool: db.Pool, studio: str, *, by: str, read: Collection[str] | None = None) -> None:
+    """Delete a studio with its triggers, templates and blackout days.
+
+    Raises Refused while anything waits, NotFound, Outdated where it says something else than in the editions `read`.
+    """
     async with db.transaction(pool) as tx:
         before = await _locked(tx, studio)
         if before is None:
             raise NotFound(f"there is no studio {studio!r}")
+        check_edition(resource(before), read, f"studio {studio!r}")
         if await studios.has_waiting(tx, studio):
             raise Refused(f"studio {studio!r} has actions or messages that wait; delete them first, or disable it")
         await studios.drop(tx, studio)

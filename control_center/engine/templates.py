@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from control_center.domain import template_picker, wording
-from control_center.domain.errors import Malformed, NotFound, Outdated, Refused
+from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.domain.studio import Studio
 from control_center.domain.table import Table
 from control_center.domain.template import Template, check_template
@@ -18,6 +18,7 @@ from control_center.domain.trigger import Trigger
 from control_center.domain.trigger_action import attachments
 from control_center.domain.trigger_words import misfit
 from control_center.engine import layouts
+from control_center.engine.editions import check_version
 from control_center.store import audit, db, studios, templates, triggers
 
 _PARTS = ("sms", "subject", "text", "html")
@@ -113,7 +114,7 @@ async def create(pool: db.Pool, studio: str, name: str, body: Mapping[str, Any],
 
 
 async def replace(
-    pool: db.Pool, studio: str, name: str, body: Mapping[str, Any], *, versions: Collection[int] | None, by: str
+    pool: db.Pool, studio: str, name: str, body: Mapping[str, Any], *, versions: Collection[str] | None, by: str
 ) -> Stored:
     """Save a template anew, where its version is one of `versions`. Raises Malformed, NotFound, Outdated."""
     template = parse(name, body)
@@ -123,12 +124,6 @@ async def replace(
             raise NotFound(f"there is no template {name!r}")
         check_version((await templates.versions(tx, studio))[name], versions, f"template {name!r}")
         return await _save(tx, studio, template, before[name], by=by)
-
-
-def check_version(current: int, versions: Collection[int] | None, what: str) -> None:
-    """Raises Outdated where an edit was made from other versions than the current one; None is from any."""
-    if versions is not None and current not in versions:
-        raise Outdated(f"{what} has version {current} by now; look at that one, and edit it")
 
 
 async def get(pool: db.Pool, studio: str, name: str) -> Stored:
@@ -148,10 +143,12 @@ async def every(pool: db.Pool, studio: str) -> list[Stored]:
         return [Stored(name, body, versions.get(name, 0)) for name, body in found.items()]
 
 
-async def drop(pool: db.Pool, studio: str, name: str, *, by: str) -> None:
-    """Delete a template that no trigger uses. Raises Refused naming the triggers, NotFound."""
+async def drop(pool: db.Pool, studio: str, name: str, *, versions: Collection[str] | None = None, by: str) -> None:
+    """Delete a template that no trigger uses. Raises Refused naming the triggers, NotFound, Outdated as `replace`."""
     async with db.transaction(pool) as tx:
         before = await _locked(tx, studio)
+        if name in before:
+            check_version((await templates.versions(tx, studio))[name], versions, f"template {name!r}")
         using = await _using(tx, studio, name)
         if using:
             names = dict.fromkeys(repr(one.name) for one in using)

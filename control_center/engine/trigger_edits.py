@@ -12,7 +12,7 @@ import structlog
 from control_center.domain.errors import Malformed, NotFound, Refused
 from control_center.engine import trigger_pausing
 from control_center.engine import triggers as engine
-from control_center.engine.templates import check_version
+from control_center.engine.editions import check_version
 from control_center.engine.trigger_pausing import Choices
 from control_center.store import audit, db, triggers
 from control_center.store.triggers import Saved
@@ -51,7 +51,7 @@ async def replace(
     trigger_id: int,
     table: Mapping[str, Any],
     *,
-    versions: Collection[int] | None,
+    versions: Collection[str] | None,
     pending: str | None = None,
     by: str,
 ) -> Saved:
@@ -88,20 +88,33 @@ async def copy(pool: db.Pool, clock: Clock, studio: str, trigger_id: int, name: 
 
 
 async def switch(
-    pool: db.Pool, clock: Clock, studio: str, trigger_id: int, *, on: bool, pending: str | None = None, by: str
+    pool: db.Pool,
+    clock: Clock,
+    studio: str,
+    trigger_id: int,
+    *,
+    on: bool,
+    versions: Collection[str] | None = None,
+    pending: str | None = None,
+    by: str,
 ) -> Saved:
-    """Enable or disable a trigger; enabling sets aside what is past by then. Raises NotFound, Refused."""
+    """Enable or disable a trigger; enabling sets aside what is past by then. Raises NotFound, Refused, Outdated."""
     found = await get(pool, studio, trigger_id)
-    await engine.switch(pool, clock, studio, found.name, on=on, by=by, pending=pending)
+    check_version(found.version, versions, f"trigger {found.name!r}")
+    expect = None if versions is None else found.version
+    await engine.switch(pool, clock, studio, found.name, on=on, by=by, pending=pending, expect=expect)
     return await get(pool, studio, trigger_id)
 
 
-async def drop(pool: db.Pool, studio: str, trigger_id: int, *, by: str) -> None:
-    """Delete a trigger with what waits under it; what was sent remains. Raises NotFound."""
+async def drop(
+    pool: db.Pool, studio: str, trigger_id: int, *, versions: Collection[str] | None = None, by: str
+) -> None:
+    """Delete a trigger with what waits under it; what was sent remains. Raises NotFound, Outdated."""
 
     async def work(tx: db.Connection) -> tuple[Saved, int]:
         await engine.locked(tx, studio)
         before = _found(await triggers.by_id(tx, studio, trigger_id), trigger_id)
+        check_version(before.version, versions, f"trigger {before.name!r}")
         dropped = await trigger_pausing.drop(tx, studio, trigger_id, by=by)
         await triggers.drop(tx, studio, trigger_id)
         await audit.write(tx, by, audit.Entry(studio, "delete", f"trigger/{trigger_id}", before.definition))

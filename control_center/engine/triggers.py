@@ -13,7 +13,7 @@ from control_center.domain.errors import NotFound, Outdated, Refused
 from control_center.domain.studio import Studio
 from control_center.domain.trigger import Trigger
 from control_center.domain.trigger_words import cautions
-from control_center.engine import catalogs, trigger_pausing
+from control_center.engine import catalogs, ladder_edits, trigger_pausing, trigger_recall
 from control_center.engine.lines import RELEASE_CHANNEL
 from control_center.engine.trigger_changes import Edit, edit_of, house_of
 from control_center.engine.trigger_checks import checked
@@ -21,7 +21,7 @@ from control_center.engine.trigger_circles import refuse_circles
 from control_center.engine.trigger_files import Mistakes, Named, Table, mistakes_of, plain
 from control_center.engine.trigger_pausing import Choices
 from control_center.engine.trigger_sweep import Progress, rules_of, sweep
-from control_center.store import actions, audit, db, messages, studios, triggers
+from control_center.store import actions, audit, db, messages, studios, triggers, waiting
 from control_center.store.triggers import Saved
 
 log = structlog.get_logger(__name__)
@@ -201,11 +201,14 @@ async def _carry_out(
 ) -> int:
     """Bring what waits into line with a trigger that was just stored; returns how many actions that changed."""
     studio, trigger_id, changed = house.studio, stored.trigger_id, 0
+    await ladder_edits.follow(tx, house, edit, stored, now)
     if edit.before is not None and edit.pending == "keep":
         await actions.stamp(tx, studio, trigger_id, edit.before.version)
         await triggers.keep(tx, studio, trigger_id, edit.before.version)
     elif edit.pending == "follow":
         await triggers.forget(tx, studio, trigger_id)
+        await waiting.repurpose(tx, studio, trigger_id, stored.purpose)
+        await trigger_recall.recall(tx, studio, edit, stored)
     if edit.turns_off:
         changed += await trigger_pausing.pause(tx, studio, trigger_id, edit.pending, by=by, now=now)
     if edit.live:
@@ -216,10 +219,11 @@ async def _carry_out(
         )
         if edit.turns_on:
             changed += await trigger_pausing.wake(tx, studio, trigger_id, rules, now)
-        if edit.turns_on or edit.before is not None:  # what waits for a window may not have to any more
-            await messages.look_again(tx, studio)
-            await db.notify(tx, messages.WORK_CHANNEL)
         await db.notify(tx, RELEASE_CHANNEL)
+    if edit.before is not None and (edit.live or edit.turns_off):
+        # What waits for a window may not have to any more; and what is dropped must not wait until its trigger is on.
+        await messages.look_again(tx, studio)
+        await db.notify(tx, messages.WORK_CHANNEL)
     return changed
 
 

@@ -46,6 +46,8 @@ async def refused(pool: db.Pool, account: str, known_by: str, came: Refusal, now
         if not await heard.take(tx, account, [known_by]) or attempt is None or attempt[0] not in known:
             return None
         one = known[attempt[0]]
+        if one.erased:
+            return None
         reason = came.reason.removeprefix("recipient: ")
         found = Found((one.studio, one.address), one.message_id, reason)
         # The worker may not have written down yet that the text failed.

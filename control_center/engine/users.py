@@ -6,13 +6,14 @@ A user whose studios are not all those of the asker does not exist for them, and
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import structlog
 
 from control_center.domain import number
 from control_center.domain.errors import Malformed, NotFound, Refused
+from control_center.engine.editions import check_edition
 from control_center.store import audit, db, studios, tokens, users
 from control_center.store.tokens import Token
 from control_center.store.users import EVERY_STUDIO, ROLES, User
@@ -52,11 +53,17 @@ async def add(pool: db.Pool, wanted: User, *, by: str, of: User | None = None) -
     return made
 
 
-async def change(pool: db.Pool, wanted: User, *, by: str, of: User | None = None) -> User:
-    """Replace what a user is, at once for the tokens they hold. Raises Malformed, NotFound, Refused."""
+async def change(
+    pool: db.Pool, wanted: User, *, by: str, of: User | None = None, read: Collection[str] | None = None
+) -> User:
+    """Replace what a user is, at once for the tokens they hold. Raises Malformed, NotFound, Refused.
+
+    `read` are the editions from which it was written: Outdated where the user is something else by now.
+    """
     async with db.transaction(pool) as tx:
         await users.lock(tx)
         before = _found(await users.by_id(tx, wanted.number), of, wanted.id)
+        check_edition(before, read, f"user {before.name!r}")
         if before.name == FIRST and wanted.name != FIRST:
             raise Refused(f"the user {FIRST!r} holds the token of the settings, and keeps the name")
         checked = await _checked(tx, wanted, of)
@@ -69,11 +76,17 @@ async def change(pool: db.Pool, wanted: User, *, by: str, of: User | None = None
     return checked
 
 
-async def drop(pool: db.Pool, user_id: int, *, by: str, of: User | None = None) -> None:
-    """Delete a user with all tokens. Raises NotFound, Refused for the one of the settings, who would come back."""
+async def drop(
+    pool: db.Pool, user_id: int, *, by: str, of: User | None = None, read: Collection[str] | None = None
+) -> None:
+    """Delete a user with all tokens. Raises NotFound, Refused for the one of the settings, who would come back.
+
+    And Outdated where the user is something else than in the editions `read`.
+    """
     async with db.transaction(pool) as tx:
         await users.lock(tx)
         before = _found(await users.by_id(tx, user_id), of, str(user_id))
+        check_edition(before, read, f"user {before.name!r}")
         if before.name == FIRST:
             raise Refused(f"the user {FIRST!r} holds the token of the settings: deactivate it instead")
         _check_not_oneself(before, of)

@@ -14,7 +14,7 @@ EVENTS: Final[dict[str, str]] = {
     "events.missing": "A source counts its events, and these never came: the CRM has to send them again.",
     "events.complete": "Everything that was missing from a source has come, or is waited for no more.",
     "events.set_aside": "The broker holds events that it gave up handing out; `events collect` brings them over.",
-    "events.collected": "Nothing that the broker has set aside lies in its dead queue any more.",
+    "events.collected": "Nothing set aside lies at the broker any more; `events`: so many brought over wait.",
     "receipt.unmatched": "A receipt names a message that nobody knows; it is kept until somebody does.",
     "receipt.contradicts": "A receipt says otherwise than what we knew; the receipt counts.",
     "link.followed": "Somebody pressed the button of a link in a message; `reason` is what came of it.",
@@ -39,8 +39,11 @@ EVENTS: Final[dict[str, str]] = {
     "ladder.climbed": "A message had come to nothing by its time before the date; the action went another way.",
     "ladder.passed": "A step of a ladder was not needed, or led nowhere.",
     "ladder.ended": "An action left its ladder: it no longer qualifies, or its date is here.",
-    "action.rerouted": "A stop or a dead number kept a message of an action back; it took its other leg, or ended.",
+    "action.rerouted": (
+        "A stop, or a number that is dead or not theirs now, kept a message of an action back; it went another way."
+    ),
     "consent.stopped": "An address said stop, by whatever way; what waited for it was suppressed.",
+    "client.erased": "A person had a client erased: so many rows were emptied, and what waited was cancelled.",
     "consent.started": "An address opted in again, in so many words.",
     "consent.doubted": "A text may be an opt-out: what goes there by itself is held until a person has read it.",
     "consent.cleared": "A person read a doubtful text: it was no opt-out.",
@@ -69,7 +72,9 @@ EVENTS: Final[dict[str, str]] = {
     "message.undelivered": "A receipt says that a message did not arrive.",
     "message.failed": "A message was refused for good, or ran out of attempts; nothing was taken.",
     "message.unknown": "A message may have been taken; it is never sent again by itself.",
-    "message.cancelled": "A message no longer qualified at the last check.",
+    "message.cancelled": (
+        "A message no longer qualified at the last check, its address is not theirs now, or its trigger is manual now."
+    ),
     "message.suppressed": "The address has said STOP, or is a number that takes no texts.",
     "message.expired": "A message was not sent in time to be of use.",
     "message.shadow": "A message was only recorded, by a trigger that watches.",
@@ -90,7 +95,7 @@ EVENTS: Final[dict[str, str]] = {
     "bulk.paused": "A person stopped a bulk; what of it has not left waits.",
     "bulk.resumed": "A paused bulk goes on.",
     "bulk.cancelled": "A person ended a bulk; what of it had not left never does.",
-    "bulk.done": "Everybody on the list of a bulk has had their turn.",
+    "bulk.done": "Everybody on the list of a bulk has had their turn, and none of its messages waits any more.",
     "bulk.barred": "Somebody on a frozen list may not be written to any more.",
     "bulk.failed": "The words of a bulk could not be written for somebody, for the reason given.",
     "smpp.bound": "The session with a message centre stands: texts go and come over it.",

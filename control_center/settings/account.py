@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from control_center.domain.wire import gateway_hooks
 from control_center.settings import addresses
 
 HOST: Final = r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*"
@@ -33,6 +34,10 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "smtp": ("url",),
     "sandbox": (),
 }
+# How long a secret is that we agree on with the other side, and by which a call from outside is known to be theirs.
+# What a provider makes itself is as long as it is.
+LEAST: Final[Mapping[str, int]] = {"kannel": 16, "http": 24, "smtp": 24}
+MAKE: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
 
 
 class Account(BaseModel):
@@ -91,6 +96,15 @@ class Account(BaseModel):
             raise ValueError("account: allowed: a system id of at most 15 characters, as SMPP 3.4 has it")
         if not plain(self.secret).isascii() or len(plain(self.secret)) > 8:
             raise ValueError("secret: allowed: a password of at most 8 characters, as SMPP 3.4 has it")
+        return self
+
+    @model_validator(mode="after")
+    def _unguessable(self) -> Account:
+        secret, least = plain(self.secret), LEAST.get(self.provider, 0)
+        signs = self.provider != "kannel"  # which only shows it
+        if secret and (len(gateway_hooks.key(secret)) if signs else len(secret)) < least:
+            or_key = f", or whsec_ and {least} bytes or more in base64" if signs else ""
+            raise ValueError(f"secret: allowed: at least {least} characters{or_key}, that nobody can guess; {MAKE}")
         return self
 
     @field_validator("bounce_domain", "dkim_domain", "dkim_selector")

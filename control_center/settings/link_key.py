@@ -7,18 +7,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from control_center.domain.errors import ConfigurationError
 from control_center.settings.model import Settings
 
 FILE: Final = "link_key"
 
 
 def find(chosen: Settings) -> bytes | None:
-    """The configured key, else the one that lies in the data folder; None where there is neither."""
+    """The configured key, else the one that lies in the data folder; None where there is neither.
+
+    Raises ConfigurationError where one lies there that cannot be read.
+    """
     configured = chosen.link_key.get_secret_value()
     if configured:
         return configured.encode()
     file = chosen.data_dir / FILE
-    kept = file.read_text("ascii").strip() if file.exists() else ""
+    try:
+        kept = file.read_text("ascii").strip() if file.exists() else ""
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file} cannot be read: not a key that was made here") from None
     return kept.encode() if kept else None
 
 

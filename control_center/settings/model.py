@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from control_center.domain import number, zones
 from control_center.domain.errors import Malformed
 from control_center.settings import addresses
-from control_center.settings.account import Account, plain
+from control_center.settings.account import MAKE, Account, plain
 from control_center.settings.machine import machine_zone, state_folder
 
 PREFIX: Final = "CONTROL_CENTER_"
@@ -28,6 +29,7 @@ GUARDS: Final[Mapping[str, Callable[[str], None]]] = {
     "database_url": addresses.refuse_unguarded,
     "broker_url": addresses.refuse_unchecked,
 }
+TOKEN: Final = "[!-~]{16,500}"  # noqa: S105 - what a call can bring in its header, and nobody hits upon
 
 
 class Settings(BaseSettings):
@@ -80,7 +82,8 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        # One without a name would be whatever folder we happen to be in.
+        return (value if value.parts else state_folder()).expanduser().absolute()
 
     @field_validator("listen")
     @classmethod
@@ -108,7 +111,15 @@ class Settings(BaseSettings):
     @classmethod
     def _long(cls, value: SecretStr) -> SecretStr:
         if 0 < len(plain(value)) < 32:
-            raise ValueError("allowed: at least 32 characters that nobody can guess, or nothing")
+            raise ValueError(f"allowed: at least 32 characters that nobody can guess, or nothing; {MAKE}")
+        return value
+
+    @field_validator("api_token")
+    @classmethod
+    def _unguessable(cls, value: SecretStr) -> SecretStr:
+        if plain(value) and not re.fullmatch(TOKEN, plain(value)):
+            allowed = "16 to 500 characters that nobody can guess, in ASCII and without a space, or nothing"
+            raise ValueError(f"allowed: {allowed}; {MAKE}")
         return value
 
     @field_validator("timezone")

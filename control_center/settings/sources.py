@@ -8,15 +8,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from control_center.domain.errors import ConfigurationError, Malformed
+from control_center.settings import mistakes
 from control_center.settings.account import Account
 from control_center.settings.model import PREFIX, SECRETS, Settings
 
 # Read elsewhere: where the file lies, which PostgreSQL to run, which Python the launcher takes, whose a server is,
-# which run of the machine this is, where a test lets us die.
-OTHERS: Final = frozenset({"CONFIG", "POSTGRES_BIN", "PYTHON", "SERVER", "BOOT_ID", "CRASH_AT"})
+# whether it may be private, which run of the machine this is, where a test lets us die.
+OTHERS: Final = frozenset({"CONFIG", "POSTGRES_BIN", "PYTHON", "SERVER", "PRIVATE_SERVERS", "BOOT_ID", "CRASH_AT"})
 
 
 def config_file() -> Path | None:
@@ -48,7 +49,7 @@ def refuse_misspelt() -> None:
 
 def table(file: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(file.read_text("utf-8"))
+        values = tomllib.loads(file.read_text("utf-8-sig"))  # some editors begin a file with a mark
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{file}: {error}") from None
     for name in SECRETS:
@@ -88,24 +89,36 @@ def from_files() -> dict[str, str]:
 
 
 def _content(label: str, path: Path) -> str:
+    """What a file holds that was named for it. Raises ConfigurationError: nothing at all was hardly meant."""
     try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        found = path.read_text("utf-8-sig").strip()
+    except (OSError, ValueError) as error:  # ValueError: bytes that are no text, a path that is none
         reason = error.strerror if isinstance(error, OSError) else "not a text"
         raise ConfigurationError(f"{label} is {str(path)!r}, which cannot be read: {reason}") from None
+    if not found:
+        raise ConfigurationError(f"{label} is {str(path)!r}, which is empty; remove it where nothing is to be set")
+    return found
 
 
 def with_secret(name: str, account: Account, file: Path | None) -> Account:
     """Read the file that a secret lies in, and find the one of a key; a plain name is looked for among systemd's
-    credentials first.
+    credentials first. What it says has to be as right as what stands in the table itself.
     """
-    update: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if account.secret_file is not None:
-        path = _found(account.secret_file, file)
-        update["secret"] = SecretStr(_content(f"accounts.{name}.secret_file", path))
+        label, path = f"accounts.{name}.secret_file", _found(account.secret_file, file)
+        found["secret"] = SecretStr(_content(label, path))
+        if not found["secret"]:
+            raise ConfigurationError(f"{label} is {str(path)!r}, which is empty")
     if account.dkim_key_file is not None:
-        update["dkim_key_file"] = _found(account.dkim_key_file, file).absolute()
-    return account.model_copy(update=update)
+        found["dkim_key_file"] = _found(account.dkim_key_file, file).absolute()
+    given = {field: getattr(account, field) for field in account.model_fields_set}
+    try:
+        return Account(**{**given, **found}) if found else account
+    except ValidationError as wrong:
+        error = wrong.errors(include_url=False)[0]
+        error["loc"] = ("accounts", name, *error["loc"])
+        raise ConfigurationError(mistakes.line(error, file)) from None
 
 
 def _found(named: Path, file: Path | None) -> Path:

@@ -15,12 +15,13 @@ _COLUMNS = """actions.action_id, actions.trigger_id, actions.trigger_version, ac
        actions.activation_at, actions.due_at, actions.use_by, actions.reason, actions.released_at"""
 
 # Record by record along the key, whatever the planner believes of the tables: OFFSET 0 keeps it from joining them.
-# What was released counts as said only where a message may have left, as one of the fence's may: one that is stopped,
-# or will be because its record has moved, has told nobody of the old date.
+# What was released counts as said only where a message may have left, by itself, with what it rides with, or behind the
+# fence. What is stopped, or will be as its record has moved, has told nobody: nothing of a record that is held passes.
 OF_RECORDS = f"""
 SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS},
        CASE WHEN actions.state = 'released' THEN (
-       SELECT (bool_and(state IN ('queued', 'held', 'failed', 'cancelled', 'suppressed', 'expired'))::integer
+       SELECT (bool_and(state IN ('queued', 'claimed', 'failed', 'cancelled', 'suppressed', 'expired')
+                        OR state = 'held' AND rides_with IS NULL)::integer
                + bool_and(state = 'cancelled' AND asked = 0)::integer)
               * bool_and(forgotten IS DISTINCT FROM 'perhaps')::integer
          FROM messages WHERE messages.studio_id = actions.studio_id AND messages.action_id = actions.action_id) END
@@ -35,8 +36,7 @@ SELECT actions.studio_id, actions.kind, actions.record_id, {_COLUMNS},
 async def of_records(tx: Connection, keys: Iterable[Key]) -> dict[Key, list[Action]]:
     """Every action that these records ever had, by record, oldest first.
 
-    `released_at` is None also where all messages were stopped before they left: then nobody was told of that date. It
-    is `unsent` where none of them waits any more either.
+    `released_at` is None also where no message has left: nobody was told of that date. `unsent`: nor does any wait.
     """
     wanted = list(keys)
     rows = await tx.fetch(OF_RECORDS, *([key[n] for key in wanted] for n in range(3)))

@@ -6,8 +6,7 @@ same moment opens it again for longer; only a message that the provider takes cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from control_center.store.db import Connection
 from control_center.store.fences import STANDS
@@ -15,16 +14,6 @@ from control_center.store.fences import STANDS
 OPENS_AT = 3  # blocked outcomes in a row
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(minutes=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """An account that is not to be used; from `until` on a probe may go."""
-
-    account: str
-    until: datetime
-    failures: int
-    reason: str
 
 
 # What is still answered after it opened was sent before: it counts for nothing.
@@ -93,15 +82,6 @@ async def allowance(
     """How many messages may be claimed on this account: `limit`, one as a probe, or none: fence or breaker say so."""
     allowed: int | None = await tx.fetchval(CLAIM_PROBE, account, wait, longest, opens_at)
     return limit if allowed is None else min(allowed, limit)
-
-
-OPEN_ACCOUNTS = """
-SELECT account, open_until, failures, reason FROM breakers WHERE open_until IS NOT NULL ORDER BY account"""
-
-
-async def open_accounts(tx: Connection) -> list[Open]:
-    """The accounts whose breaker is open, for the metrics and for people."""
-    return [Open(*row) for row in await tx.fetch(OPEN_ACCOUNTS)]
 
 
 # Of a closed account all, the oldest first and so many at a time; of one whose time has come a single one, unless

@@ -48,13 +48,14 @@ async def waiting(tx: Connection, studio: str, channel: str, *, within: timedelt
     return {row[0]: row[1] for row in await tx.fetch(WAITING, studio, channel, within)}
 
 
+# What is being submitted may be refused, and wait again.
 UNDER_WAY = """
 SELECT count(*) FROM messages
- WHERE studio_id = $1 AND bulk_id = $2 AND origin = 'bulk' AND state IN ('queued', 'claimed', 'held')"""
+ WHERE studio_id = $1 AND bulk_id = $2 AND origin = 'bulk' AND state IN ('queued', 'claimed', 'held', 'submitting')"""
 
 
 async def under_way(tx: Connection, bulk: Bulk) -> int:
-    """How many messages of a bulk are released and have not left, for whatever reason."""
+    """How many messages of a bulk are released and have not left, as far as anybody knows, for whatever reason."""
     count: int = await tx.fetchval(UNDER_WAY, bulk.studio, bulk.bulk_id)
     return count
 

@@ -141,17 +141,11 @@ def of_row(row: Any) -> Bulk:
 
 
 LOCK = f"SELECT {COLUMNS} FROM bulks WHERE studio_id = $1 AND bulk_id = $2 FOR UPDATE"
-GET = f"SELECT {COLUMNS} FROM bulks WHERE studio_id = $1 AND bulk_id = $2"
 
 
 async def lock(tx: Connection, studio: str, bulk_id: int) -> Bulk | None:
     """A bulk that nobody else changes until the transaction ends; None where there is none."""
     row = await tx.fetchrow(LOCK, studio, bulk_id)
-    return of_row(row) if row is not None else None
-
-
-async def get(tx: Connection, studio: str, bulk_id: int) -> Bulk | None:
-    row = await tx.fetchrow(GET, studio, bulk_id)
     return of_row(row) if row is not None else None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -17,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from control_center.domain.errors import Conflict
+from control_center.domain.errors import ConfigurationError, Conflict
 from control_center.store import servers
 
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -48,8 +48,8 @@ MET: tuple[type[BaseException], ...] = (
 # What passes by itself: whoever has a next round to wait for waits for it.
 PASSES: tuple[type[BaseException], ...] = (*AWAY, *MET)
 
-_ACQUIRE_TIMEOUT = 10.0  # seconds to wait for a free connection; without it a lost database hangs everything
-_COMMAND_TIMEOUT = 60.0
+ACQUIRE_SECONDS = 10.0  # seconds to wait for a free connection; without it a lost database hangs everything
+STATEMENT_SECONDS = 60.0
 PATIENCE = 25.0  # seconds that a service waits for its database at the start; a boot brings both up at once
 
 # Planned for the size that tables have now: a plan made while they were small would be kept when they have grown, and
@@ -94,8 +94,8 @@ async def open_pool(dsn: str, *, application: str, size: int = 10, greet: Greeti
         connect=servers.connect,
         min_size=1,
         max_size=size,
-        timeout=_ACQUIRE_TIMEOUT,
-        command_timeout=_COMMAND_TIMEOUT,
+        timeout=ACQUIRE_SECONDS,
+        command_timeout=STATEMENT_SECONDS,
         reset=_leave_as_it_is,
         init=greet,
         server_settings={**SETTINGS, "application_name": application},
@@ -112,8 +112,8 @@ async def open_hot_pool(dsn: str, *, application: str, size: int = 10, greet: Gr
         connect=servers.connect,
         min_size=1,
         max_size=size,
-        timeout=_ACQUIRE_TIMEOUT,
-        command_timeout=_COMMAND_TIMEOUT,
+        timeout=ACQUIRE_SECONDS,
+        command_timeout=STATEMENT_SECONDS,
         reset=_forgetting(),
         init=greet,
         server_settings={**HOT_SETTINGS, "application_name": application},
@@ -140,14 +140,17 @@ async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
     """A connection of one's own, for LISTEN and for migrations."""
     return await servers.connect(
         dsn,
-        timeout=_ACQUIRE_TIMEOUT,
-        command_timeout=_COMMAND_TIMEOUT,
+        timeout=ACQUIRE_SECONDS,
+        command_timeout=STATEMENT_SECONDS,
         server_settings={**SETTINGS, "application_name": application},
     )
 
 
 async def reach(dsn: str, *, application: str, patience: float) -> None:
-    """Wait until the database answers, as at a boot where it comes up after us. Raises one of AWAY after `patience`."""
+    """Wait until the database answers, as at a boot where it comes up after us.
+
+    Raises one of AWAY after `patience`, and ConfigurationError where it answers and refuses.
+    """
     tries = AsyncRetrying(
         retry=retry_if_exception_type(AWAY),
         wait=wait_random_exponential(multiplier=0.2, max=5),
@@ -155,22 +158,33 @@ async def reach(dsn: str, *, application: str, patience: float) -> None:
         reraise=True,
     )
     async for attempt in tries:
-        with attempt:
+        with attempt, refusals():
             connection = await connect(dsn, application=application)
             await connection.close()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """While we begin, what PostgreSQL refuses is for whoever set it up: a wrong password, a right that is missing."""
+    try:
+        yield
+    except AWAY:
+        raise
+    except asyncpg.PostgresError as error:
+        raise ConfigurationError(f"PostgreSQL says: {' '.join(str(error).split())}") from None
 
 
 @asynccontextmanager
 async def session(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for statements that are a transaction each."""
-    async with pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         yield connection
 
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A connection inside one transaction: committed on leaving, rolled back on any exception."""
-    async with pool.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction():
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
         yield connection
 
 

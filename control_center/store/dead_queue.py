@@ -73,6 +73,17 @@ async def others(tx: Connection) -> tuple[int, datetime | None]:
     return row[0], row[1]
 
 
+BROUGHT = """
+SELECT count(*), min(received_at) FROM dead_events
+ WHERE by_broker AND replayed_at IS NULL AND discarded_at IS NULL"""
+
+
+async def brought(tx: Connection) -> tuple[int, datetime | None]:
+    """How many were brought over that nobody has replayed or discarded yet, and since when there are any."""
+    row = await tx.fetchrow(BROUGHT)
+    return row[0], row[1]
+
+
 def _known(row: Sequence[Any]) -> Known:
     copies, others, quiet, due, look_at = row
     return Known(Account(copies, others), quiet, due, look_at)

@@ -50,7 +50,7 @@ SELECT messages.studio_id AS studio, messages.message_id, channel, address, send
   FROM messages
   JOIN attempts ON attempts.studio_id = messages.studio_id AND attempts.message_id = messages.message_id
    AND attempts.number = messages.asked
- WHERE account = $1 AND state = 'unknown' AND messages.message_id <> ALL ($2::bigint[])
+ WHERE account = $1 AND state = 'unknown' AND messages.message_id <> ALL ($2::bigint[]) AND erased_at IS NULL
    AND attempts.started_at BETWEEN statement_timestamp() - $4::interval AND statement_timestamp() - $3::interval
  ORDER BY messages.message_id LIMIT $5"""
 

@@ -28,6 +28,7 @@ class Followed:
     answered: Sequence[str]
     answered_at: datetime | None
     action_id: int | None = None
+    erased: bool = False
 
 
 # A link in it proves that it has left, whatever we know of it.
@@ -38,7 +39,8 @@ SELECT studio_id, message_id, channel, address, sender, account, kind, record_id
               WHERE answers.studio_id = messages.studio_id AND answers.message_id = messages.message_id
               ORDER BY answer_id),
        (SELECT max(at) FROM answers
-         WHERE answers.studio_id = messages.studio_id AND answers.message_id = messages.message_id), action_id
+         WHERE answers.studio_id = messages.studio_id AND answers.message_id = messages.message_id), action_id,
+       erased_at IS NOT NULL
   FROM messages
  WHERE message_id = ANY ($1::bigint[]) AND origin <> 'client'"""
 

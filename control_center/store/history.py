@@ -15,7 +15,8 @@ SELECT found.received_at, found.body
   FROM unnest($2::text[]) AS wanted (subject)
  CROSS JOIN LATERAL (
        SELECT received_at, body, source, event_id FROM events
-        WHERE events.studio_id = $1 AND events.subject = wanted.subject AND received_at <= $3 OFFSET 0) AS found
+        WHERE events.studio_id = $1 AND events.subject = wanted.subject AND received_at <= $3
+          AND body <> '' OFFSET 0) AS found
  ORDER BY found.received_at, found.source, found.event_id"""
 
 

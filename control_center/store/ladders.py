@@ -89,6 +89,22 @@ async def of_studio(
     return [Climber(due_of(row[2:]), row[0], row[1]) for row in rows]
 
 
+OF_TRIGGER = f"""
+SELECT ladders.rung, actions.released_by, {DUE}
+  FROM ladders
+  JOIN actions ON actions.studio_id = ladders.studio_id AND actions.action_id = ladders.action_id
+ WHERE ladders.studio_id = $1 AND actions.trigger_id = $2 AND ladders.action_id > $3
+ ORDER BY ladders.action_id LIMIT $4
+   FOR UPDATE OF ladders"""
+
+
+async def of_trigger(tx: Connection, studio: str, trigger_id: int, *, after: int, limit: int) -> list[Climber]:
+    """A page of a trigger's ladders, locked until this transaction ends."""
+    return [
+        Climber(due_of(row[2:]), row[0], row[1]) for row in await tx.fetch(OF_TRIGGER, studio, trigger_id, after, limit)
+    ]
+
+
 # What ended while nobody knew whether it had gone has not been proven to come to nothing by that.
 SENT = """
 SELECT messages.studio_id, messages.action_id, channel, address, recipient,

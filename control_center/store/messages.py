@@ -49,6 +49,7 @@ SELECT made.*, 'trigger', 'queued', clock_timestamp()
               $16::text[], $17::text[]) AS made
     ON CONFLICT (studio_id, action_id, channel, address) DO UPDATE
    SET state = 'queued', reason = '', due_at = clock_timestamp(), use_by = excluded.use_by, ended_at = NULL,
+       purpose = excluded.purpose, question = excluded.question, enrols = excluded.enrols,
        trigger_version = excluded.trigger_version, recipient = excluded.recipient, client_id = excluded.client_id,
        asked_date = excluded.asked_date, account = excluded.account, sender = excluded.sender
  WHERE messages.state = 'cancelled' AND messages.asked = 0

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from control_center.domain.errors import ConfigurationError
-from control_center.store.db import Connection, connect
+from control_center.store.db import Connection, connect, refusals
 
 LOCK_UPGRADE = "SELECT pg_advisory_lock(7241920413)"
+# Seconds. A step may build an index over years of messages, and an upgrade that is cut short would never be done.
+AS_LONG_AS_IT_TAKES: Final = 7 * 86_400.0
 HAS_SCHEMA = "SELECT to_regclass('public.schema_version') IS NOT NULL"
 
 
@@ -50,16 +53,17 @@ _TAKE = "INSERT INTO schema_version (version, checksum) VALUES ($1, $2)"
 async def migrate(dsn: str) -> list[str]:
     """Create or upgrade; returns what was done, nothing where nothing was to do. Safe to run twice at once.
 
-    Raises ConfigurationError where the database is newer than this code or took a step that was edited since.
+    Raises ConfigurationError where the database is newer than this code or took a step that was edited since, and
+    where somebody else has been at it for a minute.
     """
     connection = await connect(dsn, application="control-center migrate")
     try:
-        await connection.execute(LOCK_UPGRADE)
+        await _alone(connection)
         known = steps()
         taken = await _taken(connection)
         if taken is None:
             async with connection.transaction():
-                await connection.execute(schema())
+                await connection.execute(schema(), timeout=AS_LONG_AS_IT_TAKES)
                 for step in known:
                     await connection.execute(_TAKE, step.version, step.checksum)
             return [f"created at version {known[-1].version}"]
@@ -67,7 +71,7 @@ async def migrate(dsn: str) -> list[str]:
         done = []
         for step in known[len(taken) :]:
             async with connection.transaction():
-                await connection.execute(step.sql)
+                await connection.execute(step.sql, timeout=AS_LONG_AS_IT_TAKES)
                 await connection.execute(_TAKE, step.version, step.checksum)
             done.append(f"took {step.name}")
         return done
@@ -75,16 +79,26 @@ async def migrate(dsn: str) -> list[str]:
         await connection.close()
 
 
+async def _alone(connection: Connection) -> None:
+    try:
+        await connection.execute(LOCK_UPGRADE)
+    except TimeoutError:
+        raise ConfigurationError(
+            "another `control-center migrate` is at work in this database: let it end, and type it again"
+        ) from None
+
+
 async def check(dsn: str) -> int:
     """The version of a database that fits this code.
 
-    Raises ConfigurationError, saying what to type, where the database is older, newer, or not ours.
+    Raises ConfigurationError, saying what to type, where the database is older, newer, not ours, or refuses us.
     """
-    connection = await connect(dsn, application="control-center check")
-    try:
-        taken = await _taken(connection)
-    finally:
-        await connection.close()
+    with refusals():
+        connection = await connect(dsn, application="control-center check")
+        try:
+            taken = await _taken(connection)
+        finally:
+            await connection.close()
     if taken is None:
         raise ConfigurationError("the database is empty; create it with: control-center migrate")
     known = steps()

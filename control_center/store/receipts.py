@@ -9,6 +9,7 @@ from typing import Any
 
 from control_center.domain.message import State
 from control_center.domain.outcome import Fate, Receipt
+from control_center.domain.wire.smpp_ids import spellings
 from control_center.store.db import Connection
 
 SANDBOX = "sandbox"  # the account of receipts that the carrier of the sandbox brings, for messages of any account
@@ -28,6 +29,7 @@ class Named:
     asked: int
     provider_id: str | None
     forgotten: str | None = None
+    erased: bool = False
 
 
 # In one order, so that two batches of receipts wait for each other instead of blocking each other. An account that a
@@ -40,7 +42,8 @@ WITH named AS (
       UNION
      SELECT studio_id, message_id FROM messages
       WHERE account = $3 AND provider_id = ANY ($2::text[]) AND state <> 'received')
-SELECT messages.studio_id, messages.message_id, state, reason, channel, address, account, asked, provider_id, forgotten
+SELECT messages.studio_id, messages.message_id, state, reason, channel, address, account, asked, provider_id, forgotten,
+       erased_at IS NOT NULL
   FROM messages JOIN named USING (studio_id, message_id)
  ORDER BY messages.studio_id, messages.message_id
    FOR UPDATE OF messages"""
@@ -64,13 +67,14 @@ class Came:
 
 ADD = """
 INSERT INTO receipts (studio_id, account, dedupe_key, key, provider_id, fate, code, reason, opted_out, dead, body,
-                      message_id, received_at)
+                      message_id, received_at, numbers, spellings)
 SELECT coalesce(came.studio_id, ''), $1, came.dedupe_key, came.key, came.provider_id, came.fate, came.code,
-       came.reason, came.opted_out, came.dead, came.body, came.message_id, coalesce(came.received_at, clock_timestamp())
+       came.reason, came.opted_out, came.dead, came.body, came.message_id,
+       coalesce(came.received_at, clock_timestamp()), string_to_array(numbers, ' '), string_to_array(spellings, ' ')
   FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[],
-              $10::boolean[], $11::text[], $12::bigint[], $13::timestamptz[])
+              $10::boolean[], $11::text[], $12::bigint[], $13::timestamptz[], $14::text[], $15::text[])
        AS came (studio_id, dedupe_key, key, provider_id, fate, code, reason, opted_out, dead, body, message_id,
-                received_at)
+                received_at, numbers, spellings)
     ON CONFLICT DO NOTHING
 RETURNING dedupe_key"""
 
@@ -92,8 +96,15 @@ async def add(tx: Connection, account: str, came: Sequence[tuple[Came, Named | N
         [one.body for one, _ in came],
         [named and named.message_id for _, named in came],
         [one.received_at for one, _ in came],
+        [" ".join(one.receipt.numbers) or None for one, _ in came],
+        [_spellings(one.receipt) if named is None else None for one, named in came],
     )
     return {row[0] for row in rows}
+
+
+def _spellings(receipt: Receipt) -> str | None:
+    """How else its id may be spelled, where there is a number to hold a text so found against."""
+    return " ".join(spellings(receipt.provider_id)) or None if receipt.numbers and receipt.provider_id else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,23 +173,56 @@ async def prove(tx: Connection, proofs: Sequence[tuple[Named, int, Receipt]]) ->
     )
 
 
-# Taken out to be brought in again, by the same way as any other: there they find their message. One of an attempt that
-# was never made, as far as anybody knows, stays where it is.
-TAKE_OUT = """
+# Which text a receipt means by another spelling of its id: the only one that was sent to one of its numbers at about
+# that time. A wrong text would be worse than none: a small number may be any part's or any lost answer's, and means a
+# text only where nothing else was sent to its recipient, by this studio or by another on its number.
+_ANOTHER_SPELLING = """
+SELECT CASE WHEN count(*) = 1 THEN min(messages.provider_id) END
+  FROM messages
+ WHERE messages.account = receipts.account AND messages.provider_id = ANY (receipts.spellings)
+   AND messages.state <> 'received'
+   AND EXISTS (SELECT FROM unnest(receipts.numbers) AS digits WHERE right(messages.address, length(digits)) = digits)
+   AND coalesce(messages.sent_at, messages.created_at) BETWEEN receipts.received_at - interval '8 days'
+                                                           AND receipts.received_at + interval '1 hour'
+   AND (length(ltrim(receipts.provider_id, '0')) >= 6
+        OR NOT EXISTS (
+           SELECT FROM (SELECT messages.studio_id UNION
+                        SELECT studio_id FROM studios WHERE numbers @> ARRAY[messages.sender]) AS sharing (studio_id)
+             JOIN messages AS other ON other.studio_id = sharing.studio_id
+              AND lower(other.address) = lower(messages.address) AND other.message_id <> messages.message_id
+            WHERE other.account = messages.account AND other.asked > 0 AND other.state <> 'failed'
+              AND other.created_at > receipts.received_at - interval '8 days'))"""
+# … and whether its very id is that of a text to one of its numbers, which goes before.
+_VERY_ID = """
+SELECT FROM messages
+ WHERE messages.account = receipts.account AND messages.provider_id = receipts.provider_id
+   AND messages.state <> 'received'
+   AND EXISTS (SELECT FROM unnest(receipts.numbers) AS digits WHERE right(messages.address, length(digits)) = digits)"""
+
+# Taken out to be brought in again, by the same way as any other: there they find their message, by the id that it has.
+# One of an attempt that was never made, as far as anybody knows, stays where it is.
+TAKE_OUT = f"""
 WITH known AS MATERIALIZED (
-     SELECT receipts.studio_id, receipt_id FROM receipts
+     SELECT receipts.studio_id, receipt_id, meant.provider_id
+       FROM receipts
+      CROSS JOIN LATERAL (
+            SELECT CASE WHEN receipts.spellings IS NOT NULL
+                         AND receipts.received_at > statement_timestamp() - interval '3 days'  -- later none is sent
+                         AND NOT EXISTS ({_VERY_ID})
+                        THEN ({_ANOTHER_SPELLING}) END AS provider_id) AS meant
       WHERE receipts.message_id IS NULL
-        AND (EXISTS (SELECT FROM messages WHERE messages.account = receipts.account AND messages.state <> 'received'
-                        AND messages.provider_id = receipts.provider_id)
+        AND (meant.provider_id IS NOT NULL
+             OR EXISTS (SELECT FROM messages WHERE messages.account = receipts.account AND messages.state <> 'received'
+                           AND messages.provider_id = receipts.provider_id)
              OR EXISTS (SELECT FROM messages WHERE messages.account = receipts.account
-                           AND messages.message_id = substring(receipts.key FROM '^m-([0-9]{1,18})[.]')::bigint
-                           AND (asked >= substring(receipts.key FROM '[.]([0-9]{1,9})$')::integer
+                           AND messages.message_id = substring(receipts.key FROM '^m-([0-9]{{1,18}})[.]')::bigint
+                           AND (asked >= substring(receipts.key FROM '[.]([0-9]{{1,9}})$')::integer
                                 OR forgotten IS NOT NULL)))
-      ORDER BY receipt_id LIMIT $1 FOR UPDATE SKIP LOCKED)
+      ORDER BY receipt_id LIMIT $1 FOR UPDATE OF receipts SKIP LOCKED)
 DELETE FROM receipts USING known
  WHERE receipts.studio_id = known.studio_id AND receipts.receipt_id = known.receipt_id
-RETURNING receipts.receipt_id, account, dedupe_key, fate, key, provider_id, code, reason, opted_out, dead, body,
-          received_at"""
+RETURNING receipts.receipt_id, account, dedupe_key, fate, key, coalesce(known.provider_id, receipts.provider_id), code,
+          reason, opted_out, dead, body, received_at"""
 
 
 async def take_out(tx: Connection, *, limit: int) -> dict[str, list[Came]]:

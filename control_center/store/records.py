@@ -14,7 +14,7 @@ from control_center.store.db import Connection
 Key: TypeAlias = tuple[str, str, str]  # studio, kind, record id
 
 _COLUMNS = """records.studio_id, records.kind, records.record_id, version, body, client_id, deleted,
-       first_version, first_facts, known_since"""
+       first_version, first_facts, known_since, erased_at IS NOT NULL"""
 
 # Record by record along the key, in the order asked for; OFFSET 0 keeps the planner from joining the tables.
 LOCK = f"""
@@ -59,7 +59,8 @@ SELECT studio_id, kind, record_id, version, body, client_id, deleted, first_vers
     ON CONFLICT (studio_id, kind, record_id) DO UPDATE
    SET version = excluded.version, body = excluded.body, client_id = excluded.client_id,
        deleted = excluded.deleted, first_version = excluded.first_version, first_facts = excluded.first_facts,
-       known_since = excluded.known_since, reach = excluded.reach, changed_at = clock_timestamp()
+       known_since = excluded.known_since, reach = excluded.reach, changed_at = clock_timestamp(),
+       erased_at = NULL
  WHERE records.version <= excluded.version
 RETURNING studio_id, kind, record_id, xmax = 0 AS created"""
 
@@ -147,7 +148,7 @@ def _columns(keys: Sequence[Key]) -> tuple[list[str], list[str], list[str]]:
 
 
 def _picture(row: Any) -> Picture:
-    studio, kind, record_id, version, body, client_id, deleted, first_version, first_facts, known_since = row
+    studio, kind, record_id, version, body, client_id, deleted, first_version, first_facts, known_since, erased = row
     return Picture(
         studio=studio,
         kind=kind,
@@ -159,4 +160,5 @@ def _picture(row: Any) -> Picture:
         first_version=first_version,
         first_facts=first_facts and Facts.from_json(first_facts),
         known_since=known_since,
+        erased=erased,
     )

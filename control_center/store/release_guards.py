@@ -153,11 +153,11 @@ async def of_studio(tx: Connection, studio: str) -> dict[int, Guard]:
 
 
 @dataclass(frozen=True, slots=True)
-class Blast:
-    """A trigger of which the guard holds so many actions, and who saved its newest version."""
+class Waiting:
+    """A trigger of which so many actions wait for a person's word, and who saved its newest version."""
 
     trigger: str
-    held: int
+    number: int
     saved_by: str
 
 
@@ -172,6 +172,30 @@ SELECT triggers.name, held.number, saved_by
  ORDER BY triggers.name"""
 
 
-async def blasts(tx: Connection, studio: str, actions: Sequence[int]) -> list[Blast]:
+async def blasts(tx: Connection, studio: str, actions: Sequence[int]) -> list[Waiting]:
     """The triggers whose guard holds any of these actions, each with all that it holds."""
-    return [Blast(*row) for row in await tx.fetch(BLASTS, studio, list(actions), HELD)]
+    return [Waiting(*row) for row in await tx.fetch(BLASTS, studio, list(actions), HELD)]
+
+
+# What waits for its time counts only where it is asked for: it goes without anybody, if that does not come first.
+TO_PROCESS = """
+WITH asked AS MATERIALIZED (
+     SELECT trigger_id, count(*) FILTER (WHERE NOT (state = 'review' OR starts_with(reason, $3))) AS others
+       FROM actions
+      WHERE studio_id = $1 AND action_id = ANY ($2::bigint[]) AND state IN ('planned', 'review', 'held')
+      GROUP BY trigger_id)
+SELECT triggers.name, waiting.number + asked.others, saved_by
+  FROM asked
+  JOIN triggers ON triggers.studio_id = $1 AND triggers.trigger_id = asked.trigger_id
+  JOIN trigger_versions ON trigger_versions.studio_id = $1 AND trigger_versions.trigger_id = triggers.trigger_id
+   AND trigger_versions.version = triggers.version
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS number FROM actions
+        WHERE actions.studio_id = triggers.studio_id AND actions.trigger_id = triggers.trigger_id
+          AND (actions.state = 'review' OR actions.state = 'held' AND starts_with(actions.reason, $3))) AS waiting
+ ORDER BY triggers.name"""
+
+
+async def to_process(tx: Connection, studio: str, actions: Sequence[int]) -> list[Waiting]:
+    """The triggers that any of these actions are of, each with all that waits there for a person."""
+    return [Waiting(*row) for row in await tx.fetch(TO_PROCESS, studio, list(actions), HELD)]

@@ -47,8 +47,8 @@ rode AS (
        FROM along
       WHERE messages.studio_id = along.studio_id AND messages.message_id = along.message_id
         AND (messages.state IN ('queued', 'claimed') OR messages.state = 'held' AND rides_with = first_id)
-        AND (SELECT version FROM records WHERE records.studio_id = messages.studio_id
-                AND records.kind = messages.kind AND records.record_id = messages.record_id) = along.version
+        AND (SELECT count(*) FROM steady
+              WHERE steady.message_id = along.message_id AND steady.version = along.version) > 0
   RETURNING messages.message_id, first_id),
 shared AS (
      INSERT INTO day_shares (studio_id, whom, day, share, holder)
@@ -78,6 +78,7 @@ GRANTED = """AND (SELECT count(*) FROM asked_for WHERE asked_for.message_id = me
             = (SELECT count(*) FROM granted WHERE granted.message_id = messages.message_id)
         AND (SELECT count(*) FROM along WHERE along.first_id = messages.message_id)
             = (SELECT count(*) FROM rode WHERE rode.first_id = messages.message_id)"""
+PASSING = "unnest($24::text[] || $52::text[], $25::bigint[] || $54::bigint[], $31::bigint[] || $55::bigint[])"
 CARRIES = "(SELECT array_agg(message_id) FROM rode WHERE first_id = submitted.message_id)"
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from control_center.domain.spending import Day
+from control_center.domain.spending import HELD, Day
 from control_center.store.db import Connection
+from control_center.store.held import studios_holding
 
 Text = tuple[str, int, int, date]  # studio, message, lease token, day
 
@@ -77,17 +78,7 @@ async def charge(tx: Connection, texts: Sequence[Text]) -> None:
         await tx.execute(CHARGE, *([one[n] for one in texts] for n in range(4)))
 
 
-# Studio by studio along the index of what waits for money, however much that is.
-HOLDING = """
-WITH RECURSIVE holding AS (
-     (SELECT studio_id FROM messages WHERE state = 'held' AND starts_with(reason, 'money:')
-       ORDER BY studio_id LIMIT 1)
-      UNION ALL
-     SELECT (SELECT messages.studio_id FROM messages
-              WHERE state = 'held' AND starts_with(reason, 'money:') AND messages.studio_id > holding.studio_id
-              ORDER BY messages.studio_id LIMIT 1)
-       FROM holding WHERE holding.studio_id IS NOT NULL)
-SELECT studio_id FROM holding WHERE studio_id IS NOT NULL"""
+HOLDING = studios_holding(HELD)
 
 
 async def holding(tx: Connection) -> list[str]:

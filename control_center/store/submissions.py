@@ -76,6 +76,7 @@ _READY = """unnest($24::text[], $25::bigint[], $26::bigint[], $27::timestamptz[]
                    $30::bigint[], $31::bigint[], $32::bigint[], $38::smallint[], $39::date[], $40::integer[])
             AS ready (studio_id, message_id, token, until, subject, body, revision, version, client_version, segments,
                       month, room)"""
+_PASSING = "unnest($24::text[], $25::bigint[], $31::bigint[])"
 
 # Whether everything that the decision on a message read is still so.
 _MAY_PASS = f"""messages.studio_id = ready.studio_id AND messages.message_id = ready.message_id
@@ -84,8 +85,8 @@ _MAY_PASS = f"""messages.studio_id = ready.studio_id AND messages.message_id = r
         AND ready.until > clock_timestamp()
         AND (SELECT revision FROM studios WHERE studios.studio_id = ready.studio_id AND enabled) = ready.revision
         AND (ready.version IS NULL
-             OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = messages.kind
-                    AND records.record_id = messages.record_id) = ready.version)
+             OR EXISTS (SELECT FROM steady WHERE steady.message_id = ready.message_id
+                           AND steady.version = ready.version))
         AND (ready.client_version IS NULL
              OR (SELECT version FROM records WHERE records.studio_id = ready.studio_id AND records.kind = 'client'
                     AND records.record_id = messages.client_id) = ready.client_version)
@@ -105,14 +106,19 @@ _MAY_PASS = f"""messages.studio_id = ready.studio_id AND messages.message_id = r
 # accepted for the first time, which its sent_at tells: no other statement writes this one's time. Near the end of a
 # plan one statement at a time passes texts of that studio, and sees what the one before it has passed; what it settles
 # itself is still with the provider then, as `submitted` is run before what nobody reads.
-def _step(days: str = "", granted: str = "", carries: str = "NULL::bigint[]") -> str:
+#
+# The records of what passes stay as they are until it has: what an event decides, once it has its record, hangs on
+# whether anybody was told of the date before. One that an event has already is not waited for, and what is about
+# it does not pass: nobody stands here with all that he has to write, and no two wait for each other.
+def _step(days: str = "", granted: str = "", carries: str = "NULL::bigint[]", passing: str = _PASSING) -> str:
     """The statement, with what marketing needs besides where there is any: nothing else is to pay for that."""
     return f"""
 WITH settled AS (
      UPDATE messages
         SET state = CASE WHEN messages.state IN ('accepted', 'delivered', 'undelivered') THEN messages.state
                          ELSE done.state END,
-            reason = CASE WHEN messages.state IN ('submitting', 'unknown') THEN done.reason
+            reason = CASE WHEN erased_at IS NOT NULL THEN 'erased'
+                          WHEN messages.state IN ('submitting', 'unknown') THEN done.reason
                           WHEN messages.state IN ('accepted', 'delivered', 'undelivered') THEN messages.reason
                           ELSE concat('its provider took it, although ', messages.state, ': ', messages.reason) END,
             due_at = coalesce(done.due_at, messages.due_at),
@@ -132,14 +138,15 @@ WITH settled AS (
                 AND messages.state IN ('queued', 'held', 'claimed', 'failed', 'cancelled', 'suppressed', 'expired')
              OR done.provider_id IS NOT NULL AND messages.provider_id IS NULL
                 AND messages.state IN ('accepted', 'delivered', 'undelivered'))
-  RETURNING messages.studio_id, messages.message_id, origin, trigger_id, messages.segments, month, country,
+  RETURNING messages.studio_id, messages.message_id, origin, trigger_id, messages.segments, month, country, erased_at,
             channel = 'sms' AND done.state = 'accepted' AND sent_at = statement_timestamp() AS counts),
 counted AS (
      SELECT studio_id, month, origin, trigger_id, country, segments FROM settled WHERE counts),
 {COUNTING.strip()},
 facts AS (
      UPDATE attempts
-        SET ended_at = clock_timestamp(), outcome = done.outcome, code = done.code, reason = done.reason,
+        SET ended_at = clock_timestamp(), outcome = done.outcome, code = done.code,
+            reason = CASE WHEN attempts.body <> 'erased' THEN done.reason END,
             provider_id = done.provider_id
        FROM unnest($1::text[], $2::bigint[], $9::integer[], $10::text[], $11::text[], $5::text[], $8::text[])
             AS done (studio_id, message_id, number, outcome, code, reason, provider_id)
@@ -152,6 +159,7 @@ told AS (
        FROM unnest($12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[], $17::smallint[], $18::text[])
             AS report (message_id, studio_id, command_id, subject, verb, bucket, data)
        JOIN settled USING (studio_id, message_id)
+      WHERE erased_at IS NULL
          ON CONFLICT DO NOTHING),
 stopped AS (
      INSERT INTO consents (studio_id, channel, address, purpose, says, source, evidence)
@@ -163,6 +171,15 @@ spent AS MATERIALIZED (
        FROM (SELECT studio_id, month, max(room) AS room
                FROM unnest($24::text[], $39::date[], $40::integer[]) AS ready (studio_id, month, room)
               WHERE room IS NOT NULL GROUP BY studio_id, month ORDER BY studio_id, month) AS planned),
+steady AS MATERIALIZED (
+     SELECT passing.message_id, passing.version
+       FROM {passing} AS passing (studio_id, message_id, version)
+       JOIN messages ON messages.studio_id = passing.studio_id AND messages.message_id = passing.message_id
+      CROSS JOIN LATERAL (
+            SELECT FROM records
+             WHERE records.studio_id = messages.studio_id AND records.kind = messages.kind
+               AND records.record_id = messages.record_id AND records.version = passing.version
+            OFFSET 0 FOR SHARE SKIP LOCKED) AS record),
 {days}submitted AS (
      UPDATE messages
         SET state = 'submitting', asked = asked + 1, subject = ready.subject, body = ready.body,
@@ -183,7 +200,7 @@ SELECT message_id FROM submitted"""
 
 
 STEP = _step()
-STEP_SHARING = _step(sharing.days(_READY, _MAY_PASS), sharing.GRANTED, sharing.CARRIES)
+STEP_SHARING = _step(sharing.days(_READY, _MAY_PASS), sharing.GRANTED, sharing.CARRIES, sharing.PASSING)
 
 
 async def step(

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from control_center.domain.text_plan import HELD
 from control_center.store.db import Connection
+from control_center.store.held import studios_holding
 
 Month = tuple[str, date]  # studio, first day
 
@@ -177,17 +179,7 @@ async def warn(tx: Connection, marks: Sequence[Mark]) -> set[Month]:
     return {(row[0], row[1]) for row in rows}
 
 
-# Studio by studio along the index of what waits for a plan, however much that is.
-HOLDING = """
-WITH RECURSIVE holding AS (
-     (SELECT studio_id FROM messages WHERE state = 'held' AND starts_with(reason, 'plan:')
-       ORDER BY studio_id LIMIT 1)
-      UNION ALL
-     SELECT (SELECT messages.studio_id FROM messages
-              WHERE state = 'held' AND starts_with(reason, 'plan:') AND messages.studio_id > holding.studio_id
-              ORDER BY messages.studio_id LIMIT 1)
-       FROM holding WHERE holding.studio_id IS NOT NULL)
-SELECT studio_id FROM holding WHERE studio_id IS NOT NULL"""
+HOLDING = studios_holding(HELD)
 
 
 async def holding(tx: Connection) -> list[str]:

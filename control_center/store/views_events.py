@@ -73,11 +73,12 @@ class DeadEvent(msgspec.Struct, frozen=True):
     received_at: datetime
     replayed_at: datetime | None
     body: str
+    discarded_at: datetime | None = None
 
 
 DEAD_EVENTS = """
-SELECT dead_id, field, reason, received_at, replayed_at, body FROM dead_events
- WHERE ($1::bigint IS NULL OR dead_id < $1) AND ($2 OR replayed_at IS NULL)
+SELECT dead_id, field, reason, received_at, replayed_at, discarded_at, body FROM dead_events
+ WHERE ($1::bigint IS NULL OR dead_id < $1) AND ($2 OR replayed_at IS NULL AND discarded_at IS NULL)
  ORDER BY dead_id DESC
  LIMIT $3"""
 
@@ -85,7 +86,7 @@ SELECT dead_id, field, reason, received_at, replayed_at, body FROM dead_events
 async def dead(
     tx: Connection, *, replayed: bool = False, cursor: str | None = None, limit: int = 50
 ) -> Page[DeadEvent]:
-    """A page of what was set aside, newest first; with `replayed` also what a replay has mended since."""
+    """A page of what was set aside, newest first; with `replayed` also what was replayed or discarded since."""
     before = after(cursor, tuple[int])
     rows = await tx.fetch(DEAD_EVENTS, before and before[0], replayed, limit + 1)
     return page([_dead(row) for row in rows], limit, lambda one: [one.id])
@@ -93,7 +94,7 @@ async def dead(
 
 # Only what was set aside last is searched: the bodies have no index, and old ones are rarely asked about.
 DEAD_MENTIONING = """
-SELECT dead_id, field, reason, received_at, replayed_at, body
+SELECT dead_id, field, reason, received_at, replayed_at, discarded_at, body
   FROM (SELECT * FROM dead_events ORDER BY dead_id DESC LIMIT 1000) AS latest
  WHERE position($1::bytea IN body) > 0 AND position($2::bytea IN body) > 0
  ORDER BY dead_id DESC
@@ -122,5 +123,6 @@ def _studio_of(body: bytes) -> Any:
 
 
 def _dead(row: Sequence[Any]) -> DeadEvent:
-    dead_id, field, reason, received_at, replayed_at, body = row
-    return DeadEvent(dead_id, field, reason, received_at, replayed_at, body.decode("utf-8", "replace"))
+    dead_id, field, reason, received_at, replayed_at, discarded_at, body = row
+    text = body.decode("utf-8", "replace")
+    return DeadEvent(dead_id, field, reason, received_at, replayed_at, text, discarded_at)

@@ -166,7 +166,7 @@ async def narrowed(tx: Connection, studio: str, wanted: Filter, cursor: str | No
         wanted.attention,
         await _number_at(tx, studio, wanted.since),
         wanted.since,
-        await _number_at(tx, studio, wanted.until and wanted.until + _UNORDERED),
+        await _number_at(tx, studio, wanted.until and _moved(wanted.until, _UNORDERED)),
         wanted.until,
         wanted.assigned_to,
         wanted.bulk,
@@ -184,6 +184,14 @@ MADE_AT = """
 SELECT created_at FROM messages WHERE studio_id = $1 AND message_id >= $2 ORDER BY message_id LIMIT 1"""
 
 
+def _moved(at: datetime, by: timedelta) -> datetime:
+    """So much later or earlier, as far as there are instants."""
+    try:
+        return at + by
+    except OverflowError:
+        return at
+
+
 async def _number_at(tx: Connection, studio: str, at: datetime | None) -> int | None:
     """A number that no message of this studio has which was made at that time or later; close to the first that has."""
     if at is None:
@@ -192,7 +200,7 @@ async def _number_at(tx: Connection, studio: str, at: datetime | None) -> int | 
     if lowest is None:
         return None
     highest += 1
-    early = at - _UNORDERED
+    early = _moved(at, -_UNORDERED)
     while lowest < highest:
         middle = (lowest + highest) // 2
         made_at = await tx.fetchval(MADE_AT, studio, middle)

@@ -1,11 +1,15 @@
-"""Pages of what waits, locked, for whoever gives it other times."""
+"""What waits: pages of it, locked, for whoever gives it other times; and what a client is not to get there any more."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from control_center.store.actions import DUE, Due, due_of
 from control_center.store.db import Connection
+from control_center.store.fences import KEPT
+from control_center.store.records import Key
 
 # Actions that a blackout day pushed, or will push: their time lies on one of these days or was moved across them.
 TOUCHED_BY_DAYS = f"""
@@ -36,3 +40,53 @@ SELECT {DUE}
 async def of_studio(tx: Connection, studio: str, *, after: int, limit: int) -> list[Due]:
     """A page of all that waits in a studio, also for a person."""
     return [due_of(row) for row in await tx.fetch(OF_STUDIO, studio, after, limit)]
+
+
+# What a person wrote goes all the same, and so does what is being said in another text already.
+WITHDRAW = f"""
+UPDATE messages
+   SET state = 'cancelled', reason = $5 || {KEPT}, lease_owner = NULL, lease_until = NULL,
+       ended_at = clock_timestamp()
+ WHERE studio_id = $1 AND client_id = $2 AND channel = $3 AND lower(address) = ANY ($4::text[])
+   AND state IN ('queued', 'held', 'claimed') AND origin IN ('trigger', 'bulk') AND rides_with IS NULL
+   AND split_part(recipient::jsonb ->> 'role', ':', 1) IN ('client', 'family')
+RETURNING message_id, action_id"""
+
+
+Ended: TypeAlias = tuple[int, int | None]  # a message, and its action where it has one
+
+
+async def withdraw(tx: Connection, client: Key, channel: str, addresses: Sequence[str], reason: str) -> list[Ended]:
+    """End what would go by itself to addresses that a client and their family have no more."""
+    studio, _, client_id = client
+    rows = await tx.fetch(WITHDRAW, studio, client_id, channel, list(addresses), reason)
+    return [(row[0], row[1]) for row in rows]
+
+
+REPURPOSE = """
+UPDATE messages SET purpose = $3
+ WHERE studio_id = $1 AND trigger_id = $2 AND state IN ('queued', 'held', 'claimed') AND origin = 'trigger'
+   AND purpose <> $3"""
+
+
+async def repurpose(tx: Connection, studio: str, trigger_id: int, purpose: str) -> None:
+    """Let what is in the queue keep to the hours and the leave that its trigger's purpose asks for by now."""
+    await tx.execute(REPURPOSE, studio, trigger_id, purpose)
+
+
+# What a person processed is theirs already. A text of which another is out already is its worker's to end.
+RECALL = f"""
+UPDATE messages
+   SET state = 'cancelled', reason = $3 || {KEPT}, lease_owner = NULL, lease_until = NULL,
+       ended_at = clock_timestamp()
+  FROM actions
+ WHERE messages.studio_id = $1 AND messages.trigger_id = $2 AND messages.state IN ('queued', 'held', 'claimed')
+   AND messages.origin = 'trigger' AND asked = 0 AND rides_with IS NULL AND forgotten IS NULL
+   AND actions.studio_id = messages.studio_id AND actions.action_id = messages.action_id
+   AND actions.released_by IS NULL
+RETURNING messages.message_id"""
+
+
+async def recall(tx: Connection, studio: str, trigger_id: int, reason: str) -> list[int]:
+    """End what a trigger let go by itself and nobody was asked to take yet."""
+    return [row[0] for row in await tx.fetch(RECALL, studio, trigger_id, reason)]

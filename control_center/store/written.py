@@ -1,4 +1,4 @@
-"""Which studios have written to a person from a number of ours: whose an answer is, where the number does not say."""
+"""Which studios have to do with a person: whose an answer is, where the number that it came to does not say."""
 
 from __future__ import annotations
 
@@ -40,3 +40,19 @@ async def last_studio(tx: Connection, studios: Sequence[str], ours: str, theirs:
     """Of several studios on one number, the one that wrote to this person last; None where none did, or it is a tie."""
     rows = await tx.fetch(LAST_STUDIO, list(studios), ours, theirs, since)
     return rows[0][0] if len(rows) == 1 else None
+
+
+# Whoever ever wrote or is about to write to this person, from whatever number, or has them or their family as a client.
+KNOWN_TO = """
+SELECT studio_id FROM unnest($1::text[]) AS wanted (studio_id)
+ WHERE EXISTS (SELECT FROM messages
+                WHERE messages.studio_id = wanted.studio_id AND lower(address) = lower($2) AND channel = 'sms'
+                  AND state <> 'received')
+    OR EXISTS (SELECT FROM records
+                WHERE records.studio_id = wanted.studio_id AND kind = 'client' AND reach @> ARRAY[$2] AND NOT deleted)
+ ORDER BY studio_id"""
+
+
+async def known_to(tx: Connection, studios: Sequence[str], theirs: str) -> list[str]:
+    """Of these studios, those whose client the person with this number may be."""
+    return [row[0] for row in await tx.fetch(KNOWN_TO, list(studios), theirs)]

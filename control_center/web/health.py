@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -32,10 +31,10 @@ from control_center.store import (
     views_health,
 )
 from control_center.web.api import bearer
-from control_center.web.parts import PARTS, Check, Parts
+from control_center.web.parts import PARTS, Parts
 from control_center.web.problems import Problem
+from control_center.web.readiness import Readiness
 
-CHECK_SECONDS = 3.0  # a check that takes longer has failed
 AHEAD = timedelta(days=1)  # that a zone's calendar is ahead of the one of UTC, and more
 BEAT = 0.5  # seconds between looks at how late the event loop is
 
@@ -89,68 +88,12 @@ def add_routes(app: web.Application) -> None:
     app[LAG] = lag
     app.cleanup_ctx.append(lag.watch)
     app.router.add_get("/healthz", _healthz, name="healthz")
-    app.router.add_get("/readyz", _readyz, name="readyz")
+    app.router.add_get("/readyz", Readiness(app[PARTS]).answer, name="readyz")
     app.router.add_get("/metrics", _metrics, name="metrics")
 
 
 async def _healthz(_request: web.Request) -> web.Response:
     return web.Response(text="ok\n")
-
-
-async def _readyz(request: web.Request) -> web.Response:
-    """200 where everything we need is there; else 503 naming what is not."""
-    parts = request.app[PARTS]
-
-    async def database() -> str | None:
-        async with db.session(parts.pool) as tx:
-            await views_health.alive(tx)
-        return None
-
-    checks: Mapping[str, Check] = {"database": database, **parts.readiness}
-    found = dict(zip(checks, await asyncio.gather(*(_checked(check) for check in checks.values())), strict=True))
-    ready = all(missing is None for missing in found.values())
-    warnings = await _warnings(parts) if found["database"] is None else []
-    body = {
-        "ready": ready,
-        "checks": {name: missing or "ok" for name, missing in found.items()},
-        **({"warnings": warnings} if warnings else {}),
-    }
-    status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
-
-
-async def _warnings(parts: Parts) -> list[str]:
-    """What somebody should look at although we are ready; of which studio, only those may know who may ask."""
-    try:
-        async with asyncio.timeout(CHECK_SECONDS), db.session(parts.pool) as tx:
-            holding = len(await usage.holding(tx))
-            missing = len({(gap.studio, gap.source) for gap in await event_numbers.gaps(tx)})
-            neighbours = await prefixes.number_shut(tx)
-            spent = len(await spending.holding(tx))
-            set_aside, _ = await dead_queue.others(tx)
-    except TimeoutError:
-        return []
-    except db.AWAY:
-        return []
-    said = {
-        f"texts of {holding} studio(s) wait because a plan is used up": holding,
-        f"events of {missing} source(s) never came; see: control-center events gaps": missing,
-        f"the broker has set {set_aside} event(s) aside; see: control-center events collect": set_aside,
-        f"texts to {neighbours} range(s) of numbers are held; see: control-center messages prefixes": neighbours,
-        f"texts of {spent} studio(s) wait because a day's money is spent; see: control-center messages spending": spent,
-    }
-    return [words for words, number in said.items() if number]
-
-
-async def _checked(check: Check) -> str | None:
-    """What is missing, in words; None where nothing is."""
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await check()
-    except TimeoutError:
-        return f"no answer within {CHECK_SECONDS:g} seconds"
-    except db.AWAY as error:
-        return f"away: {type(error).__name__}"
 
 
 async def _metrics(request: web.Request) -> web.Response:
@@ -200,8 +143,9 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
         missing = _gauge(registry, "control_center_events_missing", words, ("studio", "source"))
         for gap in await event_numbers.gaps(tx):
             missing.labels(gap.studio, gap.source).inc(gap.last - gap.first + 1)
-        words = "Messages in the broker's dead queue that are no copies of ours: events collect"
-        _gauge(registry, "control_center_events_set_aside", words).set((await dead_queue.others(tx))[0])
+        words = "Events that the broker has set aside: still in its dead queue, or brought over and not replayed"
+        set_aside = (await dead_queue.others(tx))[0] + (await dead_queue.brought(tx))[0]
+        _gauge(registry, "control_center_events_set_aside", words).set(set_aside)
         await _measure_messages(registry, tx, now)
         await _measure_prefixes(registry, tx)
         await _measure_spending(registry, tx)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from email.message import Message
 from email.parser import BytesParser
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -18,9 +19,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from control_center.engine.following import Following, Shown, View
-from control_center.web import bodies
+from control_center.web import bodies, problems
 from control_center.web.parts import PARTS
-from control_center.web.problems import Problem
+from control_center.web.problems import Handler, Problem
 
 STYLE: Final = (
     "body{font:17px/1.5 system-ui,sans-serif;color:#222;background:#f6f6f4;margin:0}"
@@ -53,9 +54,35 @@ def add_routes(app: web.Application) -> None:
         (r"/n/{token}/{score:10|\d}", _score_page, _score, "score"),
     ):
         resource = app.router.add_resource(path, name=name)
-        resource.add_route("GET", show)
-        resource.add_route("HEAD", show)
-        resource.add_route("POST", act)
+        resource.add_route("GET", _for_people(show))
+        resource.add_route("HEAD", _for_people(show))
+        resource.add_route("POST", _for_people(act))
+
+
+def _for_people(handler: Handler) -> Handler:
+    """What fails is told on a page: whoever followed a link has no use for a problem document."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        answer = await problems.middleware(request, handler)
+        if answer.content_type != problems.MEDIA:
+            return answer
+        kept = {name: answer.headers[name] for name in ("Retry-After", "Connection") if name in answer.headers}
+        return _sorry(HTTPStatus(answer.status), kept)
+
+    return handle
+
+
+def _sorry(status: HTTPStatus, headers: Mapping[str, str]) -> web.Response:
+    """What went wrong, and what to do: the score is what a form may lack, the rest is nobody's doing who reads it."""
+    if status is HTTPStatus.BAD_REQUEST:
+        why = (
+            "Something was missing, or a number was not from 0 to 10. Nothing was changed: go back, and try once more."
+        )
+    elif status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        why = "That was too much, or it took too long to come. Nothing was changed: go back, and try with less."
+    else:
+        why = "We cannot answer just now. Open the link once more in a few minutes, or answer the message it was in."
+    return _html(_pages.get_template("sorry.html.j2").render(view=None, why=why), status, headers)
 
 
 async def _unsubscribe_page(request: web.Request) -> web.Response:
@@ -125,12 +152,16 @@ async def _following(request: web.Request, do: Callable[[Following, str], Awaita
 def _page(name: str, view: View | None, **seen: Any) -> web.Response:
     """A page of ours, or the one for a link that leads nowhere."""
     page = _pages.get_template(f"{name if view is not None else 'nothing'}.html.j2")
+    return _html(page.render(view=view, **seen), HTTPStatus.OK if view is not None else HTTPStatus.NOT_FOUND)
+
+
+def _html(text: str, status: HTTPStatus, headers: Mapping[str, str] = MappingProxyType({})) -> web.Response:
     return web.Response(
-        text=page.render(view=view, **seen),
-        status=HTTPStatus.OK if view is not None else HTTPStatus.NOT_FOUND,
+        text=text,
+        status=status,
         content_type="text/html",
         charset="utf-8",
-        headers={"Content-Security-Policy": CSP, "X-Robots-Tag": "noindex"},
+        headers={"Content-Security-Policy": CSP, "X-Robots-Tag": "noindex", **headers},
     )
 
 

@@ -44,6 +44,7 @@ class Limits:
     hook_seconds: float = 10.0  # for what a provider calls in to be stored: it gives up soon, and comes again
     in_flight: int = 64  # calls worked on at once; more are told to come again
     keyed: int = 4  # of these with an Idempotency-Key, each of which holds a connection from its beginning to its end
+    mails: int = 8  # that a relay brings, at once: each may unpack to `mail_body` before anybody knows who brings it
 
 
 Check = Callable[[], Awaitable[str | None]]
@@ -56,8 +57,8 @@ class Parts:
     `public_url` is our address as providers and clients see it: signatures are made over it, so it is never taken
     from a request. `links` makes the links in messages, `following` answers them, and `mailroom` takes mail in.
     `sandboxes` are accounts whose texts a person may let come in, `texting` all that there are for texts (None: any).
-    `studio` is meant where a call names none; None means the first. `readiness` are further checks by name, each of
-    which returns None or what is missing; the database and its schema are checked anyway.
+    `studio` is meant where a call names none, if it is there; else the first is. `readiness` are further checks by
+    name, each of which returns None or what is missing; the database and its schema are checked anyway.
     """
 
     pool: db.Pool

@@ -15,6 +15,7 @@ from control_center.store import db
 
 log = structlog.get_logger(__name__)
 
+MEDIA = "application/problem+json"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -82,7 +83,7 @@ def response(problem: Problem) -> web.Response:
     return web.Response(
         status=problem.status.value,
         body=msgspec.json.encode(document),
-        content_type="application/problem+json",
+        content_type=MEDIA,
         headers=problem.headers,
     )
 

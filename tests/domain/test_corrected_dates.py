@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control_center.domain.action import State
+from control_center.domain.action import IN_SNAPSHOT, State
 from control_center.domain.planner import Expire, Lapse, Send, decide
 from tests.support.values import DAY, NOW, Shelf, a_picture, a_trigger, local, the_rules
 
@@ -76,6 +76,82 @@ def test_what_an_edit_sets_aside_does_not_come_back() -> None:
     shelf.take(with_due_date("2026-11-26", 2), baseline="before the trigger: it was already past")
 
     assert shelf.only.state is State.EXPIRED
+
+
+# The same by a snapshot -----------------------------------------------------------------------------------
+
+BY = pytest.mark.parametrize("baseline", [None, IN_SNAPSHOT], ids=["an event", "a snapshot"])
+YESTERDAY, TODAY = "2026-11-24", "2026-11-25"  # when this is thought to be
+LATE_IS_SKIPPED: dict[str, Any] = {"status": "Booked", "activate": {"on": "status_due"}, "late": "skip"}
+
+
+@BY
+@pytest.mark.parametrize("day", [TODAY, "2026-11-26", RIGHT])
+def test_what_expired_by_a_wrong_date_is_planned_by_the_right_one_whoever_brings_it(day: str, baseline: str) -> None:
+    shelf = Shelf(the_rules(a_trigger(**DUE)))
+    shelf.take(with_due_date(STALE))
+    over(shelf)
+
+    shelf.take(with_due_date(day, 2), baseline=baseline)
+
+    assert shelf.only.state is State.PLANNED
+
+
+@BY
+def test_what_was_too_late_by_a_wrong_date_is_planned_by_the_right_one_whoever_brings_it(baseline: str) -> None:
+    shelf = Shelf(the_rules(a_trigger(**LATE_IS_SKIPPED)))
+    shelf.take(with_due_date(STALE))
+    assert list(shelf.states.values()) == [State.LAPSED]
+
+    shelf.take(with_due_date(TODAY, 2), baseline=baseline)
+
+    assert list(shelf.states.values()) == [State.PLANNED]
+
+
+@BY
+@pytest.mark.parametrize("sent", ["nothing yet", "stopped before it left"])
+def test_what_lapsed_as_moved_comes_back_with_its_date_whoever_brings_it(baseline: str, sent: str) -> None:
+    """Planned in time, and its day was yesterday, but it is of use until the session."""
+    shelf = Shelf(the_rules(a_trigger(status="Booked", activate={"on": "session", "days": -7})))
+    right = {"session": "2026-12-01T14:00", "booked": None}
+    shelf.take(a_picture(dates=right), now=local("2026-11-20 12:00"))
+    if sent == "nothing yet":
+        shelf.take(a_picture(version=2, dates={"session": "2027-03-01T14:00", "booked": None}))
+        (first, second) = shelf.actions
+        assert (first.state, second.state) == (State.LAPSED, State.PLANNED)
+    else:
+        shelf.set(replace(shelf.only, state=State.RELEASED, unsent=True))
+
+    shelf.take(a_picture(version=3, dates=right), baseline=baseline)
+
+    assert shelf.actions[0].state is State.PLANNED
+
+
+@BY
+def test_what_waits_by_a_wrong_date_goes_on_waiting_by_a_later_one_whoever_brings_it(baseline: str) -> None:
+    shelf = Shelf(the_rules(a_trigger(status="Booked", activate={"on": "status_due"})))
+    shelf.take(with_due_date(YESTERDAY))
+
+    shelf.take(with_due_date(TODAY, 2), baseline=baseline)
+
+    assert (shelf.only.state, shelf.only.activation_at) == (State.PLANNED, local("2026-11-25 00:00"))
+
+
+@pytest.mark.parametrize("state", [State.RELEASED, State.DELETED, State.BASELINED])
+def test_a_snapshot_brings_nothing_back_that_is_over(state: State) -> None:
+    shelf = Shelf(the_rules(a_trigger(**DUE)))
+    shelf.take(with_due_date(STALE))
+    shelf.end(state)
+
+    assert shelf.take(with_due_date(TODAY, 2), baseline=IN_SNAPSHOT) == []
+
+
+def test_a_snapshot_does_not_bring_back_what_it_moves_to_an_earlier_day_that_is_past() -> None:
+    shelf = Shelf(the_rules(a_trigger(status="Booked", activate={"on": "status_due"})))
+    shelf.take(with_due_date(RIGHT))
+    shelf.end(State.LAPSED, "exclusion: on hold")
+
+    assert shelf.take(with_due_date(YESTERDAY, 2), baseline=IN_SNAPSHOT) == []
 
 
 # A birthday -----------------------------------------------------------------------------------------------

@@ -96,7 +96,10 @@ def test_prices_of_countries_are_said_again_as_they_were_told() -> None:
 
 @pytest.mark.parametrize(
     ("prices", "field"),
-    [({"UK": "0.01"}, "plan.prices.UK"), ({"CA": "cheap"}, "plan.prices.CA"), ({"CA": "-1"}, "plan.prices.CA")],
+    [
+        ({"UK": "0.01"}, "plan.prices.UK"),
+        *(({"CA": typed}, "plan.prices.CA") for typed in ("cheap", "-1", "-0", "0,01", "1_0", "1e2", "\u0663", "NaN")),
+    ],
 )
 def test_a_price_that_is_none_or_of_no_country_is_refused_by_its_name(prices: dict[str, str], field: str) -> None:
     with pytest.raises(Malformed) as refused:

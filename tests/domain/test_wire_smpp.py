@@ -91,6 +91,15 @@ def test_a_receipt_is_read_however_a_centre_writes_it(words: str, known: str | N
     assert (said and said.provider_id, said and said.fate) == (known, fate)
 
 
+@pytest.mark.parametrize("state", ["UNDELIV", "EXPIRED", "REJECTD", "ENROUTE"])
+def test_a_try_that_came_to_nothing_is_not_the_end_while_the_centre_goes_on_trying(state: str) -> None:
+    """An intermediate notification: the text may arrive yet, and must not go another way besides."""
+    said = smpp.receipt(Delivered("13125550188", "13125550100", smpp.INTERMEDIATE, f"id:7f3a stat:{state} err:001", {}))
+
+    assert said is not None
+    assert (said.fate, said.code) == (Fate.SENT, None)
+
+
 @given(st.binary(max_size=40))
 def test_no_header_is_too_odd_to_be_read(header: bytes) -> None:
     part = Delivered("", "", smpp.UDH, "", {}, header).part

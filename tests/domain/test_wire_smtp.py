@@ -139,6 +139,16 @@ def test_a_passing_refusal_is_proven_not_taken_at_every_step(step: Step, code: i
         (Step.RCPT, 554, "5.7.1 relay access denied", Blocked, None),
         (Step.DOT, 550, "5.7.26 unauthenticated mail", Blocked, None),
         (Step.DOT, 550, "5.7.515 access denied", Blocked, None),
+        # … which some relays say only once they have the text, or the command for it
+        (Step.DOT, 550, "5.7.60 SMTP; Client does not have permissions to send as this sender", Blocked, None),
+        (Step.DOT, 554, "5.2.252 SendAsDenied; ada@studio.example not allowed to send as", Blocked, None),
+        (Step.DOT, 550, "5.7.708 Service unavailable. Access denied, traffic not accepted from this IP", Blocked, None),
+        (Step.DOT, 550, "5.7.750 Client blocked from sending from unregistered domain", Blocked, None),
+        (Step.DOT, 550, "5.7.705 Access denied, tenant has exceeded threshold", Blocked, None),
+        (Step.DOT, 550, "5.7.64 TenantAttribution; Relay Access Denied", Blocked, None),
+        (Step.DOT, 554, "Message rejected: Email address is not verified.", Blocked, None),
+        (Step.DATA, 554, "5.7.1 Relaying denied", Blocked, None),
+        (Step.DOT, 550, "5.7.1 Sender address rejected: not owned by user ada", Blocked, None),
     ],
 )
 def test_a_final_refusal_blames_whom_its_code_names(

@@ -86,6 +86,10 @@ class Past:
                     record = f"{case.about.kind}/{case.about.record_id}"
                     text = getattr(prepare(case, book, self.now), "body", None)
                     self.sent.append((self.now, record, case.channel, case.address, text))
+            await tx.execute(
+                "UPDATE messages SET state = 'accepted', sent_at = now(), lease_owner = NULL, lease_until = NULL"
+                " WHERE state = 'claimed'"
+            )
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -23,9 +23,9 @@ from control_center.engine.upkeep import Upkeep
 from control_center.store import db
 from control_center.store.views_actions import Filter
 from tests.support.crm import client, event, session, snapshot
+from tests.support.rounds import NOON, messages, release, states
 from tests.support.rows import a_client, a_record, a_studio, a_trigger, an_action
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 HELD = Filter(trigger="Reminder", states=[State.HELD])
@@ -67,19 +67,6 @@ async def some_due(pool: db.Pool, trigger: int, number: int, *, at: datetime = N
             )
         )
     return made
-
-
-async def release(pool: db.Pool, at: datetime = NOON) -> None:
-    await Release(pool, lambda: at).catch_up()
-
-
-async def states(pool: db.Pool) -> dict[str, int]:
-    return {row[0]: row[1] for row in await pool.fetch("SELECT state, count(*) FROM actions GROUP BY state")}
-
-
-async def messages(pool: db.Pool) -> int:
-    number: int = await pool.fetchval("SELECT count(*) FROM messages")
-    return number
 
 
 async def let_go(pool: db.Pool, expect: int, at: datetime = NOON) -> review_list.Tally:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -31,6 +32,9 @@ OURS = "+13125550100"
 LINKS = Links("https://control.studio.example", b"a key that nobody else has, really")
 OFFER = {"kind": "any", "purpose": "marketing", "sms": "Hello {{ client.first_name }}, our spring offer is here."}
 ALLOWED = {"sms": True, "email": True}
+SUBMITTING = """
+UPDATE messages SET state = 'submitting', lease_token = 1, lease_owner = $1, lease_until = now() + interval '1 hour'"""
+THROTTLED = "UPDATE messages SET state = 'queued', reason = '429', lease_owner = NULL, lease_until = NULL"
 
 
 class Clock:
@@ -238,6 +242,23 @@ async def test_it_is_done_when_the_last_has_left_and_not_before(pool: db.Pool, c
     clock.now += REST
     await pumped(pool, clock)
     assert (await shown(pool, one)).state == "done"
+
+
+async def test_it_is_not_done_while_its_last_message_is_with_a_provider_that_may_yet_refuse_it(
+    pool: db.Pool, clock: Clock
+) -> None:
+    await people(pool, 2)
+    one = await begun(pool, clock)
+    await pumped(pool, clock)
+    await pool.execute(SUBMITTING, uuid4())
+    clock.now += REST
+    await pumped(pool, clock)
+    found = await shown(pool, one)
+    assert (found.state, found.reason) == ("running", "2 of its messages still wait")
+
+    await pool.execute(THROTTLED)
+    await bulks.cancel(pool, clock, "main", one.bulk_id, by="Ada")
+    assert (await progress(pool, one)).messages == {"cancelled": 2}
 
 
 # Review --------------------------------------------------------------------------------------------------------

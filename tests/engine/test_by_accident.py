@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -20,15 +20,14 @@ from control_center.engine import arming, bulks, review_list, triggers
 from control_center.engine.bulks import Wish
 from control_center.engine.intake import Intake
 from control_center.engine.pump import Pump
-from control_center.engine.release import Release
 from control_center.engine.review_list import Deed
 from control_center.fence import Fence
 from control_center.store import db, views_bulks
 from control_center.store.views_actions import Filter
 from tests.support.crm import event, session
+from tests.support.rounds import NOON, messages, release, states
 from tests.support.rows import a_client, a_record, a_studio, an_action, now
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 SETTINGS: dict[str, Any] = {"sms": {"account": "default", "numbers": ["+13125550100"]}}
@@ -82,19 +81,6 @@ async def all_due(pool: db.Pool, trigger: int, number: int) -> None:
             due_at=NOON - HOUR,
             use_by=datetime(2026, 11, 26, 6, tzinfo=UTC),
         )
-
-
-async def release(pool: db.Pool, when: datetime = NOON) -> None:
-    await Release(pool, at(when)).catch_up()
-
-
-async def states(pool: db.Pool) -> dict[str, int]:
-    return {row[0]: row[1] for row in await pool.fetch("SELECT state, count(*) FROM actions GROUP BY state")}
-
-
-async def messages(pool: db.Pool) -> int:
-    number: int = await pool.fetchval("SELECT count(*) FROM messages")
-    return number
 
 
 # A blast that is held -------------------------------------------------------------------------------------------
@@ -165,10 +151,10 @@ async def test_what_was_let_go_waits_for_its_window_and_goes_past_the_guard(pool
 # A bulk, and the time that it was let go for ----------------------------------------------------------------------
 
 
-async def a_list(pool: db.Pool, **wish: Any) -> int:
+async def a_list(pool: db.Pool, *, when: Callable[[], datetime] = now, **wish: Any) -> int:
     words = msgspec.json.encode({"kind": "any", "purpose": "transactional", "sms": "We are closed today."}).decode()
     await pool.execute("INSERT INTO templates (studio_id, name, body) VALUES ('main', 'closed', $1)", words)
-    return (await bulks.create(pool, now, "main", Wish(Audience("client"), "closed", **wish), by="Ada")).bulk_id
+    return (await bulks.create(pool, when, "main", Wish(Audience("client"), "closed", **wish), by="Ada")).bulk_id
 
 
 async def test_a_time_that_is_over_lets_nothing_go(pool: db.Pool) -> None:
@@ -187,8 +173,8 @@ async def test_a_time_that_is_over_lets_nothing_go(pool: db.Pool) -> None:
 
 
 async def test_numbers_in_a_row_that_wait_for_a_person_wait_on_when_their_bulk_was_paused(pool: db.Pool) -> None:
-    number = await a_list(pool, expect=1)
-    assert await Pump(pool, now).run_once()
+    number = await a_list(pool, when=at(NOON), expect=1)
+    assert await Pump(pool, at(NOON)).run_once()
     await pool.execute("UPDATE messages SET state = 'held', reason = 'prefix: 11 numbers that begin with +13125550'")
 
     await bulks.pause(pool, now, "main", number, by="Ada")

@@ -23,6 +23,7 @@ from tests.support.sayings import said
 RELEASED = datetime(2027, 6, 5, 17, tzinfo=UTC)  # a week before the session on 12 June, 14:00 in Chicago
 TWO_DAYS = datetime(2027, 6, 10, 19, tzinfo=UTC)
 ONE_DAY = datetime(2027, 6, 11, 19, tzinfo=UTC)
+SESSION = datetime(2027, 6, 12, 19, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 TO_MAIL = {"unless": "delivered", "by": "2d", "action": "email"}
 TO_CALL = {"unless": "delivered", "by": "1d", "action": "call"}
@@ -198,10 +199,24 @@ async def test_a_session_that_moved_or_is_off_is_not_followed_up(
     await take_in(pool, event(session(version=2, **change), "updated"))
 
     await climb(pool)
+    assert await messages_of(pool) == [TEXTED]
+    await climb(pool, SESSION)
 
     assert await messages_of(pool) == [TEXTED]
     assert await places(pool) == []
     assert f"ladder ended before step 1: {says}" in await reason(pool)
+
+
+async def test_a_hold_that_is_lifted_after_a_step_was_due_leaves_it_to_be_taken(pool: db.Pool) -> None:
+    await texted(pool, "undelivered", exclude={"on_hold": True})
+    await take_in(pool, event(session(version=2, flags={"on_hold": True}), "updated"))
+    await climb(pool)
+    assert await places(pool) == [(0, TWO_DAYS + timedelta(hours=1))]
+
+    await take_in(pool, event(session(version=3), "updated"))
+    await climb(pool, TWO_DAYS + timedelta(hours=1))
+
+    assert await messages_of(pool) == [TEXTED, MAILED]
 
 
 async def test_a_closed_window_holds_it_and_explain_says_until_when(pool: db.Pool) -> None:

@@ -17,7 +17,7 @@ from tests.support.rows import a_studio, a_trigger
 
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)
 OLD, NEW = "2026-11-25T14:00", "2026-12-20T14:00"
-UNSENT = ["queued", "held", "failed", "cancelled", "suppressed", "expired"]
+UNSENT = ["queued", "claimed", "held", "failed", "cancelled", "suppressed", "expired"]
 
 
 @pytest.fixture
@@ -36,12 +36,16 @@ async def moved(pool: db.Pool, policy: str, message: str, **keys: Any) -> dict[s
     await a_trigger(pool, moved=policy, **keys)
     await Intake(pool, lambda: NOON).take_in([event(session(dates={"session": OLD}), about=client())])
     await Release(pool, lambda: NOON).catch_up()
-    sent, ended = message in ("accepted", "delivered"), message in UNSENT[2:]
+    sent, ended = message in ("accepted", "delivered"), message in UNSENT[3:]
     await pool.execute(
-        "UPDATE messages SET state = $1, sent_at = CASE WHEN $2 THEN now() END, ended_at = CASE WHEN $3 THEN now() END",
-        message,
+        """UPDATE messages
+              SET state = $1, sent_at = CASE WHEN $2 THEN now() END, ended_at = CASE WHEN $3 THEN now() END,
+                  rides_with = CASE WHEN $4 THEN 77 END, lease_until = CASE WHEN $1 = 'claimed' THEN now() END,
+                  lease_owner = CASE WHEN $1 = 'claimed' THEN gen_random_uuid() END""",
+        message.partition(",")[0],
         sent,
         ended,
+        "rides" in message,
     )
 
     later = event(session(version=2, dates={"session": NEW}), "updated")
@@ -59,7 +63,7 @@ async def test_where_no_message_left_the_new_date_has_its_reminder_whatever_the_
     assert await moved(pool, policy, message) == {"": "planned"}
 
 
-@pytest.mark.parametrize("message", ["accepted", "delivered", "unknown"])
+@pytest.mark.parametrize("message", ["accepted", "delivered", "unknown", "held, and rides with another"])
 @pytest.mark.parametrize(
     ("policy", "after"), [("nothing", {"": "baselined"}), ("tell", {"~told": "planned"}), ("remind", {"": "planned"})]
 )

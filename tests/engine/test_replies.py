@@ -18,9 +18,9 @@ from control_center.domain.outcome import Accepted, Fate, NotSent, Outcome, Rece
 from control_center.domain.outcome import Cause as RefusalCause
 from control_center.engine import replies
 from control_center.engine.replies import take_receipts
-from control_center.store import breakers, consents, db, message_leases, submissions
+from control_center.store import consents, db, message_leases, submissions
 from control_center.store.submissions import Settled
-from tests.support.hostile import LONG
+from tests.support.mutations import LONG
 from tests.support.rows import MINUTE, a_message, ahead, now
 
 ACCOUNT = "sms/default"
@@ -302,8 +302,8 @@ async def test_what_its_provider_blames_on_the_account_pauses_it_after_a_few(poo
 
 
 async def opens(pool: db.Pool) -> list[tuple[str, str]]:
-    async with db.session(pool) as connection:
-        return [(one.account, one.reason) for one in await breakers.open_accounts(connection)]
+    found = await pool.fetch("SELECT account, reason FROM breakers WHERE open_until IS NOT NULL ORDER BY account")
+    return [tuple(row) for row in found]
 
 
 async def test_an_opt_out_at_the_provider_is_one_here_too_and_stops_what_waits(pool: db.Pool) -> None:

@@ -13,7 +13,7 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import cases, db, messages, rulebooks, studios
 from control_center.store.messages import Claimed
-from tests.support.crm import client, event, session
+from tests.support.crm import client, event, session, snapshot
 from tests.support.rows import a_studio, a_trigger
 from workers.writing import prepare
 
@@ -166,3 +166,19 @@ async def test_a_message_is_not_ended_for_what_is_not_so_any_more(pool: db.Pool)
 
     assert await desk.texts() == ["queued"]
     assert await pool.fetchval("SELECT count(*) FROM commands WHERE verb = 'message.failed'") == 0
+
+
+async def test_a_date_that_a_snapshot_puts_right_is_reminded_of(pool: db.Pool) -> None:
+    desk = Desk(pool)
+    await a_trigger(pool, **REMINDER)
+    await desk.says(A)
+    await desk.says(B)
+    before = await pool.fetch("SELECT state FROM actions ORDER BY action_id")
+    assert [row[0] for row in before] == ["lapsed", "planned"]
+
+    right = snapshot(records=[session(version=3, dates={"session": A})], clients=[])
+    await Intake(pool, lambda: NOON).take_in([right])
+    await desk.release()
+
+    after = await pool.fetch("SELECT state FROM actions ORDER BY action_id")
+    assert [row[0] for row in after] == ["released", "lapsed"]

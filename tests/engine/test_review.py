@@ -17,6 +17,7 @@ from control_center.engine import review_list
 from control_center.engine.review_list import Deed, Miscounted, Tally
 from control_center.store import actions, db
 from control_center.store.views_actions import Filter
+from tests.support.rounds import states
 from tests.support.rows import a_client, a_record, a_studio, a_trigger, an_action
 
 NOW = datetime(2027, 6, 6, 15, 0, tzinfo=UTC)  # 10:00 in Chicago, a week before the sessions
@@ -58,10 +59,6 @@ async def decided(
     pool: db.Pool, deed: Deed, expect: int, *, wanted: Filter = REMINDERS, clock: Callable[[], datetime] = lambda: NOW
 ) -> Tally:
     return await review_list.decide(pool, clock, "main", wanted, deed, expect=expect, by="Ada")
-
-
-async def states(pool: db.Pool) -> dict[str, int]:
-    return {row[0]: row[1] for row in await pool.fetch("SELECT state, count(*) FROM actions GROUP BY state")}
 
 
 # What is decided on ----------------------------------------------------------------------------------------------

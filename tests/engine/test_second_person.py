@@ -1,4 +1,4 @@
-"""A bulk to more people than one person writes to alone, and a blast held of a trigger: somebody else lets them go."""
+"""More than one person writes to alone, by a bulk, a held blast, a list to review: somebody else lets them go."""
 
 from __future__ import annotations
 
@@ -300,7 +300,10 @@ async def test_who_saved_a_trigger_lets_no_blast_of_it_go(pool: db.Pool, deed: D
     held = await a_blast(pool, 5)
     wanted = Filter(trigger="Reminder", states=[Action.HELD])
 
-    with pytest.raises(Refused, match=r"5 of 'Reminder' are held, more than the 3 .* Ada saved it last: somebody else"):
+    with pytest.raises(
+        Refused,
+        match=r"5 of 'Reminder' (are held|wait for a person), more than the 3 .* Ada saved it last: somebody else",
+    ):
         await review_list.decide(pool, clock, "main", wanted, deed, expect=5, by="Ada")
     one_by_one = review.release if deed is Deed.RELEASE else review.process
     with pytest.raises(Refused, match="somebody else with the role front_desk has to let them go"):
@@ -325,3 +328,88 @@ async def test_a_small_blast_is_let_go_by_whoever_is_there(pool: db.Pool) -> Non
     wanted = Filter(trigger="Reminder", states=[Action.HELD])
 
     assert (await review_list.decide(pool, clock, "main", wanted, Deed.RELEASE, expect=3, by="Ada")).done == 3
+
+
+# A list to review -----------------------------------------------------------------------------------------------
+
+
+async def reviewed(pool: db.Pool, number: int, *, by: str = "Ada", state: str = "review", **keys: Any) -> list[int]:
+    """So many actions of a trigger that waits for a person, which `by` saved last."""
+    trigger_id = await a_trigger(pool, processing={"mode": "manual"}, **keys)
+    await pool.execute("UPDATE trigger_versions SET saved_by = $1 WHERE trigger_id = $2", by, trigger_id)
+    found = []
+    for n in range(number):
+        record = await a_record(
+            pool, f"session/t{trigger_id}-{n}", client_id="c-1", dates={"session": "2026-11-27T14:00"}
+        )
+        columns: dict[str, Any] = {"record": record, "trigger_id": trigger_id, "occurrence": "2026-11-27T14:00:00"}
+        times: dict[str, Any] = {"activation_at": NOON - HOUR, "due_at": NOON - HOUR, "use_by": NOON + 90 * HOUR}
+        found.append(await an_action(pool, state=state, reason="manual", **columns, **times))
+    return found
+
+
+async def processed(pool: db.Pool, number: int, *, by: str, **wanted: Any) -> int:
+    """How many of the list were processed."""
+    narrowed = Filter(**{"states": [Action.REVIEW], **wanted})
+    return (await review_list.decide(pool, clock, "main", narrowed, Deed.PROCESS, expect=number, by=by)).done
+
+
+async def test_who_saved_a_trigger_processes_no_long_list_of_it(pool: db.Pool) -> None:
+    waiting = await reviewed(pool, 5, name="Gallery")
+
+    with pytest.raises(Refused, match=r"5 of 'Gallery' wait for a person, more than the 3 .* somebody else with the"):
+        await processed(pool, 5, by="ada ", trigger="Gallery")
+    assert await actions(pool, "review") == 5
+
+    assert await processed(pool, 5, by="Bob", trigger="Gallery") == 5
+    assert await actions(pool, "released") == len(waiting)
+
+
+async def test_nor_does_who_saved_it_process_it_part_by_part(pool: db.Pool) -> None:
+    waiting = await reviewed(pool, 5)
+    first = await pool.fetchval("SELECT record_id FROM actions WHERE action_id = $1", waiting[0])
+
+    with pytest.raises(Refused, match="wait for a person"):
+        await review.process(pool, clock, "main", waiting[:1], by="Ada")
+    with pytest.raises(Refused, match="wait for a person"):
+        await processed(pool, 1, by="Ada", record=("session", first))
+    assert await actions(pool, "review") == 5
+
+
+async def test_short_lists_of_several_triggers_are_one_long_list(pool: db.Pool) -> None:
+    await reviewed(pool, 2, name="Gallery")
+    await reviewed(pool, 2, name="Album")
+    await reviewed(pool, 2, name="Invoice", by="Bob")
+
+    with pytest.raises(Refused, match=r"4 of 'Album', 'Gallery' wait for a person.*Ada saved them last"):
+        await processed(pool, 6, by="Ada")
+    assert await actions(pool, "review") == 6
+
+
+async def test_so_many_as_one_person_may_write_to_are_processed_by_whoever_is_there(pool: db.Pool) -> None:
+    await reviewed(pool, ABOVE, name="Gallery")
+
+    assert await processed(pool, ABOVE, by="Ada", trigger="Gallery") == ABOVE
+
+
+async def test_of_what_waits_for_its_time_only_what_is_processed_counts(pool: db.Pool) -> None:
+    waiting = await reviewed(pool, 5, name="Gallery", state="planned")
+
+    await review.process(pool, clock, "main", waiting[:1], by="Ada")
+    assert await actions(pool, "released") == 1
+    with pytest.raises(Refused, match="4 of 'Gallery' wait for a person"):
+        await processed(pool, 4, by="Ada", trigger="Gallery", states=[Action.PLANNED])
+
+
+async def test_who_saved_a_trigger_may_drop_what_waits_for_a_person(pool: db.Pool) -> None:
+    await reviewed(pool, 5, name="Gallery")
+    wanted = Filter(trigger="Gallery", states=[Action.REVIEW])
+
+    assert (await review_list.decide(pool, clock, "main", wanted, Deed.DELETE, expect=5, by="Ada")).done == 5
+
+
+async def test_where_the_studio_says_nothing_of_it_nobody_else_is_asked_for_to_process(pool: db.Pool) -> None:
+    await pool.execute("UPDATE studios SET settings = $1", msgspec.json.encode(SETTINGS).decode())
+    await reviewed(pool, 5, name="Gallery")
+
+    assert await processed(pool, 5, by="Ada", trigger="Gallery") == 5

@@ -52,7 +52,7 @@ async def test_work_that_is_cancelled_anywhere_leaves_no_transaction_open_and_th
 
 
 async def test_who_finds_no_connection_free_is_told_so_in_time(pool: db.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "_ACQUIRE_TIMEOUT", 0.2)
+    monkeypatch.setattr(db, "ACQUIRE_SECONDS", 0.2)
     held = [await pool.acquire() for _ in range(4)]
     with pytest.raises(db.AWAY):
         async with db.session(pool):
@@ -131,7 +131,7 @@ def test_each_server_of_an_address_is_asked_by_itself(dsn: str, each: list[str])
 async def test_a_first_server_that_is_silent_does_not_keep_us_from_the_one_that_took_over(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "_ACQUIRE_TIMEOUT", 6.0)
+    monkeypatch.setattr(db, "ACQUIRE_SECONDS", 6.0)
     heard = asyncio.Event()
 
     async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from control_center.domain.errors import ConfigurationError
-from control_center.store import migrate
+from control_center.store import db, migrate
 
 SHAPE = """
 SELECT format('%s %s %s %s %s', table_name, column_name, data_type, is_nullable, column_default)
@@ -101,3 +101,27 @@ async def test_a_step_that_was_edited_after_it_was_taken_is_refused(database_url
 
     with pytest.raises(ConfigurationError, match="was edited"):
         await migrate.migrate(database_url)
+
+
+async def test_a_step_takes_as_long_as_it_takes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await (await empty(database_url)).close()
+    await migrate.migrate(database_url)
+    long = migrate.Step(len(migrate.steps()) + 1, "9999_long.sql", "SELECT pg_sleep(2)")
+    known = [*migrate.steps(), long]
+    monkeypatch.setattr(migrate, "steps", lambda: known)
+    monkeypatch.setattr(db, "STATEMENT_SECONDS", 0.5)
+
+    assert await migrate.migrate(database_url) == ["took 9999_long.sql"]
+
+
+async def test_whoever_waits_too_long_for_another_migration_is_told_of_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work = await asyncpg.connect(database_url)
+    await at_work.execute(migrate.LOCK_UPGRADE)
+    monkeypatch.setattr(db, "STATEMENT_SECONDS", 0.5)
+
+    with pytest.raises(ConfigurationError, match="another `control-center migrate` is at work"):
+        await migrate.migrate(database_url)
+
+    await at_work.close()

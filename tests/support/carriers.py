@@ -37,7 +37,7 @@ OURS: Final = "+13125550100"
 THEIRS: Final = "+13125550188"
 TOKEN: Final = "the first client's"  # for the API, where the sandbox's texts come in
 MINUTE: Final = timedelta(minutes=1)
-SECRET: Final = "s3cret-of-the-provider"
+SECRET: Final = "s3cret-of-the-provider-s"
 LOST: Final = Step(answer=DROP)
 _numbers = count(1)
 

@@ -32,6 +32,7 @@ _calls = count(1)
 class FakeSms(GatewayStub):
     """Owns its listening socket, and every call that it has yet to get through."""
 
+    secret: str = "s3cret-of-the-own-gateway"
     account: str = ACCOUNT
     slots: int = 16
     reports: bool = True  # says of each text that it arrived, once `here` is there

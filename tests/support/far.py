@@ -13,7 +13,7 @@ from tests.support.fake_crm import Crm
 from tests.support.fake_sms import ACCOUNT, FakeSms
 from tests.support.installation import Installation, trigger
 from tests.support.ledger import Ledger
-from tests.support.programs import Program
+from tests.support.programs import Program, eventually
 from tests.support.smtp_stub import SmtpStub
 
 Install = Callable[..., Awaitable[Installation]]
@@ -58,8 +58,14 @@ class Far:
         await self.here.holds(f"SELECT ({UNFINISHED}) = 0", telling, within=within)
 
     async def heard(self, *, within: float = 90.0) -> None:
-        """Until the CRM has been told everything."""
+        """Until the CRM has been told everything, and has heard it: what the broker confirmed is on its way yet."""
         await self.here.holds("SELECT count(*) = 0 FROM commands WHERE state <> 'published'", within=within)
+
+        async def fact() -> bool:
+            told = await self.here.sql("SELECT command_id FROM commands")
+            return {row["command_id"] for row in told} <= self.crm.heard.keys()
+
+        await eventually(fact, within=within, what="the CRM hears all that it was told")
 
     async def check(self, *, listened: bool = True, ledgers: Sequence[Ledger] = ()) -> Findings:
         """All books against the database; those of commands only where the CRM has been told everything."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -51,7 +51,7 @@ class Session:
 
 class Smsc:
     """Takes binds and texts. `statuses` are answered to the next submissions, "lost" closes instead of answering,
-    "silent" answers nothing; then all are taken.
+    "silent" answers nothing, "confused" something else; then all are taken.
     """
 
     def __init__(self) -> None:
@@ -63,6 +63,7 @@ class Smsc:
         self.binds: list[tuple[str, str, str, int]] = []
         self.port = 0
         self.bound = asyncio.Event()
+        self.named: Callable[[int], str] = "id-{}".format  # how it calls the texts it takes, by their number
         self._ids = count(1)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,11 +107,13 @@ class Smsc:
         async with asyncio.timeout(10):
             return await answer
 
-    async def receipt(self, known: str, stat: str = "DELIVRD", *, err: str = "000", tags: bytes = b"") -> int:
+    async def receipt(
+        self, known: str, stat: str = "DELIVRD", *, err: str = "000", tags: bytes = b"", sender: str = "13125550188"
+    ) -> int:
         words = (
             f"id:{known} sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:{stat} err:{err} text:See"
         )
-        return await self.deliver(words.encode(), esm_class=0x04, tags=tags)
+        return await self.deliver(words.encode(), esm_class=0x04, tags=tags, sender=sender)
 
     async def enquire(self) -> int:
         session = self.sessions[-1]
@@ -167,8 +170,10 @@ class Smsc:
             self.texts.append(_read(body))
         if status == "lost":
             return False
+        if status == "confused":
+            session.write(ENQUIRE | ANSWER, 0, sequence)
         if isinstance(status, int):
-            known = f"id-{next(self._ids)}\0".encode() if status == 0 else b""
+            known = f"{self.named(next(self._ids))}\0".encode() if status == 0 else b""
             session.write(SUBMIT | ANSWER, status, sequence, known)
         return True
 

@@ -68,6 +68,7 @@ CALLS: Final[tuple[tuple[str, str, Any], ...]] = (
     ),
     ("POST", "/bulk/b-1/untick", {"recipients": [1]}),
     ("POST", "/bulk/b-1/start", {"expect": 0, "when": "2027-07-05T15:00:00Z"}),
+    ("POST", "/clients/erase", {"client": "c-12", "reason": "a letter", "confirm": False}),
     ("POST", "/consents", {"address": "+13125550177", "says": "stop", "purpose": "marketing", "evidence": "said so"}),
     ("POST", "/messages", {"channel": "sms", "to": "+13125550188", "client": "c-12", "text": "Hello"}),
     ("POST", "/messages/m-1/link", {"client": "c-12", "record": "session/4711", "earlier": True}),

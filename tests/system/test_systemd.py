@@ -91,6 +91,11 @@ def test_what_is_set_in_the_environment_is_a_setting(file: str) -> None:
     assert {name.lower() for name in names} <= {name.lower() for name in OTHERS} | set(Settings.model_fields)
 
 
+@pytest.mark.parametrize("file", ["control-center.service", "control-center.sh"])
+def test_where_an_address_got_lost_nothing_begins_on_a_database_of_its_own(file: str) -> None:
+    assert f"{PREFIX}PRIVATE_SERVERS=no" in (SYSTEMD / file).read_text("utf-8")  # a worker never has one
+
+
 def test_each_secret_that_a_service_needs_is_handed_over_from_the_store() -> None:
     engine = settings_of("control-center.service", "LoadCredential")
     worker = settings_of("control-center-worker@.service", "LoadCredential")
@@ -286,6 +291,31 @@ def test_secrets_are_handed_over_and_one_that_is_absent_is_no_reason_not_to_star
     assert len(password) > 20
     assert password not in machine.run("journalctl -o cat")
     assert password not in machine.run(f"tr '\\0' '\\n' </proc/{pid}/environ; cat /proc/{pid}/cmdline")
+
+
+@pytest.mark.long
+@pytest.mark.process
+def test_a_verb_gets_its_words_as_they_were_typed(machine: Machine) -> None:
+    name = "$20 off, ${HOME} $$ 5%n"
+
+    machine.run(f"control-center blackouts add '{name}' --date 2031-05-01")
+
+    assert name in machine.run("control-center blackouts list --json")
+
+
+@pytest.mark.long
+@pytest.mark.process
+def test_logs_reads_the_journal(machine: Machine) -> None:
+    assert "inbox.attached" in machine.run("control-center logs --unit control-center")
+
+
+@pytest.mark.long
+@pytest.mark.process
+@pytest.mark.parametrize("how", ["INT", "TERM"])
+def test_a_verb_ends_with_whoever_typed_it(machine: Machine, how: str) -> None:
+    machine.run(f"timeout --signal={how} 5 control-center logs --unit control-center --follow", fails=True)
+
+    machine.until("systemctl list-units --all 'verb-*' | cat", "0 loaded units listed")
 
 
 @pytest.mark.long

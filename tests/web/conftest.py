@@ -107,6 +107,7 @@ async def app(pool: db.Pool) -> AsyncIterator[Caller]:
         public_url=PUBLIC_URL,
         following=Following(pool, lambda: NOW, LINKS),
         mailroom=Mailroom(pool, lambda: NOW, LINKS),
+        studio="main",
         accounts=(
             Account("sms/default", "twilio", "AC1", ("an-old-secret", SECRET)),
             Account("sms/telnyx", "telnyx", "", (base64.b64encode(TELNYX.public_key().public_bytes_raw()).decode(),)),

@@ -51,6 +51,7 @@ ALLOWED = {
         *("create_bulk", "start_bulk", "approve_bulk"),
     },
     "owner": {
+        "erase_client",
         *("overspend", "post_events", "list_dead_events", "list_commands", "acknowledge_commands", "list_audit"),
         *("create_studio", "replace_studio", "delete_studio"),
         *("list_users", "create_user", "get_user", "replace_user", "delete_user"),

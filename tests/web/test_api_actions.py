@@ -43,6 +43,21 @@ def told(answer: Answer) -> dict[str, Any]:
     return {name: answer.json[name] for name in ("count", "done", "stopped", "not_applicable", "not_reached")}
 
 
+async def test_who_saved_a_trigger_does_not_process_more_than_one_person_writes_to(app: Caller) -> None:
+    listed = await some_for_review(app, 3)
+    studio = (await app.get("/studios/main")).json
+    assert (await app.call("PUT", "/api/v1/studios/main", json={**studio, "second_person_above": 2})).status == 200
+    await app.pool.execute("UPDATE trigger_versions SET saved_by = 'Owner *'")
+    await a_token(app.pool, "second", "front_desk")
+
+    for body in ({"expect": 3}, {"ids": listed[:1]}):
+        refused = await app.post("/actions/process" + ("" if "ids" in body else f"?{LIST}"), json=body)
+        assert (refused.status, "somebody else with the role front_desk" in refused.json["detail"]) == (409, True)
+    assert (await states(app)).get("released") is None
+    answer = await app.post(f"/actions/process?{LIST}", json={"expect": 3}, token="second")
+    assert told(answer)["done"] == 3
+
+
 @pytest.mark.parametrize(
     "query", ["", LIST, "state=review", "state=planned,released", "record=session/1", "due_from=2027-06-01T00:00:00Z"]
 )

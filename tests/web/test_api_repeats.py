@@ -44,6 +44,7 @@ BODIES: dict[str, Any] = {
     "start_bulk": {"expect": 1},
     "release_prefix": {"prefix": "+13125550"},
     "overspend": {"day": f"{NOW:%Y-%m-%d}"},
+    "erase_client": {"client": "c-12", "reason": "a letter", "confirm": True},
     "record_consent": {"address": "+13125550188", "says": "stop", "evidence": "on the phone"},
 }
 

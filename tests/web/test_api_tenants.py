@@ -53,6 +53,10 @@ BODIES: dict[str, Any] = {
     "task_message": {"subject": "Taken over", "assign": "south"},
     "resolve_message": [{"outcome": "sent", "evidence": "spying"}, {"reading": "opt_out"}],
     "record_consent": {"address": "+13125550188", "says": "stop", "evidence": "spying"},
+    "erase_client": [
+        {"client": "c-12", "reason": "spying"},
+        {"client": "c-12", "reason": "spying", "confirm": True},
+    ],
     "create_bulk": {"audience": {"record": "client"}, "template": WORD},
     "tick_bulk_recipients": {"recipients": [1]},
     "untick_bulk_recipients": {"recipients": [1]},
@@ -105,7 +109,7 @@ HARMLESS = {
     *("unread", "unlinked", "attention", "name", "text", "subject", "html", "sms", "layout", "attachments", "purpose"),
     *("description", "type", "priority", "due_date", "evidence", "reading", "score", "keyword", "when", "use_by"),
     *("expect", "version", "warnings", "first", "last", "yearly", "holidays", "date", "email", "active", "signature"),
-    *("all", "to", "from", "says", "outcome", "earlier", "role"),
+    *("all", "to", "from", "says", "outcome", "earlier", "role", "reason", "confirm"),
     "user",  # of a message: whose signature it carries, one of the studio's own people, as its catalogue says
 }
 OF_WHAT_CAME = {"read_message", "unread_message", "link_message"}

@@ -118,3 +118,9 @@ async def test_the_plan_is_among_the_metrics_and_held_texts_among_the_warnings_o
     said = (await app.call("GET", "/readyz")).json["warnings"]
     assert said[2:] == ["the broker has set 2 event(s) aside; see: control-center events collect"]
     assert "control_center_events_set_aside 2.0" in (await app.call("GET", "/metrics")).body.decode()
+    await app.pool.execute("UPDATE dead_queue SET others = 0, others_since = NULL")
+    bury = "INSERT INTO dead_events (body, field, reason, by_broker) VALUES ('x', '', 'handed out too often', $1)"
+    await app.pool.executemany(bury, [(True,), (True,), (False,)])
+    said = (await app.call("GET", "/readyz")).json["warnings"]
+    assert said[2:] == ["2 event(s) the broker had set aside wait to be replayed; see: control-center events dead"]
+    assert "control_center_events_set_aside 2.0" in (await app.call("GET", "/metrics")).body.decode()

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from control_center.domain.record import Picture
+from control_center.engine.following import Following
 from control_center.store import db, records
 from tests.support.rows import a_client, a_message, a_record
 from tests.web.conftest import LINKS, NOW, Answer, Caller
@@ -168,3 +169,50 @@ async def test_a_score_in_the_address_counts_where_the_form_gives_none(app: Call
 async def test_a_body_beyond_a_form_is_refused(app: Caller) -> None:
     url = LINKS.unsubscribe(await a_mail(app))
     assert (await follow(app, url, "POST", data=b"x" * 20_000)).status == 413
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        (b"", 400, b"Nothing was changed"),
+        (b"x" * 20_000, 413, b"Nothing was changed"),
+    ],
+)
+async def test_what_a_page_cannot_do_it_says_to_a_person_and_not_to_a_program(
+    app: Caller, data: bytes, status: int, words: bytes
+) -> None:
+    answer = await follow(app, LINKS.unsubscribe(await a_mail(app)), "POST", data=data)
+
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert words in answer.body
+    assert "style-src" in answer.headers["Content-Security-Policy"]
+
+
+async def test_a_score_that_is_none_is_asked_for_on_the_page(app: Caller) -> None:
+    await a_client(app.pool)
+    await a_record(app.pool)
+
+    answer = await follow(app, LINKS.score(await a_mail(app)), "POST", data={"comment": "Lovely"})
+
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert b"from 0 to 10" in answer.body
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError("no database"), RuntimeError("a fault of ours")])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_who_follows_a_link_while_nothing_works_is_asked_to_come_again(
+    app: Caller, monkeypatch: pytest.MonkeyPatch, error: Exception, method: str
+) -> None:
+    url = await a_link_to_confirm(app)
+
+    async def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Following, "confirm", fails)
+    monkeypatch.setattr(Following, "confirmation", fails)
+    answer = await follow(app, url, method)
+
+    assert answer.status in {500, 503}
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert b"in a few minutes" in answer.body
+    assert str(error).encode() not in answer.body

@@ -13,8 +13,10 @@ from aiohttp import http_parser
 from control_center.domain.errors import ConfigurationError
 from control_center.engine.conversations import Conversations
 from control_center.engine.intake import Intake
+from control_center.engine.mailroom import Mailroom
 from control_center.store import db
 from control_center.web import Limits, Parts, application, serve
+from tests.web.conftest import LINKS
 
 
 def parts(pool: db.Pool, **limits: float) -> Parts:
@@ -87,6 +89,75 @@ async def test_who_connects_and_never_finishes_asking_is_hung_up_on(pool: db.Poo
         assert await reader.read() == b""
 
     writer.close()
+    stop.set()
+    await serving
+
+
+async def test_who_asks_whether_we_are_ready_while_that_is_looked_at_shares_the_look(pool: db.Pool) -> None:
+    """Anybody may ask: were each answered by looks of its own, a crowd would leave no connection for a STOP."""
+    stop, begun, rest = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    opened, looks = asyncio.get_running_loop().create_future(), 0
+
+    async def slow() -> str | None:
+        nonlocal looks
+        looks += 1
+        begun.set()
+        await rest.wait()
+        return None
+
+    slowly = replace(parts(pool), readiness={"slow": slow})
+    serving = asyncio.create_task(
+        serve(slowly, host="127.0.0.1", port=0, stop=stop, listening=lambda _, port: opened.set_result(port))
+    )
+    base = f"http://127.0.0.1:{await opened}"
+    head = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with asyncio.timeout(60):
+        crowd = [await asyncio.open_connection("127.0.0.1", opened.result()) for _ in range(30)]
+        for _, writer in crowd:
+            writer.write(head)
+        await begun.wait()
+        async with aiohttp.ClientSession() as session, session.get(f"{base}/healthz") as answer:
+            assert answer.status == 200  # by now the crowd has come in
+        rest.set()
+        said = [await reader.readline() for reader, _ in crowd]
+        assert set(said) == {b"HTTP/1.1 200 OK\r\n"}
+        shared = looks
+        assert shared < len(crowd) / 2  # one, but for who came late
+        async with aiohttp.ClientSession() as session, session.get(f"{base}/readyz") as answer:
+            assert (answer.status, looks) == (200, shared + 1)
+    for _, writer in crowd:
+        writer.close()
+        await writer.wait_closed()
+    stop.set()
+    await serving
+
+
+async def test_no_more_mails_are_read_at_once_than_there_is_memory_for(pool: db.Pool) -> None:
+    """Each may unpack to megabytes before anybody knows who brings it."""
+    stop, opened = asyncio.Event(), asyncio.get_running_loop().create_future()
+    narrow = replace(parts(pool, mails=1), mailroom=Mailroom(pool, lambda: datetime.now(UTC), LINKS))
+    serving = asyncio.create_task(
+        serve(narrow, host="127.0.0.1", port=0, stop=stop, listening=lambda _, port: opened.set_result(port))
+    )
+    base = f"http://127.0.0.1:{await opened}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", opened.result())
+    writer.write(b"POST /hooks/email/inbound HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+
+    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+
+        async def brings(path: str) -> tuple[int, str | None]:
+            async with session.post(f"{base}{path}", data=b"To: us\r\n\r\nHello") as answer:
+                return answer.status, answer.headers.get("Retry-After")
+
+        while (said := await brings("/hooks/email/bounce")) == (403, None):
+            pass  # the first one has not come in yet
+        assert said == (503, "1")
+        assert await brings("/hooks/sms/http/inbound") == (403, None)
+        writer.write(b"cd")
+        assert b" 403 " in await reader.readline()
+        assert await brings("/hooks/email/inbound") == (403, None)
+    writer.close()
+    await writer.wait_closed()
     stop.set()
     await serving
 

@@ -222,7 +222,7 @@ async def of_a_bulk(pool: db.Pool) -> tuple[int, bulks.Bulk]:
     number = await pool.fetchval("SELECT bulk_id FROM bulks")
     message = await a_message(pool, origin="bulk", purpose="marketing", bulk_id=number)
     async with db.session(pool) as tx:
-        found = await bulks.get(tx, "main", number)
+        found = await bulks.lock(tx, "main", number)
     assert found is not None
     return message, found
 

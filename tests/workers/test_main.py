@@ -57,12 +57,12 @@ secret = "KEY-1"
 provider = "kannel"
 url = "{kannel}"
 account = "cc"
-secret = "s3cret"
+secret = "s3cret-of-the-own-gateway"
 
 [accounts.four]
 provider = "http"
 url = "{gateway}/texts"
-secret = "s3cret"
+secret = "s3cret-of-the-own-gateway"
 
 [accounts.five]
 provider = "smpp"
@@ -81,8 +81,8 @@ async def test_each_account_is_reached_as_its_table_says(
     async with (
         ProviderStub() as twilio,
         TelnyxStub() as telnyx,
-        KannelStub() as kannel,
-        GatewayStub() as gateway,
+        KannelStub(password="s3cret-of-the-own-gateway") as kannel,
+        GatewayStub(secret="s3cret-of-the-own-gateway") as gateway,
         smsc.running() as centre,
     ):
         file = tmp_path / "control_center.toml"
@@ -101,7 +101,7 @@ async def test_each_account_is_reached_as_its_table_says(
     assert twilio.requests[0].form["StatusCallback"] == back.format("twilio/one")
     assert telnyx.requests[0].json["webhook_url"] == back.format("telnyx/two")
     assert telnyx.requests[0].json["messaging_profile_id"] == "40017"
-    known = f"&token={token('s3cret')}&status=%d&said=%A"
+    known = f"&token={token('s3cret-of-the-own-gateway')}&status=%d&said=%A"
     assert kannel.accepted[0]["dlr-url"] == back.format("kannel/three") + known
     assert gateway.requests[0].path == "/texts"
     assert centre.binds == [("studio", "s3cret", "SMPP", 0x34)]

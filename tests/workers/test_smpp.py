@@ -191,6 +191,12 @@ async def test_an_answer_that_does_not_come_leaves_it_unknown(
     assert isinstance(await smpp.submit(a_text()), Unknown)
 
 
+async def test_an_answer_that_is_not_to_a_text_does_not_say_that_it_was_taken(smsc: Smsc, smpp: Smpp) -> None:
+    smsc.statuses = ["confused"]
+
+    assert isinstance(await smpp.submit(a_text()), Unknown)
+
+
 async def test_every_text_on_its_way_is_unknown_when_the_connection_drops(smsc: Smsc, smpp: Smpp) -> None:
     smsc.statuses = ["silent"] * 5
     asked = [asyncio.create_task(smpp.submit(a_text(key=f"m-{n}.1"))) for n in range(5)]
@@ -339,6 +345,19 @@ async def test_a_long_text_has_not_arrived_when_one_part_has_not(smsc: Smsc, smp
     await smsc.receipt("id-2", "UNDELIV", err="011")
 
     assert [(one.fate, one.reference, one.code) for one in ear.receipts] == [(Fate.UNDELIVERED, "m-1.1", "011")]
+
+
+async def test_a_part_that_is_on_its_way_says_nothing_of_a_text_that_was_not_taken_whole(
+    smsc: Smsc, smpp: Smpp, ear: Ear
+) -> None:
+    smsc.statuses = [0, 0x58]
+    assert isinstance(await smpp.submit(a_text(LONG)), Unknown)
+
+    await smsc.receipt("id-1", "ENROUTE")
+    await smsc.receipt("id-1", "ACCEPTD")
+    await smsc.receipt("id-1", "DELIVRD")
+
+    assert ear.receipts == []
 
 
 async def test_a_text_that_comes_in_is_kept_before_it_is_answered(smsc: Smsc, smpp: Smpp, ear: Ear) -> None:

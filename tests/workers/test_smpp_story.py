@@ -15,7 +15,7 @@ from control_center.domain.outcome import Fate, Receipt
 from control_center.engine.hearing import Hearing as Reader
 from control_center.store import db
 from tests.support import smsc as centre
-from tests.support.hostile import LONG
+from tests.support.mutations import LONG
 from tests.support.rows import a_message, a_studio
 from tests.support.smsc import Smsc
 from workers.delivery import Delivery

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from control_center.domain.errors import NotFound
+from control_center.domain.errors import NotFound, Refused
 from control_center.domain.outcome import Accepted, CannotTell, Lookup, NotSent, Outcome, Text
 from control_center.engine import spending as engine
 from control_center.engine import studios as studio_edits
@@ -218,6 +218,21 @@ async def test_a_person_gives_the_day_its_money_once_more_and_no_more_than_that(
     [entry] = await pool.fetch("SELECT who, verb, resource, before, after FROM audit")
     assert tuple(entry)[:3] == ("Ada", "release", "spending/2026-11-23")
     assert ('"there_is":"0.10"' in entry["before"], '"there_is":"0.20"' in entry["after"]) == (True, True)
+
+
+async def test_a_day_that_has_its_money_again_is_not_given_it_once_more_while_the_last_of_what_waited_goes(
+    pool: db.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "AT_ONCE", 5)
+    await texts(pool, 25)
+    await delivered(pool)
+    await engine.overspend(pool, lambda: NOON, "main", day=MONDAY, by="Ada")
+
+    with pytest.raises(Refused, match="has its money again"):
+        await engine.overspend(pool, lambda: NOON, "main", day=MONDAY, by="Ada")
+
+    assert await pool.fetchval("SELECT again FROM spending WHERE studio_id = 'main'") == 1
+    assert await states(pool) == {"accepted": 10, "held": 10, "queued": 5}
 
 
 async def test_where_nothing_waits_or_of_another_day_there_is_nothing_to_give(pool: db.Pool) -> None:

@@ -83,7 +83,7 @@ class Stopping(Provider):
 async def a_house(pool: db.Pool, **settings: Any) -> None:
     sms = {"account": "default", "numbers": ["+13125550100"], **settings.pop("sms", {})}
     await a_studio(pool, settings={"sms": sms, "email": {"from": "ada@studio.example"}, **settings})
-    await a_client(pool)
+    await a_client(pool, allow_marketing={"sms": True, "email": True})  # as whoever is on a list of marketing has
     await a_record(pool)
 
 
@@ -563,6 +563,24 @@ async def test_what_does_not_qualify_any_more_or_has_changed_meanwhile_is_not_ta
 
     assert [one.body for one in provider.asked] == ["Mini sessions on 5 December."]
     assert (await the(pool, late))["state"] == "cancelled"
+
+
+async def test_nothing_is_taken_along_whose_record_is_just_changing(pool: db.Pool) -> None:
+    """Whoever has that record counts what waits as told to nobody: so the words of it must not go with another text."""
+    await a_house(pool, calm_day="merge", marketing_per_day=5)
+    await a_record(pool, "session/s-2")
+    late = await a_text(pool, trigger=TWO["late"], record="session/s-2")
+    first = await a_text(pool, trigger=TWO["sms"])
+    async with db.session(pool) as connection, db.session(pool) as other:
+        ready = [one for one in await prepared(connection, "sms/default", MONDAY) if isinstance(one, Ready)]
+        assert [one.case.message_id for one in ready] == [first]
+        async with other.transaction():
+            await other.execute("SELECT FROM records WHERE record_id = 's-2' FOR UPDATE")
+            assert await passed(connection, ready) == set()
+        assert (await the(pool, late))["rides_with"] is None
+        assert await passed(connection, ready) == {first}
+
+    assert (await the(pool, late))["rides_with"] == first
 
 
 async def test_days_are_not_calm_unless_the_studio_says_so(pool: db.Pool) -> None:

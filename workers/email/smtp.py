@@ -30,9 +30,15 @@ from control_center.domain.wire.smtp import Relay, Step, Tls
 from workers.leaving import about_to_leave
 
 COMMAND = 30.0  # seconds for each reply but the last
+TALK = 8 * COMMAND  # for all of them together, connections included: a relay that has time for none of us gets none
 TAKING = 600.0  # for the reply to the text: RFC 5321 asks for ten minutes, and a shorter one makes doubts
+LONGEST = TALK + TAKING  # no call takes longer; after how long its worker counts as lost is reckoned from this
 IDLE = 30.0
 MESSAGES = 100  # over one connection; relays that count close it themselves, at a worse moment
+
+
+class _LateError(Exception):
+    """The time for the talk was over at the moment when the text was about to leave: nothing of it has."""
 
 
 class _DeadError(Exception):
@@ -61,6 +67,7 @@ class Smtp:
         slots: int = 4,
         tls: ssl.SSLContext | None = None,
         command: float = COMMAND,
+        talk: float = TALK,
         taking: float = TAKING,
         idle: float = IDLE,
         messages: int = MESSAGES,
@@ -75,6 +82,7 @@ class Smtp:
         self._relay = relay
         self._tls = tls or (None if relay.tls is Tls.NONE else ssl.create_default_context())
         self._command = command
+        self._talk = talk
         self._taking = taking
         self._idle = idle
         self._messages = messages
@@ -91,13 +99,21 @@ class Smtp:
         except Malformed as wrong:
             return _unusable(wrong)
         content = smtp.transmission(await asyncio.to_thread(self._sign, built) if self._sign is not None else built)
+        try:
+            async with asyncio.timeout(self._talk) as talk:
+                return await self._handed_over(message, content, talk)
+        except (TimeoutError, _LateError):  # the text left only if the limit had been lifted
+            return smtp.lost(Step.HELLO, f"its replies took more than {self._talk:g} seconds in all")
+
+    async def _handed_over(self, message: Mail, content: bytes, talk: asyncio.Timeout) -> Outcome:
+        """`talk` ends what takes too long, until the text is about to leave."""
         async with self._slots:
             line = self._living()
             if line is not None:
                 with contextlib.suppress(_DeadError):
-                    return await self._use(line, message, content)
+                    return await self._use(line, message, content, talk)
             made = await self._connect()
-            return await self._use(made, message, content) if isinstance(made, _Line) else made
+            return await self._use(made, message, content, talk) if isinstance(made, _Line) else made
 
     async def lookup(self, message: Mail, known: Collection[str] = ()) -> Lookup:  # noqa: ARG002 - as every channel
         return CannotTell("smtp: a relay cannot be asked about a mail")
@@ -140,13 +156,13 @@ class Smtp:
             raise
         return _Line(client)
 
-    async def _use(self, line: _Line, message: Mail, content: bytes) -> Outcome:
+    async def _use(self, line: _Line, message: Mail, content: bytes, talk: asyncio.Timeout) -> Outcome:
         """One transaction over this line, which goes back to the pool only when both sides agree where it is."""
         if line.timer is not None:
             line.timer.cancel()
         in_step = False
         try:
-            outcome, in_step = await self._transact(line, message, content)
+            outcome, in_step = await self._transact(line, message, content, talk)
         finally:
             line.used += 1
             if in_step and line.client.is_connected and line.used < self._messages and not self._closed:
@@ -156,7 +172,9 @@ class Smtp:
                 _part(line)
         return outcome
 
-    async def _transact(self, line: _Line, message: Mail, content: bytes) -> tuple[Outcome, bool]:
+    async def _transact(
+        self, line: _Line, message: Mail, content: bytes, talk: asyncio.Timeout
+    ) -> tuple[Outcome, bool]:
         """The outcome, and whether the connection can serve another message."""
         client, step = line.client, Step.MAIL
         try:
@@ -171,6 +189,9 @@ class Smtp:
                 step = Step.DATA
                 answer = await self._say(client, "DATA")
             if step is Step.DATA and answer.code == 354 and client.protocol is not None:
+                if talk.expired():  # the reply came in the same moment, and the library let it go before
+                    raise _LateError
+                talk.reschedule(None)
                 about_to_leave()
                 client.protocol.write(content)  # raises where the connection is known to be gone: nothing left
                 step = Step.DOT

@@ -26,16 +26,19 @@ from control_center.domain.outcome import (
     Text,
     Unknown,
 )
+from control_center.domain.sms import MOST_PARTS
 from control_center.domain.wire import smpp
 from control_center.domain.wire.smpp import Delivered
+from control_center.domain.wire.smpp_ids import spellings
 from control_center.loop import first_of
 from workers.leaving import about_to_leave
 from workers.sms import smpp_pdus as pdus
 from workers.sms.smpp_pdus import Pdu
-from workers.sms.smpp_session import CONNECT, Centre, LostError, NotBoundError, Session, connect
+from workers.sms.smpp_session import ANSWER, CONNECT, Centre, LostError, NotBoundError, Session, connect
 
 log = structlog.get_logger(__name__)
 
+LONGEST = CONNECT + MOST_PARTS * ANSWER  # no call takes longer: each part is answered on its own
 LONGEST_PAUSE = 30.0  # seconds between tries to connect
 REMEMBERED: Final = 10_000  # parts of texts whose receipts may still come, for all texts of this process
 
@@ -76,7 +79,7 @@ class Smpp:
             return self._unbound()
         self._references = (self._references + 1) % 256
         cut = smpp.parts(message.body, self._references)
-        long = _Long(message.key, set()) if len(cut) > 1 else None
+        long = _Long(message.key, message.to) if len(cut) > 1 else None
         outcomes: list[Outcome] = []
         for part in cut:
             outcomes.append(await self._submit(session, message, part))
@@ -107,6 +110,8 @@ class Smpp:
             return Unknown(f"smpp: {lost}", Stage.SENT) if lost.left else NotSent(f"smpp: {lost}")
         except ValueError as error:  # the library will not write it: nothing has left
             return smpp.unwritable(str(error))
+        if said.status == smpp.OK and said.command != pdus.SUBMIT | pdus.ANSWER:
+            return Unknown("smpp: the answer is to something else", Stage.ANSWERED)
         return smpp.outcome(said.status, said.text)
 
     async def _session_soon(self) -> Session | None:
@@ -189,14 +194,25 @@ class Smpp:
 
     def _folded(self, said: Receipt) -> Receipt | None:
         """A receipt of one part, as one of its text: that has arrived with its last part, and not when one has not."""
-        long = self._parts.get(said.provider_id or "")
-        if long is None:
+        part_id = self._known_as(said)
+        if part_id is None:
             return said
+        long = self._parts[part_id]
         whole = Receipt(said.fate, long.key, None, said.code, said.reason, said.opted_out)
         if said.fate is Fate.DELIVERED:
-            long.waiting.discard(said.provider_id or "")
-            return None if long.waiting or not long.complete else whole
-        return whole
+            long.waiting.discard(part_id)
+        if said.fate is Fate.UNDELIVERED:
+            return whole
+        # That one part was taken, or has arrived, says nothing of the others.
+        return whole if long.complete and (said.fate is Fate.SENT or not long.waiting) else None
+
+    def _known_as(self, said: Receipt) -> str | None:
+        """The id that the part of a receipt was taken under: its own, or another spelling of it to the same number."""
+        own = said.provider_id or ""
+        others = [one for one in spellings(own) if one in self._parts and self._parts[one].is_to(said.numbers)]
+        if own in self._parts and (not others or self._parts[own].is_to(said.numbers)):
+            return own
+        return others[0] if len(others) == 1 else None
 
     async def _arrived(self, long: _Long) -> None:
         """All parts of a text may have arrived before the last was answered."""
@@ -206,12 +222,16 @@ class Smpp:
 
 
 class _Long:
-    """A text in several parts: our reference of it, and the ids of those that have not arrived."""
+    """A text in several parts: our reference of it, its recipient, and the ids of those that have not arrived."""
 
-    def __init__(self, key: str, waiting: set[str]) -> None:
+    def __init__(self, key: str, to: str) -> None:
         self.key = key
-        self.waiting = waiting
+        self.to = to
+        self.waiting: set[str] = set()
         self.complete = False
+
+    def is_to(self, numbers: Collection[str]) -> bool:
+        return any(self.to.endswith(one) for one in numbers)
 
 
 def _leaving(message: Text, part: smpp.Part, sequence: int) -> bytes:

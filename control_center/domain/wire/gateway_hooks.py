@@ -39,16 +39,17 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], at: 
         return False
     signed = f"{call}.{signed_at}.".encode("utf-8", "surrogatepass") + body
     given = [one.encode("utf-8", "surrogatepass") for one in headers.get(SIGNATURE, "").split(" ")[:8]]
-    keys = [key for secret in secrets if (key := _key(secret))]
-    matches = [hmac.compare_digest(one, _signature(signed, key)) for key in keys for one in given]
+    keys = [known for secret in secrets if (known := key(secret))]
+    matches = [hmac.compare_digest(one, _signature(signed, known)) for known in keys for one in given]
     return any(matches)
 
 
-def _signature(signed: bytes, key: bytes) -> bytes:
-    return b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
+def _signature(signed: bytes, by: bytes) -> bytes:
+    return b"v1," + base64.b64encode(hmac.digest(by, signed, "sha256"))
 
 
-def _key(secret: str) -> bytes:
+def key(secret: str) -> bytes:
+    """What a secret signs with; empty, which never fits, where it should be base64 and is not."""
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:

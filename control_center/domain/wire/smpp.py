@@ -28,6 +28,7 @@ from control_center.domain.outcome import (
     Unknown,
 )
 from control_center.domain.sms import segments
+from control_center.domain.wire.smpp_ids import numbers
 
 MOST_PARTS: Final = 255  # of one text: what says more is no part of any, and nobody counts up to it
 UDH: Final = 0x40  # in esm_class: the words begin with a header
@@ -206,10 +207,13 @@ def receipt(came: Delivered) -> Receipt | None:
     fate = _FATES.get(word)
     if fate is None or not known:
         return None
+    if fate is Fate.UNDELIVERED and came.esm_class & _KIND == INTERMEDIATE:
+        fate = Fate.SENT  # of one try: the centre goes on trying
+    between = numbers(came.sender, came.to)  # one of them is the recipient; centres differ in which
     if fate is not Fate.UNDELIVERED:
-        return Receipt(fate, None, known)
+        return Receipt(fate, None, known, numbers=between)
     code = _word(said, "err") or word
-    return Receipt(fate, None, known, code, f"smpp: {word}")
+    return Receipt(fate, None, known, code, f"smpp: {word}", numbers=between)
 
 
 def _tag(tags: Mapping[int, bytes], tag: int) -> bytes:

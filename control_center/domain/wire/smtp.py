@@ -99,10 +99,11 @@ class Step(Enum):
 _RECIPIENT = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.1", "4.4"})
 _FULL = frozenset({"2.2"})
 _CONTENT = frozenset({"2.3", "3.4"})
-_SENDER = frozenset({"1.7", "1.8"})
+_SENDER = frozenset({"1.7", "1.8", "7.60", "2.252"})  # the last two are Microsoft's: no right to send as this sender
 _CREDENTIALS = frozenset({"7.3", "7.8", "7.9", "7.11", "7.13", "7.14", "7.57"})
 _DOMAIN = frozenset(f"7.{detail}" for detail in (*range(20, 30), 509, 515))  # SPF, DKIM, DMARC, reverse DNS
-_ACCOUNT = _SENDER | _CREDENTIALS | _DOMAIN
+_TENANT = frozenset({"7.64", "7.705", "7.708", "7.750"})  # Microsoft's, of whoever hands mail in
+_ACCOUNT = _SENDER | _CREDENTIALS | _DOMAIN | _TENANT
 
 # Reply codes that say so without an enhanced one.
 _LOGIN = frozenset({530, 534, 535, 538})
@@ -128,6 +129,8 @@ def reply(step: Step, code: int, text: str) -> Outcome:
 def _final(step: Step, code: int, detail: str, *, reason: str, shown: str) -> Outcome:
     if step in {Step.HELLO, Step.AUTH} or code in _LOGIN or detail in _ACCOUNT:
         return Blocked(reason, shown)
+    if (not detail or detail.startswith("7.")) and relays_not(reason):
+        return Blocked(reason, shown)  # by its words; some relays wait with them until they have the text
     if detail in _CONTENT:
         return Refused(reason, Cause.CONTENT, shown)
     if step is Step.MAIL:
@@ -143,8 +146,8 @@ def _final(step: Step, code: int, detail: str, *, reason: str, shown: str) -> Ou
 
 def _recipient(code: int, detail: str, *, reason: str, shown: str) -> Outcome:
     """A reply to RCPT whose code is not in the lists."""
-    if detail.startswith("7.") or (not detail and relays_not(reason)):
-        return Blocked(reason, shown)  # policy before any text was seen is about us: "relay access denied"
+    if detail.startswith("7."):
+        return Blocked(reason, shown, alone=True)  # policy, before any text was seen: ours, or this one recipient's
     if detail.startswith(("1.", "4.")) or (not detail and code in _NO_SUCH_MAILBOX):
         return Refused(reason, Cause.RECIPIENT, shown)
     return Refused(reason, Cause.CONTENT, shown)

@@ -11,12 +11,13 @@ import msgspec
 from pydantic import Field
 
 from control_center.domain.action import PENDING, State
+from control_center.domain.errors import Outdated
 from control_center.engine import review, review_list
 from control_center.engine.review_list import Deed, Miscounted, Tally
 from control_center.store import db, views_actions, views_review
 from control_center.store.pages import sorted_page
 from control_center.store.views_actions import Action, Filter
-from control_center.web.api import ids
+from control_center.web.api import ids, versions
 from control_center.web.api.routes import JSON, Answer, Call, Instant, Items, ListQuery, Model, Route, StudioQuery
 from control_center.web.problems import Error, Problem, wrong
 
@@ -132,37 +133,47 @@ async def _get(call: Call[StudioQuery, None]) -> Answer:
     found = await _read(call, [number])
     if not found:
         raise ids.missing("action", call.path["id"])
-    return Answer(found[0])
+    return _answer(found[0])
+
+
+def _answer(found: Action) -> Answer:
+    return versions.answer(found, _edition(found))
+
+
+def _edition(found: Action) -> str:
+    return review.edition_of(found.state, found.due_at, found.trigger_version)
 
 
 _Deed: TypeAlias = Callable[[Call[Any, Any], Sequence[int]], Awaitable[None]]
 
 
 async def _process(call: Call[Any, Any], numbers: Sequence[int]) -> None:
-    await review.process(call.parts.pool, call.parts.clock, call.studio, numbers, by=call.by)
+    await review.process(call.parts.pool, call.parts.clock, call.studio, numbers, by=call.by, read=call.versions)
 
 
 async def _delete(call: Call[Any, Any], numbers: Sequence[int]) -> None:
-    await review.delete(call.parts.pool, call.parts.clock, call.studio, numbers, by=call.by)
+    await review.delete(call.parts.pool, call.parts.clock, call.studio, numbers, by=call.by, read=call.versions)
 
 
 async def _release(call: Call[Any, Any], numbers: Sequence[int]) -> None:
-    await review.release(call.parts.pool, call.parts.clock, call.studio, numbers, by=call.by)
+    await review.release(call.parts.pool, call.parts.clock, call.studio, numbers, by=call.by, read=call.versions)
 
 
 async def _skip(call: Call[Any, Any], numbers: Sequence[int]) -> None:
-    """Leave them where they are, to come up again; only that they exist is checked."""
-    found = {one.number for one in await _read(call, numbers)}
+    """Leave them where they are, to come up again; only that they exist, as they were read, is checked."""
+    found = {one.number: one for one in await _read(call, numbers)}
     missing = [number for number in numbers if number not in found]
     if missing:
         raise ids.missing("action", f"a-{missing[0]}")
+    if call.versions is not None and not {_edition(one) for one in found.values()} <= call.versions:
+        raise Outdated(f"action a-{numbers[0]} has changed by now; look at it again")
 
 
 def _one(deed: _Deed) -> Callable[[Call[StudioQuery, None]], Awaitable[Answer]]:
     async def handle(call: Call[StudioQuery, None]) -> Answer:
         number = _number(call)
         await deed(call, [number])
-        return Answer((await _read(call, [number]))[0])
+        return _answer((await _read(call, [number]))[0])
 
     return handle
 
@@ -235,9 +246,18 @@ ROUTES = [
         listed=True,
         query=GroupsQuery,
     ),
-    Route("GET", "/actions/{id}", "get_action", "One action", "viewer", _get, Action),
+    Route("GET", "/actions/{id}", "get_action", "One action", "viewer", _get, Action, versioned=True),
     *(
-        Route("POST", f"/actions/{{id}}/{name.value}", f"{name.value}_action", says, "front_desk", _one(deed), Action)
+        Route(
+            "POST",
+            f"/actions/{{id}}/{name.value}",
+            f"{name.value}_action",
+            says,
+            "front_desk",
+            _one(deed),
+            Action,
+            versioned=True,
+        )
         for name, (deed, says) in _DEEDS.items()
     ),
     *(

@@ -20,7 +20,7 @@ from control_center.engine import blackouts as engine
 from control_center.store import blackouts, db, studios
 from control_center.store.blackouts import Stored
 from control_center.store.pages import sorted_page
-from control_center.web.api import ids
+from control_center.web.api import ids, versions
 from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, Model, Route, StudioQuery
 from control_center.web.problems import wrong
 
@@ -126,6 +126,10 @@ def _blackout(body: OneDay | Days | EveryYear) -> Blackout:
             return Blackout.every_year(name, yearly)
 
 
+def _answer(stored: Stored, *, made: str | None = None) -> Answer:
+    return versions.answer(shown(stored), engine.edition_of(stored.blackout), made=made)
+
+
 async def _list(call: Call[ListQuery, None]) -> Answer:
     query = call.query
     async with db.session(call.parts.pool) as tx:
@@ -135,7 +139,7 @@ async def _list(call: Call[ListQuery, None]) -> Answer:
 
 
 async def _get(call: Call[StudioQuery, None]) -> Answer:
-    return Answer(shown(await _stored(call)))
+    return _answer(await _stored(call))
 
 
 async def _post(call: Call[StudioQuery, Any]) -> Answer:
@@ -143,7 +147,7 @@ async def _post(call: Call[StudioQuery, Any]) -> Answer:
     if isinstance(call.body, ONE):
         blackout = _blackout(call.body)
         number = await engine.add(call.parts.pool, call.parts.clock, call.studio, blackout, by=call.by)
-        return Answer(shown(Stored(number, blackout)), HTTPStatus.CREATED, {"Location": f"/api/v1/blackouts/{number}"})
+        return _answer(Stored(number, blackout), made=f"/api/v1/blackouts/{number}")
     if isinstance(call.body, Holidays):
         days = await _ticked(call.body.holidays)
     else:
@@ -178,12 +182,15 @@ async def _holidays(call: Call[HolidaysQuery, None]) -> Answer:
 async def _put(call: Call[StudioQuery, OneDay | Days | EveryYear]) -> Answer:
     number, blackout = _number(call), _blackout(call.body)
     parts = call.parts
-    stored = await blackout_import.change(parts.pool, parts.clock, call.studio, number, blackout, by=call.by)
-    return Answer(shown(stored))
+    stored = await blackout_import.change(
+        parts.pool, parts.clock, call.studio, number, blackout, by=call.by, read=call.versions
+    )
+    return _answer(stored)
 
 
 async def _delete(call: Call[StudioQuery, None]) -> Answer:
-    await engine.remove(call.parts.pool, call.parts.clock, call.studio, _number(call), by=call.by)
+    parts, number = call.parts, _number(call)
+    await engine.remove(parts.pool, parts.clock, call.studio, number, by=call.by, read=call.versions)
     return Answer(None, HTTPStatus.NO_CONTENT)
 
 
@@ -221,6 +228,7 @@ def _file(call: Call[Any, Any]) -> bytes:
 
 _ICS = {"type": "string", "description": "a calendar file, RFC 5545"}
 _FORM = {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
+_ONE = "/blackouts/{id}"
 
 ROUTES = [
     Route(
@@ -244,6 +252,7 @@ ROUTES = [
         BlackoutDays,
         status=201,
         reads={JSON: (*ONE, Holidays), CALENDAR: _ICS, FORM: _FORM},
+        versioned=True,
     ),
     Route(
         "GET",
@@ -256,7 +265,9 @@ ROUTES = [
         listed=True,
         query=HolidaysQuery,
     ),
-    Route("GET", "/blackouts/{id}", "get_blackout", "One blackout", "viewer", _get, BlackoutDays),
-    Route("PUT", "/blackouts/{id}", "change_blackout", "Change one", "author", _put, BlackoutDays, reads={JSON: ONE}),
-    Route("DELETE", "/blackouts/{id}", "open_days", "Open the days again", "author", _delete, None, status=204),
+    Route("GET", _ONE, "get_blackout", "One blackout", "viewer", _get, BlackoutDays, versioned=True),
+    Route(
+        "PUT", _ONE, "change_blackout", "Change one", "author", _put, BlackoutDays, reads={JSON: ONE}, versioned=True
+    ),
+    Route("DELETE", _ONE, "open_days", "Open the days again", "author", _delete, None, status=204, versioned=True),
 ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from control_center.domain.bulk import AUDIENCES, LASTS, State, Turn, parse
+from control_center.domain.bulk import AUDIENCES, LASTS, State, parse
 from control_center.domain.table import Table
 from control_center.engine import bulks
 from control_center.engine.bulks import Wish
@@ -17,14 +17,13 @@ from control_center.engine.review_list import Miscounted
 from control_center.store import db, views_bulks
 from control_center.store.bulks import Bulk as Stored
 from control_center.store.views_bulks import Bulk as Kept
-from control_center.store.views_bulks import Listed, ListedBulk
+from control_center.store.views_bulks import ListedBulk
 from control_center.web.api import fields, ids
 from control_center.web.api.routes import JSON, Answer, Call, Instant, Items, ListQuery, Model, Route, StudioQuery
 from control_center.web.api.templates import Caution, cautions
 from control_center.web.problems import Error, Problem
 
 _STATES = "|".join(state.value for state in State)
-_TURNS = "|".join(turn.value for turn in Turn)
 _Word = Annotated[str, Field(min_length=1, max_length=200, pattern=ids.TEXT)]
 _Words = Annotated[list[_Word], Field(min_length=1, max_length=50)]
 
@@ -67,16 +66,6 @@ class BulkQuery(ListQuery):
     state: Annotated[str, Field(pattern=f"^({_STATES})(,({_STATES}))*$", description="by commas")] | None = None
 
 
-class RecipientsQuery(ListQuery):
-    state: Annotated[str, Field(pattern=f"^({_TURNS})(,({_TURNS}))*$", description="by commas")] | None = None
-
-
-class Numbers(Model):
-    """People of a list, by the numbers that it gives them."""
-
-    recipients: Annotated[list[Annotated[int, Field(ge=1, le=10_000_000)]], Field(min_length=1, max_length=1000)]
-
-
 class Start(Model):
     """That a reviewed list is let go."""
 
@@ -105,7 +94,7 @@ async def _list(call: Call[BulkQuery, None]) -> Answer:
     query = call.query
     async with db.session(call.parts.pool) as tx:
         page = await views_bulks.bulks(
-            tx, call.studio, states=_split(query.state), cursor=query.cursor, limit=query.limit
+            tx, call.studio, states=split(query.state), cursor=query.cursor, limit=query.limit
         )
     return Answer(Items(page.items, page.next_cursor))
 
@@ -124,7 +113,7 @@ async def _post(call: Call[StudioQuery, NewBulk]) -> Answer:
             expect=body.expect,
         )
         made = await bulks.create(call.parts.pool, call.parts.clock, call.studio, wish, by=call.by)
-    return await _shown(call, made.bulk_id, made=True)
+    return await shown(call, made.bulk_id, made=True)
 
 
 def _when(call: Call[Any, Any], when: Literal["now"] | datetime | None) -> datetime | None:
@@ -132,26 +121,7 @@ def _when(call: Call[Any, Any], when: Literal["now"] | datetime | None) -> datet
 
 
 async def _get(call: Call[StudioQuery, None]) -> Answer:
-    return await _shown(call, _number(call))
-
-
-async def _recipients(call: Call[RecipientsQuery, None]) -> Answer:
-    query, bulk_id = call.query, _number(call)
-    async with db.session(call.parts.pool) as tx:
-        if await views_bulks.bulk(tx, call.studio, bulk_id) is None:
-            raise ids.missing("bulk", call.path["id"])
-        page = await views_bulks.recipients(
-            tx, call.studio, bulk_id, states=_split(query.state), cursor=query.cursor, limit=query.limit
-        )
-    return Answer(Items(page.items, page.next_cursor))
-
-
-def _ticking(*, on: bool) -> Callable[[Call[StudioQuery, Numbers]], Awaitable[Answer]]:
-    async def handle(call: Call[StudioQuery, Numbers]) -> Answer:
-        await bulks.tick(call.parts.pool, call.studio, _number(call), call.body.recipients, on=on, by=call.by)
-        return await _shown(call, _number(call))
-
-    return handle
+    return await shown(call, number_of(call))
 
 
 async def _start(call: Call[StudioQuery, Start]) -> Answer:
@@ -162,25 +132,25 @@ async def _start(call: Call[StudioQuery, Start]) -> Answer:
                 parts.pool,
                 parts.clock,
                 call.studio,
-                _number(call),
+                number_of(call),
                 expect=body.expect,
                 at=_when(call, body.when),
                 by=call.by,
             )
     except Miscounted as error:
         raise _other_number(error) from None
-    return await _shown(call, _number(call))
+    return await shown(call, number_of(call))
 
 
 async def _approve(call: Call[StudioQuery, Approve]) -> Answer:
     parts, body = call.parts, call.body
     try:
         await bulks.approve(
-            parts.pool, parts.clock, call.studio, _number(call), expect=body.expect, seen=body.seen, by=call.by
+            parts.pool, parts.clock, call.studio, number_of(call), expect=body.expect, seen=body.seen, by=call.by
         )
     except Miscounted as error:
         raise _other_number(error) from None
-    return await _shown(call, _number(call))
+    return await shown(call, number_of(call))
 
 
 def _other_number(error: Miscounted) -> Problem:
@@ -190,13 +160,14 @@ def _other_number(error: Miscounted) -> Problem:
 
 def _turning(deed: Callable[..., Awaitable[Stored]]) -> Callable[[Call[StudioQuery, Any]], Awaitable[Answer]]:
     async def handle(call: Call[StudioQuery, Any]) -> Answer:
-        await deed(call.parts.pool, call.parts.clock, call.studio, _number(call), by=call.by)
-        return await _shown(call, _number(call))
+        await deed(call.parts.pool, call.parts.clock, call.studio, number_of(call), by=call.by)
+        return await shown(call, number_of(call))
 
     return handle
 
 
-async def _shown(call: Call[Any, Any], bulk_id: int, *, made: bool = False) -> Answer:
+async def shown(call: Call[Any, Any], bulk_id: int, *, made: bool = False) -> Answer:
+    """The bulk as it is now, for an answer. Raises Problem 404."""
     async with db.session(call.parts.pool) as tx:
         kept = await views_bulks.bulk(tx, call.studio, bulk_id)
         if kept is None:
@@ -208,15 +179,17 @@ async def _shown(call: Call[Any, Any], bulk_id: int, *, made: bool = False) -> A
     return Answer(found)
 
 
-def _split(states: str | None) -> list[str] | None:
+def split(states: str | None) -> list[str] | None:
+    """States as a query lists them; None where it names none."""
     return states.split(",") if states else None
 
 
-def _number(call: Call[Any, Any]) -> int:
+def number_of(call: Call[Any, Any]) -> int:
+    """Which bulk the address names. Raises Problem 404."""
     return ids.number(call.path["id"], ids.BULK, "bulk")
 
 
-_ONE = "/bulk/{id}"
+ONE = "/bulk/{id}"
 
 ROUTES = [
     Route(
@@ -233,41 +206,10 @@ ROUTES = [
         status=201,
         reads={JSON: NewBulk},
     ),
-    Route("GET", _ONE, "get_bulk", "One bulk with its progress", "viewer", _get, Bulk),
-    Route(
-        "GET",
-        f"{_ONE}/recipients",
-        "list_bulk_recipients",
-        "Who is on the list, and who is not and why",
-        "viewer",
-        _recipients,
-        Listed,
-        listed=True,
-        query=RecipientsQuery,
-    ),
+    Route("GET", ONE, "get_bulk", "One bulk with its progress", "viewer", _get, Bulk),
     Route(
         "POST",
-        f"{_ONE}/untick",
-        "untick_bulk_recipients",
-        "Take people off a list that is reviewed",
-        "front_desk",
-        _ticking(on=False),
-        Bulk,
-        reads={JSON: Numbers},
-    ),
-    Route(
-        "POST",
-        f"{_ONE}/tick",
-        "tick_bulk_recipients",
-        "Put people back on it",
-        "front_desk",
-        _ticking(on=True),
-        Bulk,
-        reads={JSON: Numbers},
-    ),
-    Route(
-        "POST",
-        f"{_ONE}/start",
+        f"{ONE}/start",
         "start_bulk",
         "Let a reviewed list go, now or at a time; it stays in review where a second person has to approve it",
         "author",
@@ -277,7 +219,7 @@ ROUTES = [
     ),
     Route(
         "POST",
-        f"{_ONE}/approve",
+        f"{ONE}/approve",
         "approve_bulk",
         "Let a list go that somebody else made, as it was reviewed",
         "author",
@@ -287,17 +229,17 @@ ROUTES = [
     ),
     Route(
         "POST",
-        f"{_ONE}/pause",
+        f"{ONE}/pause",
         "pause_bulk",
         "Stop it: what has not left yet waits",
         "front_desk",
         _turning(bulks.pause),
         Bulk,
     ),
-    Route("POST", f"{_ONE}/resume", "resume_bulk", "Let it go on", "front_desk", _turning(bulks.resume), Bulk),
+    Route("POST", f"{ONE}/resume", "resume_bulk", "Let it go on", "front_desk", _turning(bulks.resume), Bulk),
     Route(
         "POST",
-        f"{_ONE}/cancel",
+        f"{ONE}/cancel",
         "cancel_bulk",
         "End it: what has not left yet never does",
         "front_desk",

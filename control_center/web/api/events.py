@@ -145,6 +145,7 @@ ROUTES = [
         Receipts,
         status=202,
         reads=dict.fromkeys(_TYPES, _SCHEMA),
+        of_many=True,
     ),
     Route("GET", "/events", "list_events", "Events that came", "viewer", _list, Event, listed=True, query=EventsQuery),
     Route(

@@ -118,15 +118,17 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _headers(route: Route) -> list[dict[str, Any]]:
-    if route.method == "PUT" and route.versioned:
+    headers = []
+    if route.heeds:
         words = "The ETag that was read: where somebody else has saved since, the answer is 412 and nothing is changed."
         schema: dict[str, Any] = {"type": "string", "pattern": versions.PATTERN}
-        return [{"name": "If-Match", "in": "header", "required": False, "description": words, "schema": schema}]
+        headers.append({"name": "If-Match", "in": "header", "required": False, "description": words, "schema": schema})
     if route.method != "POST":
-        return []
+        return headers
     schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"}
     words = "The same key with the same request gets the first answer again, and nothing happens twice."
-    return [{"name": "Idempotency-Key", "in": "header", "required": False, "description": words, "schema": schema}]
+    key = {"name": "Idempotency-Key", "in": "header", "required": False, "description": words, "schema": schema}
+    return [*headers, key]
 
 
 def _responses(route: Route, answers: Sequence[Any]) -> dict[str, Any]:
@@ -134,12 +136,12 @@ def _responses(route: Route, answers: Sequence[Any]) -> dict[str, Any]:
     if answers:
         answer = answers[0] if len(answers) == 1 else {"oneOf": list(answers)}
         good["content"] = {JSON: {"schema": _list_of(answer) if route.listed else answer}}
-    if route.versioned:
+    if route.versioned and answers:
         good["headers"] = {"ETag": {"description": "names the version", "schema": {"type": "string"}}}
     failures = [HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND]
     if route.method != "GET":
         failures += [HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY]
-    if route.versioned and route.method == "PUT":
+    if route.heeds:
         failures.append(HTTPStatus.PRECONDITION_FAILED)
     if route.reads:
         failures += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -75,7 +76,31 @@ def table(raw: bytes) -> dict[str, Any]:
     field = _unstorable(values, "")
     if field is not None:
         raise wrong(field, "holds a character that cannot be stored")
+    _refuse_twice(raw)
     return values
+
+
+def _refuse_twice(raw: bytes) -> None:
+    """Raises Problem 422 for a name that stands twice in an object: which of the two was meant, nobody can say."""
+    # Numbers are not looked at, and may be of any length.
+    said = json.loads(raw, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=str)
+    field = _twice(said, "")
+    if field is not None:
+        raise wrong(field, "is given more than once")
+
+
+def _twice(value: Any, path: str) -> str | None:
+    """The path of the first such name; objects are tuples of their pairs here, and lists are lists."""
+    names: set[str] = set()
+    pairs = value if isinstance(value, tuple) else ()
+    for name, _ in pairs:
+        if name in names:
+            return f"{path}.{name}".lstrip(".")[:200]
+        names.add(name)
+    inside = [(f"{path}.{name}".lstrip("."), item) for name, item in pairs]
+    if isinstance(value, list):
+        inside = [(f"{path}[{n}]", item) for n, item in enumerate(value)]
+    return next((found for place, item in inside if (found := _twice(item, place)) is not None), None)
 
 
 def _unstorable(value: Any, path: str) -> str | None:

@@ -34,8 +34,11 @@ def digest(user: User, request: web.Request, media: str, body: bytes) -> str:
 
 
 def key_of(request: web.Request) -> str | None:
-    """The key of a call. Raises Problem 400 for one that is empty, too long or not printable."""
-    key = request.headers.get(HEADER)
+    """The key of a call. Raises Problem 400 for one that is empty, too long or not printable, and for two of them."""
+    given = request.headers.getall(HEADER, [])
+    if len(given) > 1:
+        raise wrong(HEADER, "is given more than once", HTTPStatus.BAD_REQUEST)
+    key = given[0] if given else None
     if key is not None and not (1 <= len(key) <= _LONGEST and key.isascii() and key.isprintable()):
         raise wrong(HEADER, f"allowed are 1 to {_LONGEST} printable ASCII characters", HTTPStatus.BAD_REQUEST)
     return key

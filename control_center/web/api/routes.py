@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -40,7 +41,7 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 
 
 class StudioQuery(Model):
-    """The studio that a call is about; may be left out where there is only one."""
+    """The studio that a call is about; where it is left out, that of the settings."""
 
     studio: Annotated[str, Field(pattern=ids.STUDIO, description="id of the studio")] | None = None
 
@@ -87,7 +88,7 @@ class Call(Generic[Q, B]):
     raw: bytes = b""
     media: str = ""
     content_type: str = ""
-    versions: frozenset[int] | None = None
+    versions: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,9 @@ class Route:
     that it is a list of those. `role` is the least that may call it.
 
     `about` says where the studio is named: in the query, in the address as `{id}`, or nowhere, where the call is about
-    the installation. With `everywhere` only who is for every studio may call it. With `versioned` the answer has an
-    ETag, and a PUT heeds If-Match.
+    the installation. With `of_many` what the body holds names its studios itself. With `everywhere` only who is for
+    every studio may call it. With `versioned` the thing has an ETag, which good answers show, and a call that changes
+    it heeds If-Match.
     """
 
     method: str
@@ -134,3 +136,9 @@ class Route:
     about: Literal["query", "address", "installation"] = "query"
     everywhere: bool = False
     versioned: bool = False
+    of_many: bool = False
+
+    @property
+    def heeds(self) -> bool:
+        """Whether it looks at If-Match: it changes a thing that was there, and has a version."""
+        return self.versioned and self.method != "GET" and self.status != HTTPStatus.CREATED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
@@ -13,35 +12,20 @@ from control_center.domain.signature import Signature
 from control_center.web import bodies
 from control_center.web.api import bearer, ids, reading, repeats, versions
 from control_center.web.api.routes import JSON, Answer, Call, Route
-from control_center.web.parts import PARTS, Parts
-from control_center.web.problems import Handler, Problem
+from control_center.web.parts import PARTS
+from control_center.web.problems import Handler
+from control_center.web.turnstile import Turnstile
 
 PREFIX = "/api/v1"
 
 
-class Turnstile:
-    """Bounds how many calls are worked on at once, so that a flood waits outside and not on our connections."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._most = parts.limits.in_flight
-        self._inside = 0
-        self.keyed = asyncio.Semaphore(parts.limits.keyed)
-
-    def __enter__(self) -> None:
-        if self._inside >= self._most:
-            detail = "more calls than are worked on at once; come again in a second"
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
-        self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._inside -= 1
-
-
 def add_routes(app: web.Application, routes: Sequence[Route]) -> None:
     """Serve these routes under /api/v1."""
-    turnstile = Turnstile(app[PARTS])
+    limits = app[PARTS].limits
+    turnstile = Turnstile(limits.in_flight, "more calls than are worked on at once")
+    keyed = asyncio.Semaphore(limits.keyed)
     for route in routes:
-        app.router.add_route(route.method, _address(route), _handler(route, turnstile), name=route.name)
+        app.router.add_route(route.method, _address(route), _handler(route, turnstile, keyed), name=route.name)
 
 
 def _address(route: Route) -> str:
@@ -51,21 +35,22 @@ def _address(route: Route) -> str:
     return PREFIX + route.path.replace("{id}", f"{{id:{ids.pattern(route.path).strip('^$')}}}")
 
 
-def _handler(route: Route, turnstile: Turnstile) -> Handler:
+def _handler(route: Route, turnstile: Turnstile, keyed: asyncio.Semaphore) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         with turnstile:
-            return _response(await _answer(route, turnstile, request))
+            return _response(await _answer(route, keyed, request))
 
     return handle
 
 
-async def _answer(route: Route, turnstile: Turnstile, request: web.Request) -> Answer:
+async def _answer(route: Route, keyed: asyncio.Semaphore, request: web.Request) -> Answer:
     parts = request.app[PARTS]
     user = await bearer.caller(parts, request)
     bearer.allow(user, route)
     query = reading.query(request, route.query)
     named = request.match_info["id"] if route.about == "address" else getattr(query, "studio", None)
     studio = await bearer.studio(parts, user, route, named)
+    read = versions.wanted(request, heeded=route.heeds)
     media, raw = "", b""
     if route.reads:
         media = reading.media_type(request, route.reads)
@@ -81,12 +66,12 @@ async def _answer(route: Route, turnstile: Turnstile, request: web.Request) -> A
         raw=raw,
         media=media,
         content_type=request.headers.get("Content-Type", ""),
-        versions=versions.wanted(request) if route.versioned and route.method == "PUT" else None,
+        versions=read,
     )
     key = repeats.key_of(request) if route.method == "POST" else None
     if key is None:
         return await route.handler(call)
-    async with turnstile.keyed:
+    async with keyed:
         asked = repeats.digest(user, request, media, raw)
         return await repeats.once(call, key, route.handler, asked=asked)
 

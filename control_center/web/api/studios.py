@@ -10,15 +10,17 @@ from control_center.domain.studio import Studio
 from control_center.domain.text_hours import CALM, MOST_A_DAY
 from control_center.domain.week import DAYS
 from control_center.engine import studios as engine
+from control_center.engine.editions import edition
 from control_center.store import db, studios
 from control_center.store.pages import sorted_page
-from control_center.web.api import bearer, fields, ids, reading
+from control_center.web.api import bearer, fields, ids, reading, versions
 from control_center.web.api.routes import JSON, Answer, Call, Items, NoQuery, PageQuery, Route
 
 
 def _answer(studio: Studio, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    made = status is HTTPStatus.CREATED
-    return Answer(engine.resource(studio), status, {"Location": f"/api/v1/studios/{studio.studio}"} if made else {})
+    resource = engine.resource(studio)
+    made = f"/api/v1/studios/{studio.studio}" if status is HTTPStatus.CREATED else None
+    return versions.answer(resource, edition(resource), made=made)
 
 
 async def _list(call: Call[PageQuery, None]) -> Answer:
@@ -45,11 +47,14 @@ async def _put(call: Call[NoQuery, None]) -> Answer:
     parts = call.parts
     wanted, sharing = reading.table(call.raw), call.caller.everywhere
     with fields.of("studio"):
-        return _answer(await engine.replace(parts.pool, parts.clock, call.studio, wanted, by=call.by, sharing=sharing))
+        saved = await engine.replace(
+            parts.pool, parts.clock, call.studio, wanted, by=call.by, sharing=sharing, read=call.versions
+        )
+    return _answer(saved)
 
 
 async def _delete(call: Call[NoQuery, None]) -> Answer:
-    await engine.drop(call.parts.pool, call.studio, by=call.by)
+    await engine.drop(call.parts.pool, call.studio, by=call.by, read=call.versions)
     return Answer(None, HTTPStatus.NO_CONTENT)
 
 
@@ -148,7 +153,8 @@ _PROPERTIES: dict[str, Any] = {
     "second_person_above": {
         "type": "integer",
         "minimum": 0,
-        "description": "people: a bulk to more is let go by somebody else than who made it; left out: by anybody",
+        "description": "people: a bulk to more is let go by somebody else than who made it, and what waits for a person"
+        " of a trigger by somebody else than who saved it; left out: by anybody",
     },
     "enabled": {"type": "boolean", "description": "false: nothing is released and nothing is sent"},
 }
@@ -187,8 +193,20 @@ ROUTES = [
         reads={JSON: _schema("id", "name", "timezone")},
         about="installation",
         everywhere=True,
+        versioned=True,
     ),
-    Route("GET", _ONE, "get_studio", "One studio", "viewer", _get, _SHOWN, query=NoQuery, about="address"),
+    Route(
+        "GET",
+        _ONE,
+        "get_studio",
+        "One studio",
+        "viewer",
+        _get,
+        _SHOWN,
+        query=NoQuery,
+        about="address",
+        versioned=True,
+    ),
     Route(
         "PUT",
         _ONE,
@@ -200,6 +218,7 @@ ROUTES = [
         query=NoQuery,
         reads={JSON: _schema("name", "timezone")},
         about="address",
+        versioned=True,
     ),
     Route(
         "DELETE",
@@ -213,5 +232,6 @@ ROUTES = [
         query=NoQuery,
         about="address",
         everywhere=True,
+        versioned=True,
     ),
 ]

@@ -141,7 +141,7 @@ async def _put(call: Call[StudioQuery, ChangedTemplate]) -> Answer:
 
 
 async def _delete(call: Call[StudioQuery, None]) -> Answer:
-    await templates.drop(call.parts.pool, call.studio, name_of(call), by=call.by)
+    await templates.drop(call.parts.pool, call.studio, name_of(call), versions=call.versions, by=call.by)
     return Answer(None, HTTPStatus.NO_CONTENT)
 
 
@@ -185,5 +185,15 @@ ROUTES = [
         reads={JSON: ChangedTemplate},
         versioned=True,
     ),
-    Route("DELETE", _ONE, "delete_template", "Delete one that no trigger uses", "author", _delete, None, status=204),
+    Route(
+        "DELETE",
+        _ONE,
+        "delete_template",
+        "Delete one that no trigger uses",
+        "author",
+        _delete,
+        None,
+        status=204,
+        versioned=True,
+    ),
 ]

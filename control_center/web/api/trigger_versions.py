@@ -10,6 +10,7 @@ from pydantic import Field
 
 from control_center.engine import trigger_changes, trigger_edits
 from control_center.engine import trigger_versions as engine
+from control_center.engine.editions import check_version
 from control_center.engine.trigger_effect import Effect
 from control_center.store.pages import sorted_page
 from control_center.store.triggers import Saved
@@ -104,6 +105,7 @@ def _pending(effect: Effect) -> Pending:
 
 async def _rollback(call: Call[triggers.EditQuery, Back]) -> Answer:
     saved, parts = await _of_address(call), call.parts
+    check_version(saved.version, call.versions, f"trigger {saved.name!r}")
     with fields.of(f'{trigger_edits.WHERE} "{saved.name}"', trigger_edits.WHERE):
         await engine.rollback(
             parts.pool,
@@ -113,6 +115,7 @@ async def _rollback(call: Call[triggers.EditQuery, Back]) -> Answer:
             call.body.version,
             by=call.by,
             pending=call.query.pending,
+            expect=None if call.versions is None else saved.version,
         )
     found = await _of_address(call)
     return versions.answer(triggers.shown(found), found.version)

@@ -123,7 +123,7 @@ def _fields(table: Mapping[str, Any]) -> Any:
 
 
 async def _delete(call: Call[StudioQuery, None]) -> Answer:
-    await trigger_edits.drop(call.parts.pool, call.studio, _number(call), by=call.by)
+    await trigger_edits.drop(call.parts.pool, call.studio, _number(call), versions=call.versions, by=call.by)
     return Answer(None, HTTPStatus.NO_CONTENT)
 
 
@@ -138,7 +138,14 @@ def _switch(*, on: bool) -> Callable[[Call[EditQuery, None]], Awaitable[Answer]]
         parts, number, pending = call.parts, _number(call), call.query.pending
         with fields.of(trigger_edits.WHERE):
             saved = await trigger_edits.switch(
-                parts.pool, parts.clock, call.studio, number, on=on, pending=pending, by=call.by
+                parts.pool,
+                parts.clock,
+                call.studio,
+                number,
+                on=on,
+                versions=call.versions,
+                pending=pending,
+                by=call.by,
             )
         return _answer(saved)
 
@@ -222,6 +229,7 @@ ROUTES = [
         _delete,
         None,
         status=204,
+        versioned=True,
     ),
     Route(
         "POST",

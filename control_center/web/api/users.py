@@ -9,9 +9,10 @@ import msgspec
 from pydantic import Field, StringConstraints
 
 from control_center.engine import users
+from control_center.engine.editions import edition
 from control_center.store.pages import sorted_page
 from control_center.store.users import ROLES, User
-from control_center.web.api import ids
+from control_center.web.api import ids, versions
 from control_center.web.api.routes import JSON, Answer, Call, Items, Model, NoQuery, PageQuery, Route
 from control_center.web.problems import wrong
 
@@ -44,24 +45,29 @@ async def _list(call: Call[PageQuery, None]) -> Answer:
 
 
 async def _get(call: Call[NoQuery, None]) -> Answer:
-    return Answer(await users.get(call.parts.pool, _number(call), call.caller))
+    return _answer(await users.get(call.parts.pool, _number(call), call.caller))
 
 
 async def _post(call: Call[NoQuery, WantedUser]) -> Answer:
     made = await users.add(call.parts.pool, _user("0", call.body), by=call.by, of=call.caller)
-    return Answer(made, HTTPStatus.CREATED, {"Location": f"/api/v1/users/{made.id}"})
+    return versions.answer(made, edition(made), made=f"/api/v1/users/{made.id}")
 
 
 async def _put(call: Call[NoQuery, ChangedUser]) -> Answer:
     number = str(_number(call))
     if call.body.id not in (None, number):
         raise wrong("id", f"is not that of the address, {number}")
-    return Answer(await users.change(call.parts.pool, _user(number, call.body), by=call.by, of=call.caller))
+    wanted = _user(number, call.body)
+    return _answer(await users.change(call.parts.pool, wanted, by=call.by, of=call.caller, read=call.versions))
 
 
 async def _delete(call: Call[NoQuery, None]) -> Answer:
-    await users.drop(call.parts.pool, _number(call), by=call.by, of=call.caller)
+    await users.drop(call.parts.pool, _number(call), by=call.by, of=call.caller, read=call.versions)
     return Answer(None, HTTPStatus.NO_CONTENT)
+
+
+def _answer(user: User) -> Answer:
+    return versions.answer(user, edition(user))
 
 
 def _user(number: str, body: WantedUser) -> User:
@@ -73,7 +79,7 @@ def _number(call: Call[Any, Any]) -> int:
 
 
 _ONE = "/users/{id}"
-_WHERE: Any = {"query": NoQuery, "about": "installation"}
+_WHERE: Any = {"query": NoQuery, "about": "installation", "versioned": True}
 _LISTED: Any = {"query": PageQuery, "about": "installation", "listed": True}
 _MADE: Any = {**_WHERE, "status": 201, "reads": {JSON: WantedUser}}
 

@@ -12,6 +12,7 @@ from control_center.domain.wire import gateway_hooks
 from control_center.web import bodies
 from control_center.web.parts import PARTS, Account, Parts
 from control_center.web.problems import Problem
+from control_center.web.turnstile import Turnstile
 
 log = structlog.get_logger(__name__)
 
@@ -21,9 +22,15 @@ _TO = "x-envelope-to"  # where it was delivered, if who brings it says so; not s
 
 def add_routes(app: web.Application) -> None:
     """Both addresses take every mail: what it is, it says itself."""
+    turnstile = Turnstile(app[PARTS].limits.mails, "more mails than are read at once")
+
+    async def take(request: web.Request) -> web.Response:
+        with turnstile:
+            return await _take(request)
+
     for what in ("inbound", "bounce"):
-        app.router.add_post(f"/hooks/email/{what}", _take)
-        app.router.add_post(f"/hooks/email/{{account}}/{what}", _take)
+        app.router.add_post(f"/hooks/email/{what}", take)
+        app.router.add_post(f"/hooks/email/{{account}}/{what}", take)
 
 
 async def _take(request: web.Request) -> web.Response:
