@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from bench import child
 
-LINES: Final = 32  # connections that reports are called in over
+LINES: Final = 100  # connections that reports are called in over
 AGAIN: Final = 1.0  # seconds until a report is called in again
 
 

@@ -46,7 +46,7 @@ def _asked(waiting: list[int]) -> dict[str, tuple[str, list[Any]]]:
         "receipts' messages": (receipts.FIND, [waiting, whose, seeds.ACCOUNT]),
         "receipts that were early": (receipts.TAKE_OUT, [500]),
         "doubts": (doubts.UNDECIDED, [seeds.ACCOUNT, [], timedelta(minutes=2), timedelta(hours=24), 20]),
-        "reports to publish": (commands.NEXT, [list(range(8)), 500]),
+        "reports to publish": (commands.NEXT, [list(range(8)), 126, 500]),
         "events to forget": (pruning.EVENTS, [a_month, 500]),
         "reports to forget": (pruning.COMMANDS, [a_month, 500]),
         "unheard to forget": (pruning.REPORTS, [a_month, 500]),

@@ -7,9 +7,11 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Iterator
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 import aio_pika
+import aiormq
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 
@@ -21,12 +23,16 @@ HEARTBEAT_SECONDS = 10  # a silent peer is given up after 3 x (heartbeat + 1); w
 CONNECT_SECONDS = 15.0  # of a cluster, all that is tried together
 ANSWER_SECONDS = 30.0  # long: a question given up closes its channel; and a queue may be electing its leader
 HANG_UP_SECONDS = 3.0
+# Frames that wait between the library's tasks and ours. With its own ten a process that has much else to do publishes,
+# or hears of, three messages in each turn of its loop, however much there is. Each has 128 KiB at most.
+FRAMES = 1000
 
 # Both libraries log each refused connection with a traceback; the inbox and the outbox say the same in one line.
 for _library in ("aio_pika", "aiormq"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 be_lenient()
+aiormq.Connection.FRAME_BUFFER_SIZE = FRAMES
 
 
 class BrokerAway(ControlCenterError):  # noqa: N818 - reads as the sentence "raise BrokerAway(...)"
@@ -71,6 +77,20 @@ async def _connect(url: str, name: str, within: float) -> AbstractConnection:
             raise ConfigurationError("the broker refuses the user or the password in broker_url") from error
         except InvalidFrameError as error:
             raise BrokerAway("the broker closed the door: is the virtual host in broker_url right?") from error
+
+
+async def open_channel(connection: AbstractConnection, *, confirms: bool = False) -> aiormq.Channel:
+    """A channel of the library underneath aio-pika, which does less for each message; it is never opened again.
+
+    With `confirms` what is published on it is confirmed, or returned as an error. Raises BrokerAway.
+    """
+    async with answering("opening a channel"):
+        if connection.transport is None:
+            raise BrokerAway("opening a channel: the connection was closed")
+        opened = await connection.transport.connection.channel(
+            publisher_confirms=confirms, on_return_raises=confirms, frame_buffer_size=FRAMES
+        )
+        return cast("aiormq.Channel", opened)
 
 
 async def hang_up(connection: AbstractConnection) -> None:

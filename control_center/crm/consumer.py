@@ -11,7 +11,7 @@ from aiormq import spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from control_center.crm.connection import BrokerAway, answering, broker_errors, connect, hang_up
+from control_center.crm.connection import BrokerAway, answering, broker_errors, connect, hang_up, open_channel
 from control_center.crm.topology import Topology, declare
 
 HEAVY = 1024 * 1024  # bytes; no event has that many, and a snapshot of history may have eight times as many
@@ -72,10 +72,8 @@ class Consumer:
         connection = await connect(url, "control-center inbox")
         try:
             await declare(connection, topology)
-            async with answering("opening a channel"):
-                # One channel, never opened again: tags keep their meaning as long as this object lives.
-                channel = await connection.channel(publisher_confirms=False)
-                return cls(connection, await channel.get_underlay_channel(), topology, wake)
+            # One channel, never opened again: tags keep their meaning as long as this object lives.
+            return cls(connection, await open_channel(connection), topology, wake)
         except BaseException:
             await hang_up(connection)
             raise

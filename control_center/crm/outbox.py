@@ -6,15 +6,14 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from aio_pika import DeliveryMode
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq import spec
-from aiormq.channel import Channel
+from aio_pika.abc import AbstractConnection
+from aiormq import Channel, spec
 from aiormq.exceptions import DeliveryError, PublishError
 
-from control_center.crm.connection import BrokerAway, answering, broker_errors, connect, hang_up
+from control_center.crm.connection import BrokerAway, broker_errors, connect, hang_up, open_channel
 from control_center.crm.topology import Topology, declare
 from control_center.domain.errors import ConfigurationError
 
@@ -60,7 +59,7 @@ class _Line:
     """A connection and its one publishing channel; once `fault` is said nothing more goes over it."""
 
     connection: AbstractConnection
-    channel: AbstractChannel
+    channel: Channel
     fault: str | None = None
 
     @property
@@ -120,12 +119,12 @@ class Outbox:
             connection = await connect(self._url, self._name)
             try:
                 await declare(connection, self._topology)
-                async with answering("opening a channel"):
-                    self._line = _Line(connection, await connection.channel(on_return_raises=True))
-                    return self._line
+                line = _Line(connection, await open_channel(connection, confirms=True))
             except BaseException:
                 await hang_up(connection)
                 raise
+            self._line = line
+            return line
 
     async def _drop(self, line: _Line) -> None:
         if self._line is line:
@@ -147,7 +146,7 @@ class Outbox:
             return Unconfirmed(line.fault)
 
 
-async def _hand_over(channel: AbstractChannel, parcel: Parcel) -> Receipt:
+async def _hand_over(channel: Channel, parcel: Parcel) -> Receipt:
     # Fresh each time: the library finds the parcel that the broker returned by this id, and two in flight under the
     # same id would be mistaken for each other. What stays the same is the command id.
     message_id = uuid.uuid4().hex
@@ -160,10 +159,9 @@ async def _hand_over(channel: AbstractChannel, parcel: Parcel) -> Receipt:
     )
     with broker_errors("publishing"):
         try:
-            # Not by the library's own way, which lets nobody write before the one before has left the process: in one
-            # that has much to do that is a turn of its loop for each. What is under way is bounded by us.
-            below = cast("Channel", await channel.get_underlay_channel())
-            await below.basic_publish(
+            # The library would let nobody write before the one before has left the process: in one that has much to do
+            # that is a turn of its loop for each. What is under way is bounded by us.
+            await channel.basic_publish(
                 parcel.body,
                 exchange=parcel.exchange,
                 routing_key=parcel.routing_key,

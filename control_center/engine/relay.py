@@ -22,7 +22,9 @@ log = structlog.get_logger(__name__)
 
 LEASES = {f"relay/{bucket}": bucket for bucket in range(BUCKETS)}
 LEASE = timedelta(seconds=15)
-BATCH = 200
+BATCH = 200  # at the first go; as many more after each that was full and quick …
+LARGEST = 10  # … up to so many times that
+QUICK, SLOW = 1.0, 3.0  # seconds for a batch: the next is twice as large, or half. Well within the lease
 POLL = 1.0  # seconds between looks at the outbox when nobody wakes us
 RETRY_EVERY = 10.0  # seconds between looks at what nobody listened for
 REVIVED = 1000
@@ -76,8 +78,10 @@ class Relay:
         self._publish = publish
         self._owner = owner
         self._lease = lease
-        self._batch = batch
+        self._batch = self._least = batch
         self._pause = 0.0
+        self._held: list[int] = []
+        self._held_at = float("-inf")  # on the loop's clock
         self._unheard: set[Kind] = set()
         self._declined: set[Kind] = set()
         self._retry_at = float("-inf")  # on the loop's clock
@@ -90,20 +94,34 @@ class Relay:
                 return self._lease.total_seconds() / 3
             await self._retry(connection, buckets)
             waiting = await commands.next_batch(connection, buckets, limit=self._batch)
-        if not waiting:
+        if not waiting.commands:
             return POLL
-        await self._carry(waiting)
-        return self._pause or (0.0 if len(waiting) == self._batch else POLL)
+        began = asyncio.get_running_loop().time()
+        await self._carry(waiting.commands)
+        if self._pause or not waiting.full:
+            return self._pause or POLL
+        self._pace(asyncio.get_running_loop().time() - began)
+        return 0.0
+
+    def _pace(self, took: float) -> None:
+        """What shares a process with much else gets its turn seldom: then it has to take more along at each."""
+        if took < QUICK:
+            self._batch = min(2 * self._batch, LARGEST * self._least)
+        elif took > SLOW:
+            self._batch = max(self._batch // 2, self._least)
 
     async def close(self) -> None:
         """Let another relay take over at once."""
         async with db.session(self._pool) as connection:
             await leases.drop(connection, self._owner)
 
-    async def _hold(self, connection: db.Connection) -> list[int]:
-        """Take or renew the buckets that are free or ours."""
-        held = await leases.hold(connection, list(LEASES), self._owner, lease=self._lease)
-        return sorted(LEASES[name] for name in held)
+    async def _hold(self, connection: db.Connection) -> Sequence[int]:
+        """Take or renew the buckets that are free or ours, where a third of the lease has gone by since the last."""
+        now = asyncio.get_running_loop().time()
+        if now - self._held_at >= self._lease.total_seconds() / 3:
+            held = await leases.hold(connection, list(LEASES), self._owner, lease=self._lease)
+            self._held, self._held_at = sorted(LEASES[name] for name in held), now
+        return self._held
 
     async def _retry(self, connection: db.Connection, buckets: Sequence[int]) -> None:
         now = asyncio.get_running_loop().time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,12 +66,23 @@ SELECT waiting.* FROM unnest($1::smallint[]) AS held (bucket)
                  AND CASE earlier.state WHEN 'new' THEN earlier.due_at > statement_timestamp()
                      ELSE earlier.created_at > statement_timestamp() - interval '10 minutes' END)
         ORDER BY sequence LIMIT $2) AS waiting
- ORDER BY sequence LIMIT $2"""
+ ORDER BY sequence LIMIT $3"""
 
 
-async def next_batch(tx: Connection, buckets: Sequence[int], *, limit: int) -> list[Stored]:
-    """What may be published now, in order."""
-    return [_stored(row) for row in await tx.fetch(NEXT, list(buckets), limit)]
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What may be published now, in order; `full` where there may be more."""
+
+    commands: Sequence[Stored]
+    full: bool
+
+
+async def next_batch(tx: Connection, buckets: Sequence[int], *, limit: int) -> Batch:
+    """The next of these buckets. Of one not many times its share is read, only to be left for the next time."""
+    share = 2 * limit // len(buckets) + 1
+    found = [_stored(row) for row in await tx.fetch(NEXT, list(buckets), share, limit)]
+    most = max(Counter(one.command.bucket for one in found).values(), default=0)
+    return Batch(found, full=len(found) == limit or most == share)
 
 
 PUBLISHED = """

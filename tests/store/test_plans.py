@@ -247,7 +247,7 @@ async def test_records_are_locked_by_their_key(crowded: asyncpg.Connection[Any])
 
 
 async def test_the_relay_reads_only_what_is_not_published(crowded: asyncpg.Connection[Any]) -> None:
-    done = await plan(crowded, commands.NEXT, list(range(8)), 200)
+    done = await plan(crowded, commands.NEXT, list(range(8)), 51, 200)
 
     assert "commands" not in scans(done)
 
