@@ -36,10 +36,11 @@ def given_up(before: Record, after: Record, country: str, countries: Collection[
     """The (channel, address) that neither they nor their family are written to at any more, unlike before."""
     if (before.phones, before.emails, before.family) == (after.phones, after.emails, after.family):
         return set()
-    return _written_to(before, country, countries) - _written_to(after, country, countries)
+    return written_to(before, country, countries) - written_to(after, country, countries)
 
 
-def _written_to(client: Record, country: str, countries: Collection[str]) -> set[tuple[str, str]]:
+def written_to(client: Record, country: str, countries: Collection[str] = ()) -> set[tuple[str, str]]:
+    """The (channel, address) that they and their family are written to at; addresses in small letters."""
     circle = Circle(client, client, country, countries=countries)
     words = ["client", *dict.fromkeys(f"family:{person.relationship}" for person in client.family or ())]
     everybody = [one for word in words for one in named(word, circle, lambda _: None)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -43,14 +44,16 @@ async def of_studio(tx: Connection, studio: str, *, after: int, limit: int) -> l
 
 
 # What a person wrote goes all the same, and so does what is being said in another text already.
-WITHDRAW = f"""
+_WITHDRAW = f"""
 UPDATE messages
    SET state = 'cancelled', reason = $5 || {KEPT}, lease_owner = NULL, lease_until = NULL,
        ended_at = clock_timestamp()
- WHERE studio_id = $1 AND client_id = $2 AND channel = $3 AND lower(address) = ANY ($4::text[])
+ WHERE studio_id = $1 AND client_id = $2 AND %s
    AND state IN ('queued', 'held', 'claimed') AND origin IN ('trigger', 'bulk') AND rides_with IS NULL
    AND split_part(recipient::jsonb ->> 'role', ':', 1) IN ('client', 'family')
 RETURNING message_id, action_id"""
+
+WITHDRAW = _WITHDRAW % "channel = $3 AND lower(address) = ANY ($4::text[])"
 
 
 Ended: TypeAlias = tuple[int, int | None]  # a message, and its action where it has one
@@ -61,6 +64,41 @@ async def withdraw(tx: Connection, client: Key, channel: str, addresses: Sequenc
     studio, _, client_id = client
     rows = await tx.fetch(WITHDRAW, studio, client_id, channel, list(addresses), reason)
     return [(row[0], row[1]) for row in rows]
+
+
+HAND_OVER = _WITHDRAW % "kind = $3 AND record_id = $4"
+
+# What a worker has in hand was written for the one before.
+TAKE_OVER = """
+UPDATE messages
+   SET client_id = $5, recipient = $6, state = CASE state WHEN 'held' THEN state ELSE 'queued' END,
+       lease_owner = NULL, lease_until = NULL
+ WHERE studio_id = $1 AND kind = $2 AND record_id = $3 AND client_id = $4
+   AND channel || ' ' || lower(address) = ANY ($7::text[])
+   AND state IN ('queued', 'held', 'claimed') AND origin = 'trigger' AND rides_with IS NULL
+   AND recipient::jsonb ->> 'role' = 'client'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """Whose a record is now: how a message names them, and each (channel, address) they are written to at."""
+
+    client_id: str
+    recipient: str
+    ways: Collection[tuple[str, str]]
+
+
+async def hand_over(tx: Connection, record: Key, client_id: str, reason: str, *, heir: Heir | None) -> list[Ended]:
+    """End what would go by itself about a record to a client whose it is no more, and to their family.
+
+    What would reach its new client where the one before was reached is theirs now, and goes: an action has one message
+    for an address.
+    """
+    studio, kind, record_id = record
+    if heir is not None and heir.ways:
+        ways = [f"{channel} {address}" for channel, address in heir.ways]
+        await tx.execute(TAKE_OVER, studio, kind, record_id, client_id, heir.client_id, heir.recipient, ways)
+    return [(row[0], row[1]) for row in await tx.fetch(HAND_OVER, studio, client_id, kind, record_id, reason)]
 
 
 REPURPOSE = """

@@ -294,3 +294,76 @@ async def test_a_client_who_is_deleted_while_a_list_waits_does_not_get_it(pool: 
 
     assert await texts(pool) == [("sms", "cancelled")]
     assert await pool.fetchval("SELECT reason FROM messages") == "deleted: the client no longer exists"
+
+
+# Whose session it is ---------------------------------------------------------------------------------------
+
+MOVED: dict[str, Any] = {"dates": {"session": "2026-12-01T14:00", "booked": "2026-11-21"}, "version": 2}
+
+
+async def handed_over(pool: db.Pool, **keys: Any) -> None:
+    """The session is Kim's from now on."""
+    kim = client("c-13", first_name="Kim", **{"phones": [ANOTHER], **keys})
+    told = event(session(client="c-13", **MOVED), "updated", about=kim)
+    await Intake(pool, lambda: NOON + timedelta(days=1, hours=1)).take_in([told])
+
+
+async def test_a_text_that_waits_for_a_session_which_gets_another_client_goes_to_that_one(pool: db.Pool) -> None:
+    """Whose it was would hear of a session that is none of theirs, and whose it is of nothing."""
+    await queued(pool)
+
+    await handed_over(pool)
+
+    assert await where(pool) == [("+13125550188", "cancelled"), ("+13125550199", "queued")]
+    row = await pool.fetchrow("SELECT client_id, recipient FROM messages WHERE state = 'queued'")
+    assert (row["client_id"], "Kim" in row["recipient"]) == ("c-13", True)
+    assert await pool.fetchval("SELECT reason FROM messages WHERE state = 'cancelled'") == (
+        "changed: it is another client's now"
+    )
+
+
+@pytest.mark.parametrize("state", ["queued", "claimed", "held"])
+async def test_a_couple_that_shares_a_number_hears_of_the_session_once_as_the_one_whose_it_is(
+    pool: db.Pool, state: str
+) -> None:
+    await queued(pool)
+    await pool.execute(
+        "UPDATE messages SET state = $1, reason = 'breaker: it is',"
+        " lease_owner = CASE $1 WHEN 'claimed' THEN gen_random_uuid() END,"
+        " lease_until = CASE $1 WHEN 'claimed' THEN now() END",
+        state,
+    )
+
+    await handed_over(pool, phones=[{**UNTICKED, "sms": True}])
+
+    assert await where(pool) == [("+13125550188", "held" if state == "held" else "queued")]
+    row = await pool.fetchrow("SELECT client_id, recipient FROM messages")
+    assert (row["client_id"], "Kim" in row["recipient"]) == ("c-13", True)
+
+
+async def test_a_couple_that_shares_a_number_which_the_other_has_not_ticked_is_written_to_by_mail(
+    pool: db.Pool,
+) -> None:
+    await queued(pool)
+
+    await handed_over(pool, phones=[UNTICKED], emails=[{"address": "kim@mail.example"}])
+
+    assert await where(pool) == [("+13125550188", "cancelled"), ("kim@mail.example", "queued")]
+
+
+async def test_what_went_to_the_one_whose_session_it_was_is_not_said_again(pool: db.Pool) -> None:
+    await queued(pool)
+    await pool.execute("UPDATE messages SET state = 'accepted', sent_at = now()")
+
+    await handed_over(pool)
+
+    assert await where(pool) == [("+13125550188", "accepted")]
+
+
+async def test_what_waits_for_the_photographer_goes_whosever_the_session_is(pool: db.Pool) -> None:
+    await queued(pool)
+    await pool.execute("""UPDATE messages SET recipient = '{"role": "photographer", "first_name": "Ada"}'""")
+
+    await handed_over(pool)
+
+    assert await where(pool) == [("+13125550188", "queued")]
