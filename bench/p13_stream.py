@@ -8,11 +8,9 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import aio_pika
-
 from bench import child
 from bench.p3_latency import event
-from bench.servers import persistent
+from control_center.crm.outbox import Outbox, Parcel, Published
 from control_center.crm.topology import Topology
 
 TICK: Final = 0.02  # seconds
@@ -22,20 +20,16 @@ PAGE: Final = 400
 async def contend(options: dict[str, Any]) -> dict[str, Any]:
     """Publish `rate` a second for `seconds`, and `burst` more; when each was handed over goes to a file."""
     count = options["rate"] * options["seconds"]
-    connection = await aio_pika.connect(options["broker_url"])
-    async with connection:
-        channel = await connection.channel()
-        exchange = await channel.get_exchange(Topology().events_exchange, ensure=False)
-        published: list[float] = []
+    outbox, events = Outbox(options["broker_url"], in_flight=PAGE), Topology().events_exchange
+    published: list[float] = []
 
-        async def publish(last: int) -> None:
-            first = len(published)
-            bodies = [(event(n, type_="Wedding"), f"event-{n}") for n in range(first, last)]
-            published.extend([time.monotonic()] * len(bodies))
-            await asyncio.gather(
-                *(exchange.publish(persistent(body, name), "main.session.created") for body, name in bodies)
-            )
+    async def publish(last: int) -> None:
+        bodies = [event(number, type_="Wedding") for number in range(len(published), last)]
+        published.extend([time.monotonic()] * len(bodies))
+        receipts = await outbox.publish([Parcel(events, "main.session.created", body) for body in bodies])
+        assert all(isinstance(one, Published) for one in receipts), "the broker did not take all events"
 
+    try:
         await child.ready()
         begun = time.monotonic()
         while len(published) < count:
@@ -46,5 +40,7 @@ async def contend(options: dict[str, Any]) -> dict[str, Any]:
         ended = time.monotonic()
         while len(published) < count + options["burst"]:
             await publish(min(count + options["burst"], len(published) + PAGE))
+    finally:
+        await outbox.close()
     await asyncio.to_thread(Path(options["file"]).write_text, json.dumps(published))  # too long for a line
     return {"even": count, "ended": ended, "all": time.monotonic()}

@@ -20,6 +20,7 @@ from bench import child, history, machine, p5_old_snapshot, p14_pages
 from bench.context import Context
 from bench.history import MONTHS, History
 from bench.machine import Usage
+from bench.servers import MEMORY
 from bench.table import Goal, Row, Run, Series
 from control_center.embedded import Postgres
 from control_center.engine.upkeep import Upkeep
@@ -29,12 +30,11 @@ from control_center.store import db
 FORGETS: Final = "bench forgets"
 LONGEST: Final = 250.0  # milliseconds that a statement which forgets may take
 SLOWER: Final = 1.2
-MEMORY: Final = {"shared_buffers": "512MB"}  # with the 64 of the private server, a claim waits for pages to be written
 BESIDES: Final = 500  # messages that are on their way beyond those of a slice when it ends, and more
 
 
 async def measure(context: Context) -> list[Row]:
-    """On a server of its own, with the memory that one for so many messages is given."""
+    """On a server of its own: what others have left behind it would otherwise be here, too."""
     postgres = Postgres(context.servers.folder / "p14", durable=True, settings=MEMORY)
     await postgres.start()
     try:

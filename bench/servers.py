@@ -25,6 +25,9 @@ from control_center.store import migrate
 
 Seed: TypeAlias = Callable[[asyncpg.Connection], Awaitable[None]]
 IN_FLIGHT = 400
+# What a server is given that has hundreds of messages a second to carry. With the 64 MB of the private server a claim
+# waits for pages to be written.
+MEMORY = {"shared_buffers": "512MB"}
 
 
 @dataclass(slots=True)
@@ -126,7 +129,7 @@ async def servers(*, broker: bool) -> AsyncIterator[Servers]:
     """Start what is needed, in a folder that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="control-center-bench-"))
     os.chmod(folder, 0o711)  # noqa: PTH101 - for the accounts that servers started by root run as
-    postgres = Postgres(folder / "postgres", durable=True)
+    postgres = Postgres(folder / "postgres", durable=True, settings=MEMORY)
     rabbitmq = Rabbitmq(folder / "rabbitmq") if broker and await ensure_rabbitmq(print) else None
     try:
         with (folder / "contenders.log").open("ab") as log:

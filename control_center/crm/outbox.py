@@ -77,7 +77,7 @@ class Outbox:
         url: str,
         *,
         topology: Topology | None = None,
-        in_flight: int = 200,
+        in_flight: int = 1000,
         patience: float = 10.0,
         name: str = "control-center outbox",
     ) -> None:

@@ -98,14 +98,12 @@ class Relay:
             return POLL
         began = asyncio.get_running_loop().time()
         await self._carry(waiting.commands)
-        if self._pause or not waiting.full:
-            return self._pause or POLL
-        self._pace(asyncio.get_running_loop().time() - began)
-        return 0.0
+        self._pace(asyncio.get_running_loop().time() - began, full=waiting.full and not self._pause)
+        return self._pause or (0.0 if waiting.full else POLL)
 
-    def _pace(self, took: float) -> None:
+    def _pace(self, took: float, *, full: bool) -> None:
         """What shares a process with much else gets its turn seldom: then it has to take more along at each."""
-        if took < QUICK:
+        if full and took < QUICK:
             self._batch = min(2 * self._batch, LARGEST * self._least)
         elif took > SLOW:
             self._batch = max(self._batch // 2, self._least)
