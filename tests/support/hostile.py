@@ -28,6 +28,7 @@ MEGABYTES: Final = 96  # by which one input may raise the most that the process 
 GROWTH: Final = 512  # … and all inputs of one run together
 SHRINKING: Final = 20.0  # seconds spent on making a failing input small
 SAID: Final = frozenset({"receipt.contradicts"})  # said on purpose, of what a provider takes back
+STUCK: Final = 120.0  # seconds
 LARGEST: Final = 20_000  # bytes of what is printed of an input that cannot be made small
 
 Take = Callable[[bytes], Any]
@@ -195,18 +196,24 @@ def _told(surface: Surface, seed: int, data: bytes, what: str) -> str:
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """HungError after so many seconds of this process' own work; a neighbour that needs the machine costs nothing."""
+    """HungError after so many seconds of this process' own work; a neighbour that needs the machine costs nothing.
+
+    Who waits does no work: a wait is over after STUCK seconds on the wall.
+    """
 
     def over(*_: object) -> None:
         raise HungError(f"more than {seconds:g} seconds")
 
-    before = signal.signal(signal.SIGPROF, over)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    clocks = ((signal.ITIMER_PROF, signal.SIGPROF, seconds), (signal.ITIMER_REAL, signal.SIGALRM, STUCK))
+    before = [signal.signal(number, over) for _, number, _ in clocks]
+    for clock, _, limit in clocks:
+        signal.setitimer(clock, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+        for (clock, number, _), handler in zip(clocks, before, strict=True):
+            signal.setitimer(clock, 0)
+            signal.signal(number, handler)
 
 
 class _Complaints(logging.Handler):

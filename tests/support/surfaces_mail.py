@@ -8,6 +8,8 @@ from email.message import EmailMessage
 from random import Random
 from typing import Any, Final
 
+from icalendar.timezone import tzp
+
 from control_center.domain.errors import Malformed
 from control_center.domain.links import Links
 from control_center.domain.wire import incoming_mail
@@ -285,6 +287,8 @@ class NotACalendarError(Exception):
 
 def a_calendar(ics: bytes) -> Any:
     """What the child does, whose every complaint is a refusal; what it finds must make blackout days."""
+    # A child is new, and knows no zone of an earlier file: who is interrupted within the rule of one leaves it locked.
+    tzp.use_default()
     try:
         with deadline(0.25):
             found = closed_days._whole_days(ics, FIRST, FIRST + timedelta(days=730))
