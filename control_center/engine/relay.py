@@ -170,9 +170,9 @@ class Relay:
             if wave.unroutable:
                 waits = [(head.command, _unheard_wait(head)) for head, _ in wave.unroutable]
                 await commands.postpone(tx, waits, unroutable=True)
-            buckets = set(await self._hold(tx))
         self._tell(wave)
-        return buckets
+        async with db.session(self._pool) as connection:  # by itself: what is rolled back renews nothing
+            return set(await self._hold(connection))
 
     def _tell(self, wave: _Wave) -> None:
         """Say of each kind when nobody begins to listen for it, or it is declined, and when that is over."""

@@ -73,13 +73,13 @@ async def _heir(tx: db.Connection, picture: Picture, studio: Studio) -> Heir | N
     """Whose a record is now, as far as anything was heard of them."""
     if picture.client_id is None:
         return None
-    found = (await records.get(tx, {(picture.studio, "client", picture.client_id)})).values()
-    for client in found:
-        if not client.deleted:
-            recipient = Recipient("client", client.record.first_name or "", client.record.last_name or "")
-            ways = written_to(client.record, studio.country, studio.countries)
-            return Heir(picture.client_id, msgspec.json.encode(recipient).decode(), ways)
-    return None
+    key = (picture.studio, "client", picture.client_id)
+    client = (await records.get(tx, {key})).get(key)
+    if client is None or client.deleted:
+        return None
+    recipient = Recipient("client", client.record.first_name or "", client.record.last_name or "")
+    ways = written_to(client.record, studio.country, studio.countries)
+    return Heir(picture.client_id, msgspec.json.encode(recipient).decode(), ways)
 
 
 async def _elsewhere(
