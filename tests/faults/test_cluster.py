@@ -148,7 +148,7 @@ async def test_the_node_that_leads_the_events_queue_is_parted_from_the_others_an
             if how == "suspended":
                 leader.suspend()
             else:
-                await leader.cut_off()
+                await cluster.cut_off(leader)
         await carried_on(flow)
         assert await cluster.leader(cluster.others(leader)[0]) is not leader
         if how == "suspended":

@@ -124,8 +124,8 @@ class Node:
     async def eval(self, erlang: str) -> str:
         return (await operate(self, "eval", erlang)).strip()
 
-    async def cut_off(self) -> None:
-        """It and the others hear nothing of each other any more; their clients still reach each of them."""
+    async def part(self) -> None:
+        """Hang up on the others, and take no call of theirs."""
         assert await self.eval(CUT_OFF.format(others=self._others)) == "[]", "it sees nobody any more"
 
     async def join_again(self) -> None:
@@ -152,6 +152,21 @@ class Cluster:
 
     def others(self, node: Node) -> list[Node]:
         return [one for one in self.nodes if one is not node]
+
+    async def cut_off(self, node: Node) -> None:
+        """It and the others hear nothing of each other from now on; their clients still reach each of them.
+
+        The others learn of it in the same moment. One that lost a node which the third still sees would take this for
+        a cluster that is parted in part only, and would pause until all three are back.
+        """
+        others = self.others(node)
+        for other in others:
+            other.suspend()
+        try:
+            await node.part()
+        finally:
+            for other in others:
+                other.resume()
 
     async def lead_where_it_is_consumed(self) -> Node:
         """Let the events' queue be led by the node that its consumer is connected to; returns that one."""
