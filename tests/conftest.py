@@ -10,6 +10,7 @@ import asyncio
 import gc
 import ipaddress
 import os
+import re
 import shutil
 import signal
 import socket
@@ -63,6 +64,9 @@ RUNS_NOT_HERE: Final = (
 
 Needs = Callable[[str], Path]
 NOT_RUN: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
+MEMORY: Final = Path("/dev/shm")
+OURS: Final = "control-center-test-"
+ROOM: Final = 8 * 1024**3  # bytes; three processes of a run, one with the databases of test_plans, take half of it
 NOT_HERE: Final = "not here"  # under which a report names the tool that its test wants
 
 # Of each law: at a glance, in a run of minutes, and in a long one hypothesis' own number, or that which a test names.
@@ -245,9 +249,40 @@ def _servers() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def postgres(_servers: Path) -> AsyncIterator[Postgres]:
+def _forgetful(_servers: Path) -> Iterator[Path]:
+    """Where a server keeps what need not survive the machine: in memory, where there is plenty of it.
+
+    Each test has a database, three hundred files that come and go: on a disk, a fifth of the time of a whole run.
+    """
+    _sweep()
+    if _room() < ROOM:
+        yield _servers
+        return
+    folder = Path(tempfile.mkdtemp(prefix=f"{OURS}{os.getpid()}-", dir=MEMORY))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def _room() -> int:
+    """Bytes that may be kept in memory: no more than there are, whatever the file system promises."""
+    if not os.access(MEMORY, os.W_OK | os.X_OK):
+        return 0
+    available = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text("ascii"), re.MULTILINE)
+    return min(shutil.disk_usage(MEMORY).free, int(available[1]) * 1024 if available else 0)
+
+
+def _sweep() -> None:
+    """Give back the memory of runs that were killed."""
+    for left in MEMORY.glob(f"{OURS}*"):
+        if not Path("/proc", left.name.removeprefix(OURS).partition("-")[0]).exists():
+            shutil.rmtree(left, ignore_errors=True)  # another process of this run may be at it
+
+
+@pytest.fixture(scope="session")
+async def postgres(_forgetful: Path) -> AsyncIterator[Postgres]:
     """The session's server. It forgets when the machine is lost, not when it is killed; but kill your own."""
-    server = Postgres(_servers / "postgres", durable=False)
+    server = Postgres(_forgetful / "postgres", durable=False)
     await server.start()
     yield server
     await server.stop()
