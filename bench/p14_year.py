@@ -20,7 +20,6 @@ from bench import child, history, machine, p5_old_snapshot, p14_pages
 from bench.context import Context
 from bench.history import MONTHS, History
 from bench.machine import Usage
-from bench.servers import MEMORY
 from bench.table import Goal, Row, Run, Series
 from control_center.embedded import Postgres
 from control_center.engine.upkeep import Upkeep
@@ -31,11 +30,13 @@ FORGETS: Final = "bench forgets"
 LONGEST: Final = 250.0  # milliseconds that a statement which forgets may take
 SLOWER: Final = 1.2
 BESIDES: Final = 500  # messages that are on their way beyond those of a slice when it ends, and more
+# Of a server for as many messages: a quarter to a third of its database.
+LARGE: Final = {"shared_buffers": "4GB", "max_wal_size": "4GB"}
 
 
 async def measure(context: Context) -> list[Row]:
     """On a server of its own: what others have left behind it would otherwise be here, too."""
-    postgres = Postgres(context.servers.folder / "p14", durable=True, settings=MEMORY)
+    postgres = Postgres(context.servers.folder / "p14", durable=True, settings=LARGE)
     await postgres.start()
     try:
         roomy = replace(context.servers, postgres=postgres, broker=None)
@@ -170,11 +171,7 @@ async def _deliver(context: Context, lived: dict[str, str], past: History, jobs:
     servers = context.servers
     dsns = {name: servers.postgres.dsn(database) for name, database in lived.items()}
     slices = context.count(20, 2)
-    options = {"dsns": dsns, "jobs": jobs, "slices": slices}
-    for dsn in dsns.values():
-        connection = await asyncpg.connect(dsn)
-        await history.wait(connection, jobs + slices * BESIDES, past, round_=round_)
-        await connection.close()
+    options = {"dsns": dsns, "jobs": jobs, "slices": slices, "messages": past.messages, "round": round_}
     await servers.administer("CHECKPOINT")
     async with child.contender("bench.p14_year", options, servers.log) as process:
         trees = servers.trees | {"process": [process.pid]}
@@ -188,19 +185,27 @@ async def _deliver(context: Context, lived: dict[str, str], past: History, jobs:
 async def contend(options: dict[str, Any]) -> dict[str, Any]:
     """Deliver `jobs` messages from each of `dsns`, a few from the one and a few from the other in turn.
 
-    So both meet the same machine, whatever else it is doing: what slows it down for a while slows down both.
+    So both meet the same machine, whatever else it is doing: what slows it down for a while slows down both. Those of a
+    slice are written just before it, as a message is written when it is due and claimed a moment later.
     """
+    past, each = History(options["messages"]), options["jobs"] // options["slices"]
     pools = {name: await db.open_hot_pool(dsn, application="bench") for name, dsn in options["dsns"].items()}
     took: dict[str, list[float]] = {name: [] for name in pools}
-    seconds, wrote = dict.fromkeys(pools, 0.0), dict.fromkeys(pools, 0.0)
+    seconds, wrote, writing = dict.fromkeys(pools, 0.0), dict.fromkeys(pools, 0.0), dict.fromkeys(pools, 0.0)
     await child.ready()
     order = list(pools)
-    for _ in range(options["slices"]):
+    for number in range(options["slices"]):
         order.reverse()
         for name in order:
             pool = pools[name]
+            begun = time.monotonic()
+            async with db.session(pool) as connection:
+                await history.wait(
+                    connection, each + BESIDES, past, round_=options["round"] * options["slices"] + number
+                )
+            writing[name] += time.monotonic() - begun
             begun, before = time.monotonic(), await pool.fetchval(WRITTEN)
-            took[name] += await p5_old_snapshot.claims(pool, options["jobs"] // options["slices"])
+            took[name] += await p5_old_snapshot.claims(pool, each)
             seconds[name] += time.monotonic() - begun
             wrote[name] += await pool.fetchval(WRITTEN) - before
     for pool in pools.values():
@@ -213,6 +218,7 @@ async def contend(options: dict[str, Any]) -> dict[str, Any]:
             "claims": len(ones),
             "rate": options["jobs"] / seconds[name],
             "log": wrote[name] / options["jobs"] / 1000,
+            "writing": 1000 * writing[name] / (each + BESIDES) / options["slices"],
         }
         for name, ones in took.items()
     }
@@ -224,6 +230,7 @@ def _rows(past: History, series: dict[str, Series], forgot: Forgot) -> list[Row]
     for one in (new, old):
         words = f"median {one.note('median'):.1f}, most {one.note('most'):.0f} ms"
         words += f"; {one.note('rate'):,.0f} messages a second, all but the POST, {one.note('log'):.1f} kB of log each"
+        words += f"; written with its action in {one.note('writing'):.2f} ms"
         claims.remarks.append(f"{one.name}: {one.note('claims'):.0f} claims a round: {words}")
     longest, table = forgot.longest
     idle = Usage(forgot.seconds, {}, 0.0, 0.0)
