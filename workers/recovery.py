@@ -64,6 +64,7 @@ class Recovery:
         noted = [(note.message_id, note.token) for note in flight.notes]
 
         async def work(tx: db.Connection) -> tuple[list[flights.Back], bool]:
+            await flights.run_out(tx, flight.owner)
             back = await flights.never_left(
                 tx,
                 flight.owner,
@@ -74,7 +75,7 @@ class Recovery:
             )
             if back:
                 await db.notify(tx, messages.WORK_CHANNEL)
-            return back, await flights.run_out(tx, flight.owner)
+            return back, await flights.anything_left(tx, flight.owner)
 
         back, left = await db.retried(self._pool, work)
         _tell(flight, back)

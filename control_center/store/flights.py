@@ -80,16 +80,22 @@ async def never_left(
 
 
 # The lease of a dead worker protects nobody: what it had claimed is settled as if the lease had run out. What it may
-# have sent keeps its lease, so that receipts have that long to settle it.
+# have sent keeps its lease, so that receipts have that long to settle it. A mark that the server still carries out for
+# the dead is waited for here, since it holds what was claimed; only then is known what was marked and never left.
 RUN_OUT = """
 UPDATE messages SET lease_until = clock_timestamp()
  WHERE lease_owner = $1 AND state = 'claimed' AND lease_until IS NOT NULL AND lease_until > clock_timestamp()"""
 
+
+async def run_out(tx: Connection, owner: UUID) -> None:
+    """End the leases of what a dead worker had claimed; before `never_left` in its transaction."""
+    await tx.execute(RUN_OUT, owner)
+
+
 LEFT = "SELECT EXISTS (SELECT FROM messages WHERE lease_owner = $1 AND lease_until IS NOT NULL)"
 
 
-async def run_out(tx: Connection, owner: UUID) -> bool:
-    """End the leases of what a dead worker had claimed; whether anything of its is left."""
-    await tx.execute(RUN_OUT, owner)
+async def anything_left(tx: Connection, owner: UUID) -> bool:
+    """Whether a dead worker's name is still on a message."""
     left: bool = await tx.fetchval(LEFT, owner)
     return left

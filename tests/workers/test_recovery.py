@@ -20,6 +20,7 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db, flights
 from tests.support.crm import client, event, session
+from tests.support.programs import eventually
 from tests.support.rows import a_studio, a_trigger
 from workers import claims, leaving, recovery
 from workers.delivery import Delivery
@@ -34,10 +35,15 @@ SUBMIT = """
 WITH marked AS (
      UPDATE messages SET state = 'submitting', asked = asked + 1, claims = 1, lease_token = 5, lease_owner = $1,
                          lease_until = clock_timestamp() + interval '2 minutes'
-      WHERE state = 'queued' RETURNING studio_id, message_id, asked)
+      WHERE state IN ('queued', 'claimed') RETURNING studio_id, message_id, asked)
 INSERT INTO attempts (studio_id, message_id, number, key, lease_token, body, started_at)
 SELECT studio_id, message_id, asked, 'm-' || message_id || '.' || asked, 5, 'Hi', clock_timestamp() FROM marked
 RETURNING message_id"""
+CLAIM = """
+UPDATE messages SET state = 'claimed', claims = 1, lease_token = 5, lease_owner = $1,
+                    lease_until = clock_timestamp() + interval '2 minutes'"""
+ONE_WAITS = """
+SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 CLAIM_ONE = "UPDATE messages SET state = 'claimed' WHERE message_id IN (SELECT min(message_id) FROM messages)"
 UNKNOWN = "UPDATE messages SET state = 'unknown', lease_owner = NULL, lease_until = NULL WHERE message_id = $1"
 TAKEN = "UPDATE attempts SET outcome = 'accepted', ended_at = clock_timestamp() WHERE message_id = $1"
@@ -309,6 +315,23 @@ async def test_what_the_dead_had_claimed_is_free_at_once(pool: db.Pool, folder: 
     assert await states(pool) == ["claimed", "queued"]
     assert await pool.fetchval("SELECT lease_until <= clock_timestamp() FROM messages WHERE state = 'claimed'")
     assert await pool.fetchval("SELECT claims FROM messages WHERE state = 'claimed'") == 1, "a lost claim still counts"
+
+
+async def test_a_mark_that_the_server_still_carries_out_for_the_dead_is_waited_for(pool: db.Pool, folder: Path) -> None:
+    owner = uuid4()
+    (await recorder(pool, folder, owner)).close()
+    await queued(pool, 2)
+    await pool.execute(CLAIM, owner)
+    reader = await a_reader(pool, folder)
+    async with db.transaction(pool) as its:
+        await its.fetch(SUBMIT, owner)
+        look = asyncio.create_task(reader.run_once())
+        await eventually(lambda: pool.fetchval(ONE_WAITS), what="the look waits for the mark")
+
+    await look
+
+    assert await states(pool) == ["queued", "queued"]
+    assert files(folder) == []
 
 
 async def test_two_readers_at_once_do_no_more_than_one(pool: db.Pool, folder: Path) -> None:
