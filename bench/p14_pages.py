@@ -53,7 +53,7 @@ def _asked(waiting: list[int]) -> dict[str, tuple[str, list[Any]]]:
         "metrics: what waits": (views_health.QUEUED, []),
         "metrics: states": (views_health.STATES, []),
         "metrics: answers": (views_health.ANSWERS, []),
-        "metrics: reports": (commands.UNPUBLISHED, []),
+        "metrics: reports": (commands.UNPUBLISHED, [10_000]),
     }
 
 

@@ -141,17 +141,19 @@ async def revive(tx: Connection, heard: Sequence[tuple[str, str]], *, limit: int
     return int(status.split()[1])
 
 
-# State by state, each along its own index.
+# Where nobody ever listens they become millions, and one more tells nobody anything: only the oldest are counted.
 UNPUBLISHED = """
-SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
-  FROM (SELECT created_at FROM commands WHERE state = 'new'
+SELECT sum(number)::bigint, coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::float8
+  FROM (SELECT count(*) AS number, min(created_at) AS since FROM commands WHERE state = 'new'
          UNION ALL
-        SELECT created_at FROM commands WHERE state = 'unroutable') AS waiting"""
+        SELECT count(*), min(created_at)
+          FROM (SELECT created_at FROM commands WHERE state = 'unroutable' ORDER BY created_at LIMIT $1) AS oldest)
+       AS waiting"""
 
 
-async def unpublished(tx: Connection) -> tuple[int, float]:
-    """How many wait, and the age of the oldest in seconds, for the metrics."""
-    row = await tx.fetchrow(UNPUBLISHED)
+async def unpublished(tx: Connection, *, unheard: int = 10_000) -> tuple[int, float]:
+    """How many wait, no more than `unheard` of them for somebody to listen, and the age of the oldest in seconds."""
+    row = await tx.fetchrow(UNPUBLISHED, unheard)
     return row[0], row[1]
 
 

@@ -43,7 +43,7 @@ REPORTS = """
 WITH old AS MATERIALIZED (
      SELECT studio_id, command_id FROM commands
       WHERE state = 'unroutable' AND created_at < statement_timestamp() - $1::interval AND verb LIKE '%.%'
-      LIMIT $2 FOR UPDATE SKIP LOCKED)
+      ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 DELETE FROM commands USING old
  WHERE commands.studio_id = old.studio_id AND commands.command_id = old.command_id
    AND coalesce(state, '') = 'unroutable'"""

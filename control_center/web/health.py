@@ -137,7 +137,8 @@ async def _measure(registry: CollectorRegistry, parts: Parts) -> None:
             held.labels(studio, trigger).set(number)
         await _measure_database(registry, tx)
         waiting, oldest = await commands.unpublished(tx)
-        _gauge(registry, "control_center_commands_waiting", "Commands and reports not yet published").set(waiting)
+        words = "Commands and reports not yet published; of those that nobody listens for, ten thousand are counted"
+        _gauge(registry, "control_center_commands_waiting", words).set(waiting)
         _gauge(registry, "control_center_relay_lag_seconds", "Age of the oldest of them").set(oldest)
         words = "Events that a source has counted and that have not come"
         missing = _gauge(registry, "control_center_events_missing", words, ("studio", "source"))

@@ -58,3 +58,13 @@ async def test_each_row_that_is_forgotten_is_found_by_its_key(
     assert sum(left) == 2 * ROWS - LIMIT
     # The way down an index and its row, for each; not one walk through all of an index.
     assert done["Shared Hit Blocks"] + done["Shared Read Blocks"] < 20 * LIMIT
+
+
+@pytest.mark.parametrize("statement", [pruning.COMMANDS, pruning.REPORTS])
+async def test_where_nothing_is_old_enough_next_to_nothing_is_read(
+    refilled: asyncpg.Connection[Any], statement: str
+) -> None:
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+    done = json.loads(await refilled.fetchval(explain, timedelta(days=60), LIMIT))[0]["Plan"]
+
+    assert done["Shared Hit Blocks"] + done["Shared Read Blocks"] < 20

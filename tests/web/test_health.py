@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from control_center.store import commands, db
 from tests.support.rows import a_message, a_studio, an_action
 from tests.support.spent import a_spent_day
 from tests.web.conftest import NOW, Caller, a_token
@@ -53,6 +54,24 @@ async def test_metrics_tell_the_lag_of_each_stage(app: Caller) -> None:
         assert line in text, line
     for name in ("control_center_loop_lag_seconds", "control_center_events_taken_total", "provider_median_seconds"):
         assert name in text
+
+
+WAITING = """
+INSERT INTO commands (studio_id, command_id, subject, verb, bucket, data, state, created_at)
+SELECT 'main', 'c-' || n, 'session/' || n, 'message.sent', 0, '{}', CASE WHEN n = 4 THEN 'new' ELSE 'unroutable' END,
+       now() - n * interval '1 hour'
+  FROM generate_series(1, 4) AS n"""
+
+
+async def test_of_what_nobody_listens_for_only_the_oldest_are_counted(app: Caller) -> None:
+    await app.pool.execute(WAITING)
+    async with db.session(app.pool) as tx:
+        waiting, seconds = await commands.unpublished(tx, unheard=2)
+        await tx.execute("UPDATE commands SET state = 'unroutable' WHERE state = 'new'")
+        unheard, _ = await commands.unpublished(tx, unheard=2)
+
+    assert (waiting, round(seconds / 3600)) == (3, 4)
+    assert unheard == 2
 
 
 async def test_metrics_through_a_proxy_need_a_token_for_every_studio(app: Caller) -> None:

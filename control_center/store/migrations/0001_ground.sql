@@ -974,6 +974,8 @@ create index commands_new on commands (bucket, sequence) where state = 'new';
 create index commands_tried on commands (studio_id, subject, sequence) where state <> 'published' and tries > 0;
 -- serves store.commands.RETRY: what nobody listened for
 create index commands_unroutable on commands (due_at) where state = 'unroutable';
+-- serves store.pruning.REPORTS and store.commands.UNPUBLISHED: where nobody ever listens these are most of the table
+create index commands_unheard on commands (created_at) where state = 'unroutable';
 -- serves store.chains.OF_STATUSES: is a change of status the answer to one of ours?
 create index commands_of_statuses on commands (studio_id, subject, sequence) where verb = 'change_status';
 -- serves store.pruning.COMMANDS
