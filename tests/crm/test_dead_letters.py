@@ -155,6 +155,10 @@ async def test_what_could_not_be_kept_stays_with_the_broker(broker_url: str, con
     with pytest.raises(ConnectionResetError, match="the database went away"):
         await collect(broker_url, fails)
 
+    async def is_back() -> bool:
+        return (await depth(broker_url, DEAD))[0] == 1
+
+    await eventually(is_back, what="the broker has taken it back from whoever went")
     assert await collect(broker_url, kept.keep) == Collected(1, 0)
     assert kept.bodies == [b"one"]
 

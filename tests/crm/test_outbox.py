@@ -14,6 +14,7 @@ from control_center.crm.connection import connect
 from control_center.crm.outbox import Outbox, Parcel, Published, Receipt, Unconfirmed, Unroutable
 from control_center.crm.topology import Topology, declare
 from control_center.embedded import Rabbitmq
+from tests.support.programs import suspended
 
 Operate = Callable[..., Awaitable[str]]
 
@@ -188,7 +189,7 @@ async def test_a_broker_that_freezes_with_commands_in_flight_leaves_them_unconfi
     assert kinds(await outbox.publish([a_command(0)])) == [Published]
     assert broker_to_kill.pid is not None
 
-    os.kill(broker_to_kill.pid, signal.SIGSTOP)
+    await suspended(broker_to_kill.pid)
     try:
         receipts = await asyncio.wait_for(outbox.publish([a_command(1), a_command(2)]), 20)
     finally:

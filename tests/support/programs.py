@@ -35,6 +35,17 @@ async def eventually(fact: Callable[[], Awaitable[T]], *, within: float = 60.0, 
         await asyncio.sleep(POLL)
 
 
+async def suspended(pid: int) -> None:
+    """Stop a process, whole: its other threads go on until one of them has had its turn, and with it the signal."""
+    os.kill(pid, signal.SIGSTOP)
+
+    async def stands_still() -> bool:
+        threads = [file.read_text("utf-8") for file in Path("/proc", str(pid), "task").glob("*/stat")]  # noqa: ASYNC240 - of the kernel, not of a disk
+        return all(one.rpartition(")")[2].split()[0] == "T" for one in threads)
+
+    await eventually(stands_still, what=f"process {pid} stands still")
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """A command that has ended."""
