@@ -63,12 +63,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """What a process that has ended left: everything that it was about to send during the last `complete_for`."""
+    """What a process that has ended left: all that it was about to send after `since`, in nanoseconds of this boot."""
 
     owner: UUID
     history: str
     notes: tuple[Note, ...]
-    complete_for: timedelta
+    since: int
+
+    @property
+    def complete_for(self) -> timedelta:
+        """For how long back from now it tells everything: whoever has waited since it was read asks again."""
+        return timedelta(microseconds=(_now() - self.since) // 1000)
 
 
 class FlightRecorder:
@@ -160,7 +165,7 @@ def read(descriptor: int, boot: Boot) -> Flight:
     since = SINCE.unpack(_whole(content[SINCE_AT : SINCE_AT + SINCE.size + SUM.size]))[0]
     body = content[PLACES_AT : PLACES_AT + places * PLACE]
     notes = tuple(_note(place) for place in _cut(body) if place != EMPTY)
-    return Flight(owner, history, notes, timedelta(microseconds=(_now() - since) // 1000))
+    return Flight(owner, history, notes, since)
 
 
 def _lock(descriptor: int) -> None:
