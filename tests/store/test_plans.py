@@ -69,7 +69,7 @@ ANALYZE messages;
 # Of the whole session: where a run has several processes, each comes back to these tests, and would make it again.
 @pytest.fixture(scope="session")
 async def _crowd(postgres: Postgres, _template: str, pytestconfig: pytest.Config) -> AsyncIterator[str]:
-    """A database in which as many messages and actions wait as a year brings."""
+    """A database in which so many messages, and as many actions, wait."""
     administrator = await asyncpg.connect(postgres.dsn("postgres"))
     await administrator.execute(f"CREATE DATABASE crowded TEMPLATE {_template}")
     filling = await asyncpg.connect(postgres.dsn("crowded"))

@@ -40,10 +40,15 @@ async def suspended(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
 
     async def stands_still() -> bool:
-        threads = [file.read_text("utf-8") for file in Path("/proc", str(pid), "task").glob("*/stat")]  # noqa: ASYNC240 - of the kernel, not of a disk
-        return all(one.rpartition(")")[2].split()[0] == "T" for one in threads)
+        return _states(pid) == {"T"}
 
     await eventually(stands_still, what=f"process {pid} stands still")
+
+
+def _states(pid: int) -> set[str]:
+    """What the threads of a process are at, in the kernel's letters."""
+    threads = Path("/proc", str(pid), "task").glob("*/stat")
+    return {one.read_text("utf-8").rpartition(")")[2].split()[0] for one in threads}
 
 
 @dataclass(frozen=True, slots=True)
