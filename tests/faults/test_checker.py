@@ -44,9 +44,9 @@ async def test_in_the_sandbox_every_fault_that_is_made_by_hand_is_found(installa
     outbox.write_text("".join(lines), "utf-8")
 
     await here.sql("UPDATE messages SET state = 'accepted' WHERE message_id = 1")
-    assert (await check(here, bodies)).faults == {"stuck": ["m-1 is accepted"]}
+    assert (await check(here, bodies, patience=0)).faults == {"stuck": ["m-1 is accepted"]}
     await here.sql("UPDATE messages SET state = 'unknown' WHERE message_id = 1")
-    findings = await check(here, bodies)
+    findings = await check(here, bodies, patience=0)
     assert findings.faults == {"stuck": ["m-1 is unknown"]}
     assert findings.unknown == ["m-1"]
     await here.sql("UPDATE messages SET state = 'failed', reason = 'attempts: none' WHERE message_id = 1")
@@ -96,7 +96,7 @@ async def test_of_texts_and_mail_of_every_origin_each_planted_fault_is_found_by_
 
 
 async def _faults(far: Far) -> dict[str, list[str]]:
-    return (await far.check()).faults
+    return (await far.check(patience=0)).faults
 
 
 async def _lost(far: Far) -> None:
@@ -137,7 +137,7 @@ async def _false_and_stuck(far: Far, origin: str) -> None:
 
     for state, fault in (("failed", "false"), ("cancelled", "false"), ("accepted", "stuck"), ("unknown", "stuck")):
         await far.here.sql("UPDATE messages SET state = $2 WHERE message_id = $1", number, state)
-        findings = await far.check()
+        findings = await far.check(patience=0)
         assert findings.faults.keys() == {fault}, state
         assert findings.faults[fault][0].startswith(f"{name} is {state}")
         assert findings.unknown == [name] * (state == "unknown")

@@ -250,6 +250,8 @@ async def test_f34_a_worker_that_was_given_up_before_its_mark_finds_that_nothing
     await here.holds(TAKEN_OVER, within=240)
 
     os.kill(frozen.pid, signal.SIGCONT)
+    # The one it had marked is unknown, which is at rest too, until its late answer is written down.
+    await here.holds(DELIVERED, len(bodies), within=240)
     findings = await at_rest(here, bodies)
     assert findings.unknown == []
     assert len(here.outbox()) == len(bodies)

@@ -10,15 +10,18 @@ unknown  may have been sent: no fault in itself, but bounded
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.support.fake_crm import Crm
 from tests.support.installation import Installation
 from tests.support.ledger import Brought, Ledger, Taken
+from tests.support.programs import POLL
 
 # What a person wrote is its own cause, and so is an answer: of those there may be one for each text that came in.
 MESSAGES: Final = """
@@ -91,17 +94,35 @@ class _History:
 
 async def check(
     here: Installation,
-    bodies: Iterable[bytes] = (),
+    bodies: Collection[bytes] = (),
     *,
     ledgers: Sequence[Ledger] = (),
     crm: Crm | None = None,
     outboxes: Sequence[Installation] = (),
+    patience: float = 30.0,
 ) -> Findings:
     """Compare the events that were confirmed with the providers' books, the CRM's, and the database, once all is calm.
 
     The sandbox's outbox of `here` is always among the books, and that of `outboxes`, which share its database. What a
-    `crm` has said counts as confirmed.
+    `crm` has said counts as confirmed. What has merely not happened yet is not stuck: where that is all there is, it is
+    looked at again for `patience` seconds (a doubt is at rest too, until its receipt or a late answer settles it).
     """
+    deadline = time.monotonic() + patience
+    while True:
+        findings = await _look(here, bodies, ledgers=ledgers, crm=crm, outboxes=outboxes)
+        if findings.faults.keys() != {"stuck"} or time.monotonic() > deadline:
+            return findings
+        await asyncio.sleep(POLL)
+
+
+async def _look(
+    here: Installation,
+    bodies: Collection[bytes],
+    *,
+    ledgers: Sequence[Ledger],
+    crm: Crm | None,
+    outboxes: Sequence[Installation],
+) -> Findings:
     sandboxes = [_of_sandbox(line) for one in (here, *outboxes) for line in one.outbox()]
     history = _History(
         taken=[*sandboxes, *(one for ledger in ledgers for one in ledger.taken())],

@@ -67,12 +67,12 @@ class Far:
 
         await eventually(fact, within=within, what="the CRM hears all that it was told")
 
-    async def check(self, *, listened: bool = True, ledgers: Sequence[Ledger] = ()) -> Findings:
+    async def check(self, *, listened: bool = True, ledgers: Sequence[Ledger] = (), patience: float = 30.0) -> Findings:
         """All books against the database; those of commands only where the CRM has been told everything."""
         books: list[Ledger] = [self.sms, *self.others, self.mail, *ledgers]
         if listened:
-            return await check(self.here, ledgers=books, crm=self.crm)
-        return await check(self.here, self.crm.said, ledgers=books)
+            return await check(self.here, ledgers=books, crm=self.crm, patience=patience)
+        return await check(self.here, self.crm.said, ledgers=books, patience=patience)
 
 
 @asynccontextmanager
