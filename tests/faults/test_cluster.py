@@ -6,6 +6,7 @@ CRM's books, the provider's and the database, as at the end of every fault.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from typing import Final
 import pytest
 
 from control_center.embedded import Postgres
+from tests.support.bookings import bookings
 from tests.support.checker import check
 from tests.support.cluster import Cluster, Node, three_nodes
 from tests.support.fake_crm import Crm
@@ -62,23 +64,23 @@ async def crm(cluster: Cluster) -> AsyncIterator[Crm]:
         yield made
 
 
-async def at_rest(here: Installation, crm: Crm, flow: Flow) -> None:
-    """Each event stored once, each text sent once, each report heard; nothing in doubt."""
-    patience = 300 + flow.number / 20  # each event is a text and two reports on it
-    await here.taken_in(flow.number, within=patience)
-    await here.sent(flow.number, within=patience)
+async def at_rest(here: Installation, crm: Crm, number: int) -> None:
+    """Each of so many events stored once, each text sent once, each report heard; nothing in doubt."""
+    patience = 300 + number / 20  # each event is a text and two reports on it
+    await here.taken_in(number, within=patience)
+    await here.sent(number, within=patience)
     await here.calm(within=patience)
     await here.holds(UNPUBLISHED, within=patience)
     await crm.hears(await here.value(COMMANDS), within=patience)
     findings = await check(here, crm=crm)
     assert not findings.faults
     assert findings.unknown == []
-    assert len(here.outbox()) == flow.number
+    assert len(here.outbox()) == number
 
 
-async def begun(here: Installation, cluster: Cluster) -> tuple[Program, Node]:
-    """Everything runs; returns the program and the node that both leads its queue and has its consumer."""
-    program = await here.run("engine", "release", "sms")
+async def begun(here: Installation, cluster: Cluster, *roles: str) -> tuple[Program, Node]:
+    """These roles run; returns the program and the node that both leads its queue and has its consumer."""
+    program = await here.run(*roles)
     await cluster.write_down()
     node = await cluster.lead_where_it_is_consumed()
     assert await cluster.members() == len(cluster.nodes)
@@ -112,7 +114,7 @@ async def attached_again(program: Program) -> AsyncIterator[None]:
 async def test_the_node_that_leads_the_events_queue_dies_with_our_connection_and_nothing_is_lost_or_sent_twice(
     here: Installation, crm: Crm, cluster: Cluster, seen: Seen, events: int
 ) -> None:
-    program, leader = await begun(here, cluster)
+    program, leader = await begun(here, cluster, "engine", "release", "sms")
     flow = Flow(here, crm, events)
 
     async def dies() -> None:
@@ -121,7 +123,7 @@ async def test_the_node_that_leads_the_events_queue_dies_with_our_connection_and
         assert await cluster.leader(cluster.others(leader)[0]) is not leader
 
     await flow.during(dies)
-    await at_rest(here, crm, flow)
+    await at_rest(here, crm, flow.number)
     await leader.start()
     await cluster.whole()
     copies = len(program.lines("event.duplicate"))
@@ -140,7 +142,7 @@ async def test_the_node_that_leads_the_events_queue_dies_with_our_connection_and
 async def test_the_node_that_leads_the_events_queue_is_parted_from_the_others_and_comes_back(
     here: Installation, crm: Crm, cluster: Cluster, seen: Seen, *, how: str, events: int
 ) -> None:
-    program, leader = await begun(here, cluster)
+    program, leader = await begun(here, cluster, "engine", "release", "sms")
     flow = Flow(here, crm, events)
 
     async def parts_and_comes_back() -> None:
@@ -162,7 +164,7 @@ async def test_the_node_that_leads_the_events_queue_is_parted_from_the_others_an
         await cluster.whole()
 
     await flow.during(parts_and_comes_back)
-    await at_rest(here, crm, flow)
+    await at_rest(here, crm, flow.number)
     copies = len(program.lines("event.duplicate"))
     seen(f"the leader of three {how} under {flow.number} events, and back: {copies} came twice, each texted once")
 
@@ -173,7 +175,7 @@ async def test_the_node_that_leads_the_events_queue_is_parted_from_the_others_an
 async def test_all_nodes_are_restarted_one_after_the_other_while_events_flow(
     here: Installation, crm: Crm, cluster: Cluster, seen: Seen, events: int
 ) -> None:
-    program, _ = await begun(here, cluster)
+    program, _ = await begun(here, cluster, "engine", "release", "sms")
     flow = Flow(here, crm, events)
 
     async def restarts() -> None:
@@ -184,6 +186,42 @@ async def test_all_nodes_are_restarted_one_after_the_other_while_events_flow(
         await cluster.whole()
 
     await flow.during(restarts)
-    await at_rest(here, crm, flow)
+    await at_rest(here, crm, flow.number)
     lost = len(program.lines("inbox.consumer_lost"))
     seen(f"three nodes restarted in turn under {flow.number} events: {lost} connections lost, each texted once")
+
+
+@pytest.mark.fault("F9")
+@pytest.mark.long  # two nodes have died and come back before there is anything to see
+@pytest.mark.parametrize("events", [240, 5000])
+async def test_two_nodes_are_lost_and_what_was_decided_goes_out_while_no_event_comes_in_until_one_is_back(
+    here: Installation, crm: Crm, cluster: Cluster, seen: Seen, events: int
+) -> None:
+    program, leader = await begun(here, cluster, "engine", "release")
+    other, left = cluster.others(leader)
+    await crm.say(bookings(events), within=300)
+    await here.taken_in(events, within=300)
+
+    await leader.kill()
+    await other.kill()
+
+    async def refuses() -> bool:
+        return not await left.serves()
+
+    await eventually(refuses, what="the one that is left serves nobody")
+    saying = asyncio.create_task(crm.say(bookings(events, prefix="later-", first=events), within=600))
+    await here.work()
+    await here.sent(events, within=300)
+    await here.calm(within=300)
+    assert not saying.done()
+    assert await here.value("SELECT count(*) FROM events") == events
+
+    async with attached_again(program):
+        await leader.start()
+    await saying
+    await at_rest(here, crm, 2 * events)
+    await other.start()
+    await cluster.whole()
+    seen(
+        f"two of three killed: {events} texts went out meanwhile, {events} events waited with the CRM; each texted once"
+    )

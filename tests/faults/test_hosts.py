@@ -1,4 +1,4 @@
-"""Engines and workers on hosts of their own, a database with a standby: each of them is lost while events flow.
+"""Engines, workers and webs on hosts of their own, a database with a standby: each of them is lost while events flow.
 
 A host that is lost says no farewell: its cable goes first, then its power. Nobody's connection to it ends by itself.
 """
@@ -16,11 +16,12 @@ import pytest
 
 from control_center.embedded import Postgres
 from tests.support import hosts
-from tests.support.bookings import bookings
+from tests.support.bookings import bookings, phone
 from tests.support.flow import Flow
 from tests.support.hosts import Network
 from tests.support.matrix import Seen
 from tests.support.programs import eventually
+from tests.support.proxy import Proxy
 from tests.support.replica import administer, caught_up, either, standby_of
 from tests.support.site import NAME, PRIMARY, STANDBY, OnNetwork, Site, site
 
@@ -43,6 +44,7 @@ AWAITED: Final = "ALTER SYSTEM SET synchronous_standby_names = 'standby'"
 NOT_AWAITED: Final = "ALTER SYSTEM RESET synchronous_standby_names"
 RELOAD: Final = "SELECT pg_reload_conf()"
 COMMITS_WAIT: Final = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+RECEIPTS: Final = "SELECT count(*) FROM receipts"
 CONNECTED: Final = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = $1::inet"
 
 
@@ -122,6 +124,47 @@ async def test_a_host_with_a_worker_is_lost_and_only_what_it_was_sending_is_in_d
     assert len(findings.unknown) <= SLOTS
     assert studio.hosts[-1].programs[0].lines("message.accepted")
     seen(f"one of two worker hosts lost under {flow.number} events: {len(findings.unknown)} unknown, none twice")
+
+
+@pytest.mark.parametrize("events", LENGTHS)
+async def test_a_host_with_the_web_is_lost_and_what_providers_call_in_meanwhile_is_taken_by_the_other_one(
+    studio: Site, seen: Seen, events: int
+) -> None:
+    """Receipts come in at one public address, which leads to the one host and, once that is lost, to the other."""
+    lost, left = await studio.host("web"), await studio.host("web")
+    await studio.host("engine", "release")
+    await studio.host("sms")
+    desk, sms = studio.desk, studio.sms
+    for program in desk.programs:
+        await program.stop()
+    async with Proxy.before(lost.door) as door:
+        sms.door = f"http://{door.at}:{door.port}"
+        flow = Flow(desk, studio.crm, events)
+        before = 0
+
+        async def unanswered() -> int:
+            return sms.unanswered
+
+        async def is_lost() -> None:
+            nonlocal before
+            await desk.holds(f"SELECT ({RECEIPTS}) > 0", within=120)
+            await lost.lose_power()
+            before = await asked(studio, RECEIPTS)
+            stop = asyncio.create_task(sms.bring("STOP", sender=phone(0)))
+            await eventually(unanswered, what="it is called, and does not answer")
+            door.lead_to(left.door)
+            await stop
+
+        await flow.during(is_lost)
+        findings = await studio.at_rest(flow.number, answers=1)
+
+    assert findings.unknown == []
+    assert before < await desk.value(RECEIPTS) == len(sms.accepted)
+    assert await desk.value("SELECT array_agg(address) FROM consents WHERE says = 'stop'") == [phone(0)]
+    seen(
+        f"the web's host lost under {flow.number} events: {before} receipts before, {sms.unanswered} calls unanswered; "
+        f"the other took the rest, {len(sms.accepted)} in all, and a STOP"
+    )
 
 
 @asynccontextmanager

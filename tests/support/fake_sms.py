@@ -40,6 +40,8 @@ class FakeSms(GatewayStub):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.here: Installation | None = None
+        self.door = ""  # the public address, where that is another than the one that `here` listens on
+        self.unanswered = 0  # calls of ours that nobody took
         self._told: set[str] = set()
         self._brought: list[Brought] = []
         self._unreported: list[str] = []
@@ -102,14 +104,12 @@ class FakeSms(GatewayStub):
 
     async def call(self, what: str, said: Mapping[str, Any], call: str, **options: Any) -> int:
         """Call one of our hooks once, signed; returns the status, 0 where nobody answers."""
-        assert self.here is not None
-        endpoints = self.here.data_dir / "endpoints.json"
-        if not endpoints.exists():
+        base = self.door or self._listens()
+        if not base:
             return 0
         body = json.dumps(said).encode()
         at, key = options.get("at", datetime.now(UTC)), options.get("secret", self.secret)
         headers = options.get("headers") or gateway_stub.signed(body, at, key.encode(), call)
-        base = json.loads(endpoints.read_text("utf-8"))["http"]
         url = f"{base}/hooks/sms/http/{self.account}/{what}"
         limit = aiohttp.ClientTimeout(total=options.get("within", 20.0))
         try:
@@ -119,12 +119,19 @@ class FakeSms(GatewayStub):
             ):
                 status = answer.status
         except (aiohttp.ClientError, OSError, TimeoutError):
+            self.unanswered += 1
             return 0
         if status == 200:
             text = what == "inbound"
             self._brought.append(Brought("text" if text else "receipt", said["id"] if text else call))
             self._told.update(() if text else (said["reference"],))
         return status
+
+    def _listens(self) -> str:
+        """Where its web listens; empty while none runs."""
+        assert self.here is not None
+        endpoints = self.here.data_dir / "endpoints.json"
+        return str(json.loads(endpoints.read_text("utf-8"))["http"]) if endpoints.exists() else ""
 
 
 def delivered(key: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Final
 from tests.support.installation import Installation
 from tests.support.programs import family
 
+WEB: Final = 8484  # where a host's web listens, at its address on the network
 NOT_ALLOWED: Final = "network namespaces (CAP_NET_ADMIN, CAP_SYS_ADMIN)"
 
 
@@ -46,6 +47,14 @@ class Network:
         await _ip("addr", "del", f"{self.server(number)}/24", "dev", self.bridge)
 
 
+_switches: list[Network] = []  # that this process has made and not yet removed
+
+
+def apart(address: str) -> bool:
+    """Whether this is at a switch of ours: on this machine as much as its loopback is."""
+    return any(address.startswith(f"{one.prefix}.") for one in _switches)
+
+
 def possible() -> bool:
     """Whether this account may make namespaces and cables here."""
     name = f"cc-probe-{os.getpid()}"
@@ -69,8 +78,10 @@ def network() -> Iterator[Network]:
     try:
         _run("addr", "add", f"{made.ours}/24", "dev", made.bridge)
         _run("link", "set", made.bridge, "up")
+        _switches.append(made)
         yield made
     finally:
+        _switches.clear()
         _run("link", "del", made.bridge)
 
 
@@ -103,6 +114,11 @@ class Host(Installation):
         """Whatever of it there is; the cable by itself, because a namespace takes its time over that."""
         for words in (["link", "del", self._cable], ["netns", "del", self.namespace]):
             await asyncio.to_thread(subprocess.run, ["ip", *words], capture_output=True, check=False)
+
+    @property
+    def door(self) -> str:
+        """Where its web is, for whoever comes over the network."""
+        return f"http://{self.address}:{WEB}"
 
     async def pull_the_cable(self) -> None:
         """Nothing passes any more, and nobody is told."""

@@ -39,10 +39,7 @@ class Proxy:
     @classmethod
     def before(cls, url: str, *, at: str = "127.0.0.1") -> Proxy:
         """One before the server that this URL is about."""
-        parts = urlsplit(url)
-        assert parts.hostname, url
-        assert parts.port, url
-        return cls(parts.hostname, parts.port, at=at)
+        return cls(*_place(url), at=at)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._join, self.at, 0)
@@ -62,6 +59,11 @@ class Proxy:
         parts = urlsplit(url)
         who = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         return urlunsplit(parts._replace(netloc=f"{who}{self.at}:{self.port}"))
+
+    def lead_to(self, url: str) -> None:
+        """Another server, for whoever connects from now on; nobody is left with the one before."""
+        self._far = _place(url)
+        self.cut()
 
     @property
     def connections(self) -> int:
@@ -136,6 +138,13 @@ class Proxy:
         wait = self.latency + (size / self.rate if self.rate else 0.0)
         if wait:
             await asyncio.sleep(wait)
+
+
+def _place(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    assert parts.hostname, url
+    assert parts.port, url
+    return parts.hostname, parts.port
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

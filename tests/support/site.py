@@ -1,6 +1,7 @@
 """A studio's servers and hosts, apart from each other: a database, a broker, a provider, and hosts that share the work.
 
-The web, where the provider's receipts come in, is where we are; engines and workers are on hosts of their own.
+A web is where we are, and where the provider's receipts come in until a test gives them another door; engines, workers
+and other webs are on hosts of their own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from control_center.embedded.place import borrowed_account, locate
 from tests.support.checker import Findings, check
 from tests.support.fake_crm import Crm
 from tests.support.fake_sms import ACCOUNT, FakeSms
-from tests.support.hosts import Host, Network
+from tests.support.hosts import WEB, Host, Network
 from tests.support.installation import Installation, trigger
 from tests.support.proxy import Proxy
 from tests.support.replica import administer
@@ -74,6 +75,7 @@ class Site:
         made.told = {
             "database_url": f"postgresql://cc@{servers}/{NAME}?target_session_attrs=read-write&sslmode=disable",
             "broker_url": f"{self.broker.url(self.desk.broker_url)}/?heartbeat={HEARTBEAT}",
+            "listen": f"{made.address}:{WEB}",
         }
         self.stack.push_async_callback(made.remove)
         await made.plug_in()
@@ -81,10 +83,13 @@ class Site:
         await made.run(*roles)
         return made
 
-    async def at_rest(self, number: int, *, within: float = 300.0) -> Findings:
-        """What there is to find once so many events have come to their ends; none of it may be a fault."""
+    async def at_rest(self, number: int, *, answers: int = 0, within: float = 300.0) -> Findings:
+        """What there is to find once so many events have come to their ends, and so many clients have their answer.
+
+        None of it may be a fault.
+        """
         await self.desk.taken_in(number, within=within)
-        await self.desk.holds("SELECT count(*) = $1 FROM messages", number, within=within)
+        await self.desk.holds("SELECT count(*) = $1 FROM messages", number + answers, within=within)
         await self.desk.calm(within=within)
         await self.sms.reported()
         await self.desk.calm(within=within)
