@@ -126,7 +126,8 @@ async def test_a_host_with_a_worker_is_lost_and_only_what_it_was_sending_is_in_d
     seen(f"one of two worker hosts lost under {flow.number} events: {len(findings.unknown)} unknown, none twice")
 
 
-@pytest.mark.parametrize("events", LENGTHS)
+@pytest.mark.long  # F41 shows the same on one host
+@pytest.mark.parametrize("events", [200, 5000])
 async def test_a_host_with_the_web_is_lost_and_what_providers_call_in_meanwhile_is_taken_by_the_other_one(
     studio: Site, seen: Seen, events: int
 ) -> None:
@@ -139,6 +140,7 @@ async def test_a_host_with_the_web_is_lost_and_what_providers_call_in_meanwhile_
         await program.stop()
     async with Proxy.before(lost.door) as door:
         sms.door = f"http://{door.at}:{door.port}"
+        sms.patience = 2.0
         flow = Flow(desk, studio.crm, events)
         before = 0
 
@@ -147,7 +149,7 @@ async def test_a_host_with_the_web_is_lost_and_what_providers_call_in_meanwhile_
 
         async def is_lost() -> None:
             nonlocal before
-            await desk.holds(f"SELECT ({RECEIPTS}) > 0", within=120)
+            await eventually(lambda: asked(studio, RECEIPTS), within=120, what="receipts come in")
             await lost.lose_power()
             before = await asked(studio, RECEIPTS)
             stop = asyncio.create_task(sms.bring("STOP", sender=phone(0)))
@@ -156,7 +158,7 @@ async def test_a_host_with_the_web_is_lost_and_what_providers_call_in_meanwhile_
             await stop
 
         await flow.during(is_lost)
-        findings = await studio.at_rest(flow.number, answers=1)
+        findings = await studio.at_rest(flow.number, besides=2)  # a STOP, and its answer
 
     assert findings.unknown == []
     assert before < await desk.value(RECEIPTS) == len(sms.accepted)

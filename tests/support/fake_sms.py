@@ -41,6 +41,7 @@ class FakeSms(GatewayStub):
         super().__post_init__()
         self.here: Installation | None = None
         self.door = ""  # the public address, where that is another than the one that `here` listens on
+        self.patience = 20.0  # seconds that it waits for an answer
         self.unanswered = 0  # calls of ours that nobody took
         self._told: set[str] = set()
         self._brought: list[Brought] = []
@@ -111,7 +112,7 @@ class FakeSms(GatewayStub):
         at, key = options.get("at", datetime.now(UTC)), options.get("secret", self.secret)
         headers = options.get("headers") or gateway_stub.signed(body, at, key.encode(), call)
         url = f"{base}/hooks/sms/http/{self.account}/{what}"
-        limit = aiohttp.ClientTimeout(total=options.get("within", 20.0))
+        limit = aiohttp.ClientTimeout(total=options.get("within", self.patience))
         try:
             async with (
                 aiohttp.ClientSession(timeout=limit) as session,

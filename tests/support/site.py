@@ -83,13 +83,13 @@ class Site:
         await made.run(*roles)
         return made
 
-    async def at_rest(self, number: int, *, answers: int = 0, within: float = 300.0) -> Findings:
-        """What there is to find once so many events have come to their ends, and so many clients have their answer.
+    async def at_rest(self, number: int, *, besides: int = 0, within: float = 300.0) -> Findings:
+        """What there is to find once so many events have come to their ends, and so many messages `besides` theirs.
 
         None of it may be a fault.
         """
         await self.desk.taken_in(number, within=within)
-        await self.desk.holds("SELECT count(*) = $1 FROM messages", number + answers, within=within)
+        await self.desk.holds("SELECT count(*) = $1 FROM messages", number + besides, within=within)
         await self.desk.calm(within=within)
         await self.sms.reported()
         await self.desk.calm(within=within)
