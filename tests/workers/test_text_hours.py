@@ -28,15 +28,18 @@ from control_center.engine.upkeep import Upkeep
 from control_center.store import cases, db, messages, pruning, studios
 from control_center.store.rulebooks import Rulebooks
 from control_center.store.submissions import Ready, step
+from tests.support.days import monday_ahead
 from tests.support.rows import a_client, a_message, a_record, a_studio, a_trigger, an_action
 from tests.support.sayings import a_saying
 from workers.delivery import Delivery
 from workers.writing import prepare
 
-SUNDAY = datetime(2026, 11, 22, 18, tzinfo=UTC)  # 12:00 in Chicago
-MONDAY = datetime(2026, 11, 23, 18, tzinfo=UTC)
-MONDAY_AT_10 = datetime(2026, 11, 23, 16, tzinfo=UTC)
-TUESDAY_AT_10 = datetime(2026, 11, 24, 16, tzinfo=UTC)
+MONDAY = monday_ahead()  # 12:00 in Chicago
+MONDAY_AT_10 = MONDAY - timedelta(hours=2)
+SUNDAY = MONDAY - timedelta(days=1)
+TUESDAY_AT_10 = MONDAY_AT_10 + timedelta(days=1)
+BOOKED = MONDAY - timedelta(days=2, hours=1, minutes=55, seconds=55)
+IN_SUMMER = MONDAY + timedelta(days=201)
 LONG_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 DEADLINE = 20.0  # seconds that a test waits for a fact
 SUNDAY_REASON = "quiet hours: Sunday (zone from the number: America/Chicago)"
@@ -84,7 +87,13 @@ async def a_house(pool: db.Pool, **settings: Any) -> None:
     sms = {"account": "default", "numbers": ["+13125550100"], **settings.pop("sms", {})}
     await a_studio(pool, settings={"sms": sms, "email": {"from": "ada@studio.example"}, **settings})
     await a_client(pool, allow_marketing={"sms": True, "email": True})  # as whoever is on a list of marketing has
-    await a_record(pool)
+    await booked(pool)
+
+
+async def booked(pool: db.Pool, record: str = "session/4711") -> None:
+    """A session of next summer, booked on the Saturday before."""
+    dates = {"session": f"{IN_SUMMER:%Y-%m-%d}T14:00", "booked": f"{BOOKED:%Y-%m-%d}"}
+    await a_record(pool, record, status_changed_at=BOOKED.isoformat(), dates=dates)
 
 
 async def a_text(
@@ -93,15 +102,15 @@ async def a_text(
     """A released text of a trigger of its own, about a session that was booked; as everything is it may go."""
     definition = {"purpose": purpose, "activate": {"on": "status_changed"}, "use_by": "30d", **(trigger or {})}
     trigger_id = await a_trigger(pool, **definition)
-    use_by = columns.pop("use_by", datetime(2026, 12, 21, 16, 4, 5, tzinfo=UTC))
+    use_by = columns.pop("use_by", BOOKED + timedelta(days=30))
     record = columns.pop("record", "session/4711")
     action = await an_action(
         pool,
         record=record,
         state="released",
         trigger_id=trigger_id,
-        occurrence="Booked@2026-11-21T16:04:05+00:00",
-        activation_at=datetime(2026, 11, 21, 16, 4, 5, tzinfo=UTC),
+        occurrence=f"Booked@{BOOKED.isoformat()}",
+        activation_at=BOOKED,
         use_by=use_by,
         released_by=columns.pop("by", None),
     )
@@ -123,7 +132,7 @@ async def written(pool: db.Pool, origin: str, purpose: str = "marketing", **colu
         pool,
         origin=origin,
         purpose=purpose,
-        use_by=datetime(2026, 12, 21, tzinfo=UTC),
+        use_by=MONDAY + timedelta(days=28),
         due_at=LONG_SINCE,
         **columns,
     )
@@ -231,19 +240,19 @@ async def test_it_goes_at_the_first_moment_that_its_triggers_window_and_the_reci
     await delivering(pool, delivery(pool, Provider(), SUNDAY.replace(hour=21)))
 
     row = await the(pool, text)
-    assert (row["state"], row["due_at"]) == ("queued", datetime(2026, 11, 24, 20, tzinfo=UTC))
+    assert (row["state"], row["due_at"]) == ("queued", MONDAY + timedelta(days=1, hours=2))
     assert (await the(pool, early))["state"] == "expired", "there is no such moment"
 
 
 async def test_a_text_that_would_be_of_no_use_by_its_hours_expires_with_that_reason(pool: db.Pool) -> None:
     await a_house(pool)
-    text = await a_text(pool, trigger={"use_by": "31h"}, use_by=datetime(2026, 11, 22, 23, 4, 5, tzinfo=UTC))
+    text = await a_text(pool, trigger={"use_by": "31h"}, use_by=BOOKED + timedelta(hours=31))
 
     await delivering(pool, delivery(pool, Provider(), SUNDAY))
 
     row = await the(pool, text)
     assert (row["state"], row["asked"]) == ("expired", 0)
-    assert row["reason"].startswith(f"{SUNDAY_REASON}; it would go on 2026-11-23 16:00 UTC")
+    assert row["reason"].startswith(f"{SUNDAY_REASON}; it would go on {MONDAY_AT_10:%Y-%m-%d} 16:00 UTC")
 
 
 async def test_hours_never_apply_to_email(pool: db.Pool) -> None:
@@ -262,7 +271,7 @@ async def test_a_decision_holds_no_longer_than_the_hours(pool: db.Pool) -> None:
         (decided,) = await prepared(connection, "sms/default", MONDAY)
 
     assert isinstance(decided, Ready)
-    assert decided.until == datetime(2026, 11, 24, 0, tzinfo=UTC)  # 18:00 in Chicago
+    assert decided.until == MONDAY + timedelta(hours=6)  # 18:00 in Chicago
 
 
 async def test_a_text_to_a_country_that_is_not_switched_on_is_stopped_at_the_last_check(pool: db.Pool) -> None:
@@ -400,7 +409,7 @@ async def test_the_day_is_the_recipients_own(pool: db.Pool) -> None:
     await delivering(pool, delivery(pool, Provider(), MONDAY))
 
     row = max([await the(pool, first), await the(pool, second)], key=lambda row: row["due_at"])
-    assert row["due_at"] == datetime(2026, 11, 24, 14, tzinfo=UTC)  # 08:00 on Tuesday in Chicago, by the rule of the US
+    assert row["due_at"] == MONDAY + timedelta(hours=20)  # 08:00 on Tuesday in Chicago, by the rule of the US
 
 
 # Calm days ------------------------------------------------------------------------------------------------
@@ -544,7 +553,7 @@ async def test_an_offer_is_never_put_into_a_reminder_a_question_or_what_goes_to_
 
 async def test_what_does_not_qualify_any_more_or_has_changed_meanwhile_is_not_taken_along(pool: db.Pool) -> None:
     await a_house(pool, calm_day="merge", marketing_per_day=5)
-    await a_record(pool, "session/s-2")
+    await booked(pool, "session/s-2")
     late = await a_text(pool, trigger=TWO["late"], record="session/s-2")
     first = await a_text(pool, trigger=TWO["sms"])
     async with db.session(pool) as connection:
@@ -568,7 +577,7 @@ async def test_what_does_not_qualify_any_more_or_has_changed_meanwhile_is_not_ta
 async def test_nothing_is_taken_along_whose_record_is_just_changing(pool: db.Pool) -> None:
     """Whoever has that record counts what waits as told to nobody: so the words of it must not go with another text."""
     await a_house(pool, calm_day="merge", marketing_per_day=5)
-    await a_record(pool, "session/s-2")
+    await booked(pool, "session/s-2")
     late = await a_text(pool, trigger=TWO["late"], record="session/s-2")
     first = await a_text(pool, trigger=TWO["sms"])
     async with db.session(pool) as connection, db.session(pool) as other:
