@@ -6,6 +6,10 @@ What is over for the database does not go out any more: on a fixed day such a te
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+CHICAGO: Final = ZoneInfo("America/Chicago")
 
 
 def monday_ahead() -> datetime:
@@ -13,6 +17,19 @@ def monday_ahead() -> datetime:
     today = datetime.now(UTC)
     mondays = (_monday_of_thanksgiving(year) for year in (today.year, today.year + 1))
     return next(monday for monday in mondays if monday > today + timedelta(days=7))
+
+
+def booked_before(moment: datetime) -> dict[str, Any]:
+    """Keys of `tests.support.values.session`: booked a minute before, for the summer after."""
+    dates = {"session": f"{moment + timedelta(days=201):%Y-%m-%d}T14:00", "booked": f"{moment:%Y-%m-%d}"}
+    return {"status_changed_at": (moment - timedelta(minutes=1)).isoformat(), "dates": dates}
+
+
+def noon_near() -> datetime:
+    """A noon in Chicago that its afternoon makes good for now: no more than five hours ago, nor nineteen ahead."""
+    earliest = datetime.now(CHICAGO) - timedelta(hours=5)
+    noon = earliest.replace(hour=12, minute=0, second=0, microsecond=0)
+    return (noon if noon > earliest else noon + timedelta(days=1)).astimezone(UTC)
 
 
 def _monday_of_thanksgiving(year: int) -> datetime:

@@ -192,7 +192,7 @@ async def an_action(
         "state": state,
         "activation_at": ago(minutes=1),
         "due_at": ago(minutes=1),
-        "use_by": ahead(days=7),
+        "use_by": ahead(days=800),
         "event_id": "event-1",
         "released_at": now() if state == "released" else None,
     }
@@ -215,7 +215,7 @@ async def a_message(
     One of another `origin` has neither action nor trigger; what was `received` came from a client.
     """
     kind, _, record_id = record.partition("/")
-    use_by = columns.get("use_by", ahead(days=7))
+    use_by = columns.get("use_by", ahead(days=800))
     trigger_id = columns.get("trigger_id", 1)
     origin = columns.get("origin", "client" if state == "received" else "trigger")
     triggered = origin == "trigger"

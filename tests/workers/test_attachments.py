@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,12 +22,14 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db
 from tests.support.crm import client, event, session
+from tests.support.days import noon_near
 from tests.support.rows import a_studio, a_trigger
 from workers.channel import Channel
 from workers.delivery import Delivery
 from workers.sandbox import Sandbox
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
+NOON = noon_near()
+TODAY, TOMORROW = f"{NOON:%Y-%m-%d}", f"{NOON + timedelta(days=1):%Y-%m-%d}"
 DEADLINE = 20.0  # seconds that a test waits for a fact
 TODAY: dict[str, Any] = {"activate": {"on": "status_changed"}}
 MAILED: dict[str, Any] = {"action": "email", **TODAY}
@@ -318,8 +320,11 @@ async def test_nobody_enters_a_program_by_a_message_that_was_refused(pool: db.Po
     ("trigger", "keys"),
     [
         ({"activate": {"on": "status_changed"}}, {}),
-        ({"activate": {"on": "status_due"}}, {"status_due_date": "2026-11-23"}),
-        ({"activate": {"on": "session", "days": -1}, "status": "Booked"}, {"dates": {"session": "2026-11-24T14:00"}}),
+        ({"activate": {"on": "status_due"}}, {"status_due_date": TODAY}),
+        (
+            {"activate": {"on": "session", "days": -1}, "status": "Booked"},
+            {"dates": {"session": f"{TOMORROW}T14:00"}},
+        ),
     ],
 )
 async def test_the_status_that_an_action_changes_besides_does_not_stop_its_own_message(
@@ -327,7 +332,7 @@ async def test_the_status_that_an_action_changes_besides_does_not_stop_its_own_m
 ) -> None:
     await a_trigger(pool, then_status="Reminded", **trigger)
     await released(pool, event(session(**keys), about=client()))
-    answer = {**keys, "status": "Reminded", "status_changed_at": "2026-11-23T18:00:01Z", "status_due_date": None}
+    answer = {**keys, "status": "Reminded", "status_changed_at": f"{NOON:%Y-%m-%dT%H}:00:01Z", "status_due_date": None}
     await released(pool, event(session(version=2, **answer), "status_changed"))
     provider = Scripted()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,11 +15,12 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db, submissions
 from tests.support.crm import client, event, session
+from tests.support.days import booked_before, monday_ahead
 from tests.support.programs import eventually
 from tests.support.rows import a_studio, a_trigger
 from workers.delivery import Delivery
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
+NOON = monday_ahead()  # 12:00 in Chicago
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def released(pool: db.Pool) -> None:
     processing = {"mode": "automatic", "window": "09:00-18:00", "blackouts": False}
     await a_trigger(pool, activate={"on": "status_changed"}, processing=processing)
     booked = event(
-        session("4711", client="c-1", status_changed_at="2026-11-23T17:59:00Z"),
+        session("4711", client="c-1", **booked_before(NOON)),
         about=client("c-1", phones=[{"number": "+13125551000", "sms": True}]),
     )
     await Intake(pool, lambda: NOON).take_in([booked])

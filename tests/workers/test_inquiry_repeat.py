@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from control_center.engine.release import Release
 from control_center.engine.replies import adopt
 from control_center.store import db, doubts, message_leases
 from tests.support.crm import client, event, session
+from tests.support.days import booked_before, noon_near
 from tests.support.http_stub import DROP, Answer, Step
 from tests.support.rows import a_studio, a_trigger, ago
 from tests.support.sayings import said
@@ -23,7 +24,7 @@ from workers.delivery import Delivery
 from workers.inquiry import PATIENCE, Inquiry
 from workers.sms.telnyx import Telnyx
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
+NOON = noon_near()  # a provider's memory, too, is measured by the database's clock
 DEADLINE = 20.0  # seconds that a test waits for a fact
 LOST, NEVER_CAME = Step(answer=DROP), Step(accept=False, answer=DROP)
 
@@ -52,7 +53,7 @@ async def channel(provider: TelnyxStub) -> AsyncIterator[Telnyx]:
 async def in_doubt(pool: db.Pool, provider: TelnyxStub, channel: Telnyx, step: Step, **trigger: Any) -> None:
     """A text about a session just booked that met this step, and a few minutes that have passed since."""
     await a_trigger(pool, **{"activate": {"on": "status_changed"}, **trigger})
-    booked = session("1000", client="c-1000", status_changed_at="2026-11-23T17:59:00Z")
+    booked = session("1000", client="c-1000", **booked_before(NOON))
     about = client("c-1000", phones=[{"number": "+13125551000", "sms": True}])
     await Intake(pool, lambda: NOON).take_in([event(booked, about=about)])
     while await Release(pool, lambda: NOON).run_once():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,10 +16,11 @@ from control_center.domain.outcome import Accepted, CannotTell, Lookup, Outcome,
 from control_center.engine import prefixes as engine
 from control_center.engine.upkeep import Upkeep
 from control_center.store import db, prefixes
+from tests.support.days import monday_ahead
 from tests.support.rows import a_message, a_studio, ahead
 from workers.delivery import Delivery
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
+NOON = monday_ahead()  # 12:00 in Chicago
 LIMIT = 10
 DEADLINE = 60.0
 
@@ -56,7 +57,7 @@ def settings(limit: int | None) -> dict[str, Any]:
 
 async def texts(pool: db.Pool, number: int, *, begin: int = 0, area: str = "+1414555", **columns: Any) -> None:
     """So many texts that are written and wait, to as many numbers in a row."""
-    columns = {"origin": "bulk", "body": "See you soon.", "use_by": ahead(days=9), **columns}
+    columns = {"origin": "bulk", "body": "See you soon.", "use_by": ahead(days=900), **columns}
     for n in range(begin, begin + number):
         await a_message(pool, address=f"{area}{1000 + n}", **columns)
 

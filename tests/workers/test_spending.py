@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -18,12 +18,13 @@ from control_center.engine import spending as engine
 from control_center.engine import studios as studio_edits
 from control_center.engine.upkeep import Upkeep
 from control_center.store import db, spending
+from tests.support.days import monday_ahead
 from tests.support.programs import eventually
 from tests.support.rows import a_message, a_studio, ahead
 from workers.delivery import Delivery
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
-MONDAY = date(2026, 11, 23)
+NOON = monday_ahead()  # 12:00 in Chicago
+MONDAY = NOON.date()
 LONG = "See you soon at the lake. " * 8  # two segments
 PLAN = {"price_per_segment": "0.01", "prices": {"CA": "0.03"}, "currency": "USD"}
 
@@ -216,7 +217,7 @@ async def test_a_person_gives_the_day_its_money_once_more_and_no_more_than_that(
     assert await states(pool) == {"accepted": 20, "held": 5}
     assert [line["event"] for line in lines if line["event"].startswith("money.")] == ["money.spent"]  # told anew
     [entry] = await pool.fetch("SELECT who, verb, resource, before, after FROM audit")
-    assert tuple(entry)[:3] == ("Ada", "release", "spending/2026-11-23")
+    assert tuple(entry)[:3] == ("Ada", "release", f"spending/{MONDAY}")
     assert ('"there_is":"0.10"' in entry["before"], '"there_is":"0.20"' in entry["after"]) == (True, True)
 
 
@@ -238,7 +239,7 @@ async def test_a_day_that_has_its_money_again_is_not_given_it_once_more_while_th
 async def test_where_nothing_waits_or_of_another_day_there_is_nothing_to_give(pool: db.Pool) -> None:
     await texts(pool, 5)
     await delivered(pool)
-    with pytest.raises(NotFound, match="no texts of 2026-11-23 are held"):
+    with pytest.raises(NotFound, match=f"no texts of {MONDAY} are held"):
         await engine.overspend(pool, lambda: NOON, "main", day=MONDAY, by="Ada")
 
     await texts(pool, 10)

@@ -23,13 +23,14 @@ from control_center.engine.upkeep import Upkeep
 from control_center.store import cases, db, studios, submissions
 from control_center.store.submissions import Ready
 from tests.support.crm import client, event, session
+from tests.support.days import booked_before, monday_ahead
 from tests.support.rows import a_message, a_studio, a_trigger
 from workers.claims import Claims
 from workers.delivery import CLAIM_LIMIT, Delivery
 from workers.rationing import limited
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
-NOVEMBER, DECEMBER = date(2026, 11, 1), date(2026, 12, 1)
+NOON = monday_ahead()  # 12:00 in Chicago
+NOVEMBER, DECEMBER = date(NOON.year, 11, 1), date(NOON.year, 12, 1)
 DEADLINE = 20.0
 BY = Signature("ada", "cli")
 BULK = "See you soon."
@@ -121,7 +122,7 @@ async def used(pool: db.Pool) -> list[tuple[Any, ...]]:
 async def test_each_text_handed_over_counts_once_with_its_segments_and_where_it_came_from(pool: db.Pool) -> None:
     await a_planned_studio(pool)
     await a_trigger(pool, "Reminder", activate={"on": "status_changed"})
-    booked = session("1", client="c-1", status_changed_at="2026-11-23T17:59:00Z")
+    booked = session("1", client="c-1", **booked_before(NOON))
     await Intake(pool, lambda: NOON).take_in([event(booked, about=client("c-1"))])
     await Release(pool, lambda: NOON).run_once()
     await written(pool, 2)
@@ -165,7 +166,7 @@ async def test_a_text_counts_in_the_month_of_its_studios_calendar(pool: db.Pool)
     await a_planned_studio(pool)
     await written(pool, origin="person", use_by=NOON + timedelta(days=30))  # a person's own keeps to no hours
 
-    await delivered(pool, Provider(), at=datetime(2026, 12, 1, 5, 59, tzinfo=UTC))  # 23:59 in Chicago
+    await delivered(pool, Provider(), at=datetime(NOON.year, 12, 1, 5, 59, tzinfo=UTC))  # 23:59 in Chicago
 
     assert await used(pool) == [(NOVEMBER, 1, 1)]
 
@@ -342,7 +343,7 @@ async def test_held_texts_go_on_oldest_first_when_the_plan_is_raised_and_all_whe
     await delivered(pool, Provider())
     assert await states(pool) == {"accepted": 4, "held": 4}
 
-    december = datetime(2026, 12, 1, 18, tzinfo=UTC)
+    december = datetime(NOON.year, 12, 1, 18, tzinfo=UTC)
     await text_plans.let_go(pool, december, limit=500)
     await delivered(pool, Provider(), at=december)
     assert await states(pool) == {"accepted": 8}
@@ -368,7 +369,7 @@ async def test_what_waited_for_a_plan_goes_on_inside_its_hours_only_and_ends_vis
 
     assert await states(pool) == {"accepted": 1, "expired": 1, "queued": 1}
     due_at = await pool.fetchval("SELECT due_at FROM messages WHERE state = 'queued'")
-    assert due_at == datetime(2026, 11, 24, 15, tzinfo=UTC)  # 09:00 in Chicago
+    assert due_at == NOON + timedelta(hours=21)  # 09:00 in Chicago
 
 
 async def test_where_there_is_room_again_a_reminder_goes_before_all_the_bulk_that_waited_longer(pool: db.Pool) -> None:
@@ -453,7 +454,7 @@ async def test_of_a_month_that_is_over_nobody_is_warned(pool: db.Pool) -> None:
     await a_planned_studio(pool, texts_per_month=100)
     await pool.execute("INSERT INTO usage (studio_id, month, texts) VALUES ('main', $1, 100)", NOVEMBER)
 
-    await text_plans.warn(pool, datetime(2026, 12, 1, 6, tzinfo=UTC))  # midnight in Chicago
+    await text_plans.warn(pool, datetime(NOON.year, 12, 1, 6, tzinfo=UTC))  # midnight in Chicago
 
     assert await pool.fetchval("SELECT count(*) FROM commands") == 0
 
