@@ -22,14 +22,14 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db
 from tests.support.crm import client, event, session
-from tests.support.days import noon_near
+from tests.support.days import booked_before, noon_near
 from tests.support.rows import a_studio, a_trigger
 from workers.channel import Channel
 from workers.delivery import Delivery
 from workers.sandbox import Sandbox
 
 NOON = noon_near()
-TODAY, TOMORROW = f"{NOON:%Y-%m-%d}", f"{NOON + timedelta(days=1):%Y-%m-%d}"
+THIS_DAY, NEXT_DAY = f"{NOON:%Y-%m-%d}", f"{NOON + timedelta(days=1):%Y-%m-%d}"
 DEADLINE = 20.0  # seconds that a test waits for a fact
 TODAY: dict[str, Any] = {"activate": {"on": "status_changed"}}
 MAILED: dict[str, Any] = {"action": "email", **TODAY}
@@ -62,8 +62,13 @@ class Scripted:
         pass
 
 
+def booked(**keys: Any) -> dict[str, Any]:
+    """A session that was booked a minute before, whatever day it is."""
+    return session(**{**booked_before(NOON), **keys})
+
+
 async def released(pool: db.Pool, *bodies: bytes) -> None:
-    await Intake(pool, lambda: NOON).take_in(bodies or (event(session(), about=client()),))
+    await Intake(pool, lambda: NOON).take_in(bodies or (event(booked(), about=client()),))
     while await Release(pool, lambda: NOON).run_once():
         pass
 
@@ -96,7 +101,7 @@ async def enrolments(pool: db.Pool) -> list[dict[str, Any]]:
 
 async def test_an_email_carries_the_session_for_the_calendar(pool: db.Pool) -> None:
     await a_trigger(pool, attach=["confirmation"], **MAILED)
-    await released(pool, event(session(version=7, fields={"location": "Lakeside"}), about=client()))
+    await released(pool, event(booked(version=7, fields={"location": "Lakeside"}), about=client()))
     provider = Scripted()
 
     await delivered(pool, provider)
@@ -154,7 +159,10 @@ async def test_only_the_template_that_is_used_says_what_goes_along(pool: db.Pool
 
 async def test_a_template_puts_the_address_of_the_invoice_into_its_mails(pool: db.Pool) -> None:
     invoice = {"kind": "invoice", "id": "9001", "version": 1, "client_id": "c-12", "status": "Open"}
-    invoice |= {"status_changed_at": "2026-11-23T17:59:00Z", "links": {"invoice": "https://pay.example/9001"}}
+    invoice |= {
+        "status_changed_at": (NOON - timedelta(minutes=1)).isoformat(),
+        "links": {"invoice": "https://pay.example/9001"},
+    }
     await a_template(pool, "due", kind="invoice", text="Please pay.", attachments=["invoice"])
     await a_trigger(pool, record="invoice", status="Open", **{**MAILED, "text": None}, template="due")
     await released(pool, event(invoice, about=client()))
@@ -205,7 +213,7 @@ async def test_the_text_beside_an_email_needs_no_entry(pool: db.Pool) -> None:
 
 async def test_a_confirmation_of_a_session_without_a_date_is_not_sent_and_says_why(pool: db.Pool) -> None:
     await a_trigger(pool, attach=["confirmation"], **MAILED)
-    await released(pool, event(session(dates={}), about=client()))
+    await released(pool, event(booked(dates={}), about=client()))
     provider = Scripted()
 
     await delivered(pool, provider)
@@ -232,7 +240,7 @@ async def test_the_address_of_the_invoice_is_part_of_the_words_on_record(pool: d
         "version": 1,
         "client_id": "c-12",
         "status": "Open",
-        "status_changed_at": "2026-11-23T17:59:00Z",
+        "status_changed_at": (NOON - timedelta(minutes=1)).isoformat(),
         "links": {"invoice": "https://pay.example/9001"},
     }
     await a_trigger(pool, record="invoice", status="Open", attach=["invoice"], **{**MAILED, "text": "Please pay."})
@@ -251,7 +259,7 @@ async def test_the_address_of_the_invoice_is_part_of_the_words_on_record(pool: d
 
 async def test_a_box_that_is_unticked_while_a_message_waits_stops_it(pool: db.Pool) -> None:
     await a_trigger(pool, exclude={"without_allow_marketing": True}, **TODAY)
-    await released(pool, event(session(), about=client(allow_marketing={"sms": True})))
+    await released(pool, event(booked(), about=client(allow_marketing={"sms": True})))
     await Intake(pool, lambda: NOON).take_in([event(about=client(version=2, allow_marketing={"sms": False}))])
     provider = Scripted()
 
@@ -265,7 +273,7 @@ async def test_a_box_that_is_unticked_while_a_message_waits_stops_it(pool: db.Po
 async def test_a_client_who_is_deleted_while_a_message_waits_does_not_get_it_and_staff_does(pool: db.Pool) -> None:
     staff = [{"role": "photographer", "name": "Ada", "phone": "+13125550123"}]
     await a_trigger(pool, send_to=["client", "photographer"], **TODAY)
-    await released(pool, event(session(staff=staff), about=client()))
+    await released(pool, event(booked(staff=staff), about=client()))
     await Intake(pool, lambda: NOON).take_in([event(about=client(version=2), verb="deleted")])
     provider = Scripted()
 
@@ -296,7 +304,7 @@ async def test_the_client_enters_the_program_when_the_message_is_accepted(pool: 
 async def test_two_texts_of_one_action_enrol_the_client_once(pool: db.Pool) -> None:
     phones = [{"number": f"+1312555018{digit}", "sms": True} for digit in (8, 9)]
     await a_trigger(pool, **SPRING, **TODAY)
-    await released(pool, event(session(), about=client(phones=phones)))
+    await released(pool, event(booked(), about=client(phones=phones)))
 
     await delivered(pool, Scripted(), account="sms/default", ends=2)
 
@@ -320,10 +328,13 @@ async def test_nobody_enters_a_program_by_a_message_that_was_refused(pool: db.Po
     ("trigger", "keys"),
     [
         ({"activate": {"on": "status_changed"}}, {}),
-        ({"activate": {"on": "status_due"}}, {"status_due_date": TODAY}),
+        (
+            {"activate": {"on": "status_due"}},
+            {"status_due_date": THIS_DAY, "status_changed_at": f"{NOON - timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"},
+        ),
         (
             {"activate": {"on": "session", "days": -1}, "status": "Booked"},
-            {"dates": {"session": f"{TOMORROW}T14:00"}},
+            {"dates": {"session": f"{NEXT_DAY}T14:00"}},
         ),
     ],
 )
@@ -331,9 +342,9 @@ async def test_the_status_that_an_action_changes_besides_does_not_stop_its_own_m
     pool: db.Pool, trigger: dict[str, Any], keys: dict[str, Any]
 ) -> None:
     await a_trigger(pool, then_status="Reminded", **trigger)
-    await released(pool, event(session(**keys), about=client()))
+    await released(pool, event(booked(**keys), about=client()))
     answer = {**keys, "status": "Reminded", "status_changed_at": f"{NOON:%Y-%m-%dT%H}:00:01Z", "status_due_date": None}
-    await released(pool, event(session(version=2, **answer), "status_changed"))
+    await released(pool, event(booked(version=2, **answer), "status_changed"))
     provider = Scripted()
 
     await delivered(pool, provider, account="sms/default")
