@@ -26,7 +26,7 @@ def booked_before(moment: datetime) -> dict[str, Any]:
 
 
 def noon_near() -> datetime:
-    """A noon in Chicago that its afternoon makes good for now: no more than five hours ago, nor nineteen ahead."""
+    """A noon in Chicago, as UTC, at most five hours ago or nineteen ahead: the afternoon after it is not over."""
     earliest = datetime.now(CHICAGO) - timedelta(hours=5)
     noon = earliest.replace(hour=12, minute=0, second=0, microsecond=0)
     return (noon if noon > earliest else noon + timedelta(days=1)).astimezone(UTC)
