@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -16,12 +16,13 @@ from control_center.engine.release import Release
 from control_center.loop import first_of
 from control_center.store import db
 from tests.support.crm import client, event, session
+from tests.support.days import noon_near
 from tests.support.programs import eventually
 from tests.support.rows import a_studio, a_trigger
 from workers import delivery
 from workers.delivery import Delivery
 
-NOON: Final = datetime(2026, 11, 23, 18, tzinfo=UTC)
+NOON: Final = noon_near()
 SLOTS: Final = 4
 RESTS: Final = 5  # in a row, before anybody says that it rests
 
@@ -58,7 +59,7 @@ async def waiting(pool: db.Pool, number: int) -> None:
     await a_trigger(pool, activate={"on": "status_changed"})
     people = [
         event(
-            session(str(n), client=f"c-{n}", status_changed_at="2026-11-23T17:59:00Z"),
+            session(str(n), client=f"c-{n}", status_changed_at=(NOON - timedelta(minutes=1)).isoformat()),
             about=client(f"c-{n}", phones=[{"number": f"+1312555{n:04}", "sms": True}]),
         )
         for n in range(1000, 1000 + number)

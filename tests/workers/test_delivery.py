@@ -32,12 +32,13 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import consents, db, message_leases, messages, submissions
 from tests.support.crm import client, event, session
+from tests.support.days import noon_near
 from tests.support.rows import a_studio, a_trigger
 from tests.support.sayings import a_saying
 from workers.delivery import DRAIN, FAREWELL, Delivery
 from workers.sandbox import Sandbox
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
+NOON = noon_near()
 DEADLINE = 20.0  # seconds that a test waits for a fact
 
 
@@ -82,7 +83,7 @@ async def queued(pool: db.Pool, number: int = 1, *, at: datetime = NOON, **trigg
     await a_trigger(pool, **{"activate": {"on": "status_changed"}, **trigger})
     people = [
         event(
-            session(str(n), client=f"c-{n}", status_changed_at="2026-11-23T17:59:00Z"),
+            session(str(n), client=f"c-{n}", status_changed_at=(NOON - timedelta(minutes=1)).isoformat()),
             about=client(f"c-{n}", phones=[{"number": f"+1312555{n:04}", "sms": True}]),
         )
         for n in range(1000, 1000 + number)
@@ -358,7 +359,7 @@ async def test_a_blackout_day_postpones_without_costing_an_attempt(pool: db.Pool
 
     message = await the_message(pool)
     assert (message["state"], message["asked"], message["tries"]) == ("queued", 0, 0)
-    assert message["due_at"] == datetime(2026, 11, 24, 6, tzinfo=UTC)
+    assert message["due_at"] == NOON + timedelta(hours=12)
     assert provider.asked == []
 
 

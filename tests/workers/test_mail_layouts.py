@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from control_center.store import db
-from tests.support.crm import client, event, session
+from tests.support.crm import client, event
 from tests.support.rows import a_message, a_studio, a_trigger
-from tests.workers.test_attachments import MAILED, TODAY, Scripted, a_template, delivered, released
+from tests.workers.test_attachments import MAILED, TODAY, Scripted, a_template, booked, delivered, released
 
 SETTINGS = {
     "sms": {"account": "default", "numbers": ["+13125550100"], "identify": True},
@@ -30,7 +30,7 @@ async def pool(database_url: str) -> AsyncIterator[db.Pool]:
 async def sent(pool: db.Pool, **body: Any) -> Any:
     await a_template(pool, "words", **{"kind": "session", "purpose": "transactional", "subject": "Soon", **body})
     await a_trigger(pool, **{**MAILED, "text": None}, template="words")
-    await released(pool, event(session(), about=client(first_name="<Jo>")))
+    await released(pool, event(booked(), about=client(first_name="<Jo>")))
     provider = Scripted()
     await delivered(pool, provider)
     (mail,) = provider.asked
@@ -70,7 +70,7 @@ async def test_a_value_of_the_crm_s_is_no_link_that_runs(pool: db.Pool) -> None:
     html = '<p><a href="{{ record.fields.gallery }}">Pictures</a></p>'
     await a_template(pool, "words", kind="session", purpose="transactional", subject="Soon", text="Hi", html=html)
     await a_trigger(pool, **{**MAILED, "text": None}, template="words")
-    await released(pool, event(session(fields={"gallery": "javascript:alert(1)"}), about=client()))
+    await released(pool, event(booked(fields={"gallery": "javascript:alert(1)"}), about=client()))
     provider = Scripted()
     await delivered(pool, provider)
     assert provider.asked[0].html == "<p><a>Pictures</a></p>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import partial
@@ -27,6 +27,7 @@ from control_center.store import db
 from control_center.store.conversations import Pair
 from control_center.store.outgoing import Outgoing, send
 from tests.support.crm import client, event, session
+from tests.support.days import noon_near
 from tests.support.rows import a_studio, a_trigger
 from tests.support.smtp_stub import Letter, SmtpStub
 from tests.workers.test_delivery import delivering
@@ -34,7 +35,7 @@ from workers.delivery import Delivery
 from workers.email.signing import signer
 from workers.email.smtp import Smtp
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
+NOON = noon_near()
 LINKS = Links("https://control.studio.example", b"a key that nobody else has, really")
 POSTAL = "12 Shore Drive\nChicago, IL 60601"
 EMAIL = {"account": "default", "from": "ada@studio.example", "postal_address": POSTAL}
@@ -63,7 +64,7 @@ async def released(pool: db.Pool, template: dict[str, str], **trigger: Any) -> N
     told = {"activate": {"on": "status_changed"}, "action": "email", "template": "mail", "text": None, **trigger}
     await a_trigger(pool, **told)
     jo = client("c-1", emails=[{"address": "jo@mail.example"}])
-    booked = session("4711", client="c-1", status_changed_at="2026-11-23T17:59:00Z")
+    booked = session("4711", client="c-1", status_changed_at=(NOON - timedelta(minutes=1)).isoformat())
     await Intake(pool, lambda: NOON).take_in([event(booked, about=jo)])
     while await Release(pool, lambda: NOON).run_once():
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 import msgspec
@@ -46,7 +47,9 @@ async def due(pool: db.Pool, *addresses: str) -> None:
     await a_trigger(pool, activate={"on": "status_changed"}, action="email", template="mail", text=None)
     for number, address in enumerate(addresses):
         about = client(f"c-{number}", emails=[{"address": address}])
-        booked = session(f"5{number}", client=f"c-{number}", status_changed_at="2026-11-23T17:59:00Z")
+        booked = session(
+            f"5{number}", client=f"c-{number}", status_changed_at=(NOON - timedelta(minutes=1)).isoformat()
+        )
         await Intake(pool, lambda: NOON).take_in([event(booked, about=about)])
         while await Release(pool, lambda: NOON).run_once():
             pass

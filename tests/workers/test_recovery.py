@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +20,7 @@ from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.store import db, flights
 from tests.support.crm import client, event, session
+from tests.support.days import noon_near
 from tests.support.programs import eventually
 from tests.support.rows import a_studio, a_trigger
 from workers import claims, leaving, recovery
@@ -28,7 +29,7 @@ from workers.flight_recorder import FlightRecorder
 from workers.recovery import Recovery
 from workers.this_boot import Boot, here
 
-NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 12:00 in Chicago
+NOON = noon_near()
 DEADLINE = 20.0
 
 SUBMIT = """
@@ -74,7 +75,7 @@ async def queued(pool: db.Pool, number: int) -> None:
     await a_trigger(pool, activate={"on": "status_changed"})
     people = [
         event(
-            session(str(n), client=f"c-{n}", status_changed_at="2026-11-23T17:59:00Z"),
+            session(str(n), client=f"c-{n}", status_changed_at=(NOON - timedelta(minutes=1)).isoformat()),
             about=client(f"c-{n}", phones=[{"number": f"+1312555{n:04}", "sms": True}]),
         )
         for n in range(1000, 1000 + number)
