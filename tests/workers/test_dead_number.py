@@ -16,6 +16,7 @@ from control_center.engine.release import Release
 from control_center.store import db
 from tests.support import provider_stub
 from tests.support.crm import client, event, session
+from tests.support.days import booked_before
 from tests.support.provider_stub import ProviderStub
 from tests.support.rows import a_studio, a_trigger, now
 from tests.support.smtp_stub import SmtpStub
@@ -39,7 +40,7 @@ async def pool(database_url: str) -> AsyncIterator[db.Pool]:
 async def booked(pool: db.Pool, number: str) -> None:
     """A session is booked, and its reminder is due."""
     about = client("c-1") if number == "1" else None
-    one = session(number, client="c-1")
+    one = session(number, client="c-1", **booked_before(NOON))
     await Intake(pool, lambda: NOON).take_in([event(one, about=about)])
     while await Release(pool, lambda: NOON).run_once():
         pass
