@@ -522,7 +522,7 @@ async def test_a_pause_of_days_costs_nobody_their_message(pool: db.Pool, clock: 
     assert await pumped(pool, clock) == 2
     await bulks.pause(pool, clock, "main", one.bulk_id, by="Ada")
     async with db.session(pool) as connection:
-        assert await expiry.expire_messages(connection, datetime.now(UTC) + timedelta(days=4), limit=9) == []
+        assert await expiry.expire_messages(connection, clock.now + timedelta(days=4), limit=9) == []
     await bulks.resume(pool, clock, "main", one.bulk_id, by="Ada")
     soon = "SELECT max(use_by) < now() + interval '50 hours' FROM messages WHERE state = 'queued'"
     assert await pool.fetchval(soon)

@@ -205,7 +205,7 @@ async def test_after_two_weeks_it_is_too_late(pool: db.Pool) -> None:
 
 
 async def test_whoever_answered_otherwise_is_not_asked_again(pool: db.Pool) -> None:
-    await a_record(pool, nps={"id": "r-1", "score": 3, "comment": "", "received_at": "2027-01-01T10:00:00Z"})
+    await a_record(pool, nps={"id": "r-1", "score": 3, "comment": "", "received_at": ahead(days=1).isoformat()})
     link = token(LINKS.score(await a_mail(pool)))
     view = await following(pool).score(link, 9, "")
     assert view is not None
