@@ -126,7 +126,7 @@ async def test_a_host_with_a_worker_is_lost_and_only_what_it_was_sending_is_in_d
     seen(f"one of two worker hosts lost under {flow.number} events: {len(findings.unknown)} unknown, none twice")
 
 
-@pytest.mark.long  # F41 shows the same on one host
+@pytest.mark.long  # that a call which is put off comes again and counts once, F41 shows on one host
 @pytest.mark.parametrize("events", [200, 5000])
 async def test_a_host_with_the_web_is_lost_and_what_providers_call_in_meanwhile_is_taken_by_the_other_one(
     studio: Site, seen: Seen, events: int
