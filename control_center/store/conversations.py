@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from control_center.store.db import Connection
+from control_center.store.halves import GONE
 
 # An account that is some other studio's alone has no word on who texts this one: its signature proves nothing here. But
 # it may have taken over from the studio's own, and whom it brought a text of the studio then answers by it.
-STUDIOS_AT = """
+STUDIOS_AT = f"""
 SELECT studio_id FROM studios
  WHERE numbers @> ARRAY[$1::text]
-   AND ('sms/' || coalesce(settings::jsonb #>> '{sms,account}', 'default') = $2
+   AND ('sms/' || coalesce(settings::jsonb #>> '{{sms,account}}', 'default') = $2
         OR NOT EXISTS (SELECT FROM studios AS other
-                        WHERE 'sms/' || coalesce(other.settings::jsonb #>> '{sms,account}', 'default') = $2)
+                        WHERE 'sms/' || coalesce(other.settings::jsonb #>> '{{sms,account}}', 'default') = $2)
         OR EXISTS (SELECT FROM messages
-                    WHERE messages.studio_id = studios.studio_id AND lower(address) = lower($3) AND account = $2))
+                    WHERE messages.studio_id = studios.studio_id AND lower(address) = lower($3) AND account = $2
+                      AND messages.{GONE}))
  ORDER BY studio_id"""
 
 
@@ -103,14 +105,14 @@ async def unrouted(tx: Connection, *, limit: int) -> list[Unrouted]:
 
 
 # The same words with nothing said since, neither by them nor by us: an answer of ours to them does not count.
-SAID_BEFORE = """
+SAID_BEFORE = f"""
 SELECT message_id FROM messages AS said
  WHERE studio_id = $1 AND lower(address) = lower($3) AND channel = $2 AND sender = $4 AND account = $5
-   AND origin = 'client' AND body = $6 AND created_at > $7
+   AND {GONE} AND origin = 'client' AND body = $6 AND created_at > $7
    AND NOT EXISTS (
        SELECT FROM messages AS since
         WHERE since.studio_id = said.studio_id AND lower(since.address) = lower(said.address)
-          AND since.channel = said.channel AND since.sender = said.sender AND since.origin <> 'answer'
+          AND since.{GONE} AND since.channel = said.channel AND since.sender = said.sender AND since.origin <> 'answer'
           AND CASE since.origin WHEN 'client' THEN since.message_id > said.message_id
                    ELSE since.sent_at > said.created_at OR since.state IN ('submitting', 'unknown') END)
  ORDER BY message_id DESC LIMIT 1"""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from control_center.store.db import Connection
+from control_center.store.halves import BOTH
 
 TAKEN = """
 SELECT studio_id, whom, day, holder FROM day_shares
@@ -73,7 +74,7 @@ class Found:
 
 
 # What a person writes is theirs to time, and answers are answers.
-RIVALS = """
+RIVALS = f"""
 SELECT asked.message_id, rival.message_id, rival.purpose, rival.origin, rival.trigger_id, rival.trigger_version,
        coalesce(rival.sent_at, rival.due_at), rival.state NOT IN ('queued', 'claimed', 'held'), rival.reason,
        rival.state IN ('queued', 'claimed', 'held') AND rival.channel = 'sms' AND rival.origin = 'trigger'
@@ -84,7 +85,7 @@ SELECT asked.message_id, rival.message_id, rival.purpose, rival.origin, rival.tr
   FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
        AS asked (studio_id, message_id, action_id, client_id)
  CROSS JOIN LATERAL (
-       SELECT * FROM messages
+       SELECT * FROM {BOTH} AS messages
         WHERE messages.studio_id = asked.studio_id AND messages.client_id = asked.client_id
         ORDER BY messages.message_id DESC LIMIT 200) AS rival
  WHERE rival.origin IN ('trigger', 'bulk') AND rival.action_id IS DISTINCT FROM asked.action_id

@@ -9,6 +9,7 @@ from datetime import datetime
 from control_center.store.consents import Suppressed
 from control_center.store.db import Connection
 from control_center.store.fences import KEPT
+from control_center.store.halves import BOTH
 
 Number = tuple[str, str]  # studio, number
 
@@ -36,10 +37,11 @@ async def of_number(tx: Connection, studio: str, number: str) -> DeadNumber | No
 
 # The texts that came to nothing because of their number, since it last took or sent one: one counts once, however often
 # it was told of.
-TIMES = """
+TIMES = f"""
 WITH passed AS MATERIALIZED (
      SELECT message_id, CASE WHEN state = 'delivered' THEN ended_at WHEN state = 'received' THEN created_at END AS alive
-       FROM messages WHERE studio_id = $1 AND lower(address) = $2 AND channel = 'sms' AND created_at > $3)
+       FROM {BOTH} AS messages
+      WHERE studio_id = $1 AND lower(address) = $2 AND channel = 'sms' AND created_at > $3)
 SELECT count(*) FROM passed
  WHERE EXISTS (SELECT FROM receipts
                 WHERE receipts.studio_id = $1 AND receipts.message_id = passed.message_id AND dead

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from control_center.store.db import Connection
+from control_center.store.halves import BOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ async def read(tx: Connection, studio: str, numbers: Sequence[int], *, is_read: 
 
 
 # Of a number that nobody was known to have, what has passed: incoming, what it was answered, what a person sent freely.
-EARLIER = """
-SELECT message_id FROM messages
+EARLIER = f"""
+SELECT message_id FROM {BOTH} AS messages
  WHERE studio_id = $1 AND channel = $2 AND lower(address) = lower($3) AND client_id IS NULL
    AND origin IN ('client', 'person', 'answer') AND message_id <> $4
  ORDER BY message_id LIMIT 1000"""
@@ -177,11 +178,11 @@ async def settle_doubt(
 
 
 # What went there and what a stop kept back, for the page that proves what an address said.
-PASSED = """
+PASSED = f"""
 SELECT count(*) FILTER (WHERE state IN ('accepted', 'delivered', 'undelivered', 'unknown', 'submitting')),
        count(*) FILTER (WHERE state = 'suppressed'), count(*) FILTER (WHERE state = 'received'),
        max(sent_at), max(created_at) FILTER (WHERE state = 'received'), array_agg(DISTINCT client_id)
-  FROM messages WHERE studio_id = $1 AND channel = $2 AND lower(address) = lower($3)"""
+  FROM {BOTH} AS messages WHERE studio_id = $1 AND channel = $2 AND lower(address) = lower($3)"""
 
 
 async def passed(tx: Connection, studio: str, channel: str, address: str) -> Any:

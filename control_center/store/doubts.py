@@ -10,6 +10,7 @@ from uuid import UUID
 from control_center.store.consents import MAY_GO
 from control_center.store.db import Connection
 from control_center.store.fences import STANDS
+from control_center.store.halves import BOTH
 from control_center.store.submissions import Ready
 
 
@@ -36,14 +37,14 @@ class Doubt:
 
 # The other texts are those that the provider may list for the same pair of numbers: of this studio, and of those that
 # write from the same number. Address by address: an account has sent millions.
-UNDECIDED = """
+UNDECIDED = f"""
 SELECT messages.studio_id AS studio, messages.message_id, channel, address, sender, attempts.key, attempts.subject,
        attempts.body, attempts.started_at, use_by, messages.reason LIKE 'sent: %' AS lost,
        ARRAY (SELECT other.provider_id
                 FROM (SELECT messages.studio_id UNION
                       SELECT studio_id FROM studios WHERE numbers @> ARRAY[messages.sender]) AS sharing (studio_id)
                CROSS JOIN LATERAL (
-                     SELECT account, provider_id FROM messages AS sent
+                     SELECT account, provider_id FROM {BOTH} AS sent
                       WHERE sent.studio_id = sharing.studio_id AND lower(sent.address) = lower(messages.address)
                      OFFSET 0) AS other
                WHERE other.account = messages.account AND other.provider_id IS NOT NULL) AS known

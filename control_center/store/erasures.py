@@ -11,6 +11,7 @@ from typing import Final
 
 from control_center.store.db import Connection
 from control_center.store.fences import KEPT
+from control_center.store.halves import BOTH
 from control_center.store.records import Key
 
 RECORDS = """
@@ -25,10 +26,10 @@ async def records_of(tx: Connection, studio: str, client_id: str) -> list[Key]:
 
 
 # Where they were reached by the CRM's word, and where they were written to or wrote from besides.
-ADDRESSES = """
+ADDRESSES = f"""
 SELECT unnest(reach) FROM records WHERE studio_id = $1 AND kind = 'client' AND record_id = $2
  UNION
-SELECT lower(address) FROM messages
+SELECT lower(address) FROM {BOTH} AS messages
  WHERE studio_id = $1 AND client_id = $2 AND erased_at IS NULL
    AND split_part(coalesce(recipient::jsonb ->> 'role', 'client'), ':', 1) IN ('client', 'family', 'unknown')"""
 
@@ -49,16 +50,17 @@ async def lock_lists(tx: Connection, studio: str, client_id: str) -> None:
 
 
 # Of a number that is theirs, what is linked to nobody, too.
-MESSAGES = """
+MESSAGES = f"""
 WITH named AS MATERIALIZED (
-     SELECT message_id FROM messages WHERE studio_id = $1 AND client_id = $2
+     SELECT message_id FROM {BOTH} AS messages WHERE studio_id = $1 AND client_id = $2
       UNION
-     SELECT message_id FROM messages WHERE studio_id = $1 AND lower(address) = ANY ($3::text[]) AND client_id IS NULL
+     SELECT message_id FROM {BOTH} AS messages
+      WHERE studio_id = $1 AND lower(address) = ANY ($3::text[]) AND client_id IS NULL
       UNION
      SELECT about.message_id
        FROM unnest($4::text[], $5::text[]) AS record (kind, record_id)
       CROSS JOIN LATERAL (
-            SELECT message_id FROM messages
+            SELECT message_id FROM {BOTH} AS messages
              WHERE messages.studio_id = $1 AND messages.kind = record.kind AND messages.record_id = record.record_id
                AND client_id IS NULL OFFSET 0) AS about)
 SELECT message_id, state, rides_with, kind || '/' || record_id

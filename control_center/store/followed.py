@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from control_center.store.db import Connection
+from control_center.store.halves import BOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,15 @@ async def lock(tx: Connection, studio: str, message_id: int) -> None:
 
 
 # The mails to an address that came to nothing: by their last bounce, or by what their relay said at last.
-CAME_BACK = """
+CAME_BACK = f"""
 SELECT DISTINCT ON (message_id) code, coalesce(reason, ''), at
   FROM (SELECT messages.message_id, receipts.code, receipts.reason, receipts.received_at
-          FROM messages JOIN receipts USING (studio_id, message_id)
+          FROM {BOTH} AS messages JOIN receipts USING (studio_id, message_id)
          WHERE messages.studio_id = $1 AND lower(messages.address) = lower($2) AND messages.channel = 'email'
            AND receipts.fate = 'undelivered'
          UNION ALL
         SELECT messages.message_id, attempts.code, attempts.reason, attempts.ended_at
-          FROM messages JOIN attempts USING (studio_id, message_id)
+          FROM {BOTH} AS messages JOIN attempts USING (studio_id, message_id)
          WHERE messages.studio_id = $1 AND lower(messages.address) = lower($2) AND messages.channel = 'email'
            AND messages.state = 'failed' AND attempts.number = messages.asked)
        AS came (message_id, code, reason, at)

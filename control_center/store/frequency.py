@@ -6,12 +6,13 @@ from datetime import datetime
 
 from control_center.store.conversations import Pair
 from control_center.store.db import Connection
+from control_center.store.halves import GONE
 
-TEXTED = """
+TEXTED = f"""
 SELECT count(*) FILTER (WHERE created_at > $5), count(*) FROM (
        SELECT created_at FROM messages
         WHERE studio_id = $1 AND lower(address) = lower($3) AND channel = $2 AND sender = $4 AND origin = 'client'
-          AND created_at > $6
+          AND {GONE} AND created_at > $6
         ORDER BY message_id DESC LIMIT $7) AS of_late"""
 
 

@@ -11,6 +11,7 @@ from control_center.domain.message import State
 from control_center.domain.outcome import Fate, Receipt
 from control_center.domain.wire.smpp_ids import spellings
 from control_center.store.db import Connection
+from control_center.store.halves import BOTH
 
 SANDBOX = "sandbox"  # the account of receipts that the carrier of the sandbox brings, for messages of any account
 
@@ -176,7 +177,7 @@ async def prove(tx: Connection, proofs: Sequence[tuple[Named, int, Receipt]]) ->
 # Which text a receipt means by another spelling of its id: the only one that was sent to one of its numbers at about
 # that time. A wrong text would be worse than none: a small number may be any part's or any lost answer's, and means a
 # text only where nothing else was sent to its recipient, by this studio or by another on its number.
-_ANOTHER_SPELLING = """
+_ANOTHER_SPELLING = f"""
 SELECT CASE WHEN count(*) = 1 THEN min(messages.provider_id) END
   FROM messages
  WHERE messages.account = receipts.account AND messages.provider_id = ANY (receipts.spellings)
@@ -188,7 +189,7 @@ SELECT CASE WHEN count(*) = 1 THEN min(messages.provider_id) END
         OR NOT EXISTS (
            SELECT FROM (SELECT messages.studio_id UNION
                         SELECT studio_id FROM studios WHERE numbers @> ARRAY[messages.sender]) AS sharing (studio_id)
-             JOIN messages AS other ON other.studio_id = sharing.studio_id
+             JOIN {BOTH} AS other ON other.studio_id = sharing.studio_id
               AND lower(other.address) = lower(messages.address) AND other.message_id <> messages.message_id
             WHERE other.account = messages.account AND other.asked > 0 AND other.state <> 'failed'
               AND other.created_at > receipts.received_at - interval '8 days'))"""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from control_center.store.db import Connection
+from control_center.store.halves import BOTH
 
 # A number that was given up, or is another studio's by now, still brings the answers to what was sent from it.
 WROTE_FROM = """
@@ -43,9 +44,9 @@ async def last_studio(tx: Connection, studios: Sequence[str], ours: str, theirs:
 
 
 # Whoever ever wrote or is about to write to this person, from whatever number, or has them or their family as a client.
-KNOWN_TO = """
+KNOWN_TO = f"""
 SELECT studio_id FROM unnest($1::text[]) AS wanted (studio_id)
- WHERE EXISTS (SELECT FROM messages
+ WHERE EXISTS (SELECT FROM {BOTH} AS messages
                 WHERE messages.studio_id = wanted.studio_id AND lower(address) = lower($2) AND channel = 'sms'
                   AND state <> 'received')
     OR EXISTS (SELECT FROM records

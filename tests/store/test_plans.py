@@ -220,7 +220,7 @@ async def test_the_number_used_last_with_somebody_is_found_by_their_address(crow
     done = await plan(crowded, senders.LAST, ["main"] * 100, [f"+1312{n}" for n in range(100)])
     await crowded.execute("UPDATE studios SET numbers = '{}'")
 
-    assert "messages_by_address" in indexes(done)
+    assert "messages_waiting_by_address" in indexes(done)
     assert "messages" not in scans(done)
 
 

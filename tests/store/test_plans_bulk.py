@@ -15,6 +15,7 @@ from control_center.store import bulk_release, bulks, db
 
 LONG = 100_000
 SENT = 50_000
+BESIDES = 2_000  # texts that persons wrote, and that wait for something else
 
 FILL = f"""
 INSERT INTO studios (studio_id, name, timezone, country) VALUES ('main', 'Main', 'America/Chicago', 'US');
@@ -29,6 +30,11 @@ INSERT INTO messages (studio_id, origin, purpose, channel, address, account, sen
 SELECT 'main', 'bulk', 'marketing', 'sms', '+1312' || n, 'sms/default', '+13125550100', '{{}}', 1,
        CASE WHEN n > {SENT} - 5 THEN 'queued' ELSE 'accepted' END, now(), now() + interval '1 day', now()
   FROM generate_series(1, {SENT}) n;
+INSERT INTO messages (studio_id, origin, purpose, channel, address, account, sender, recipient, state, reason, due_at,
+                      use_by, made_by)
+SELECT 'main', 'person', 'transactional', 'sms', '+1414' || n, 'sms/default', '+13125550100', '{{}}', 'held',
+       'breaker: open', now(), now() + interval '1 day', 'Ada'
+  FROM generate_series(1, {BESIDES}) n;
 INSERT INTO bulk_recipients (studio_id, bulk_id, recipient_id, state, address, kind, record_id, client_id, due_at,
                              message_id)
 SELECT 'main', 1, n, CASE WHEN n <= {SENT} THEN 'released' ELSE 'listed' END, '+1312' || n, 'client', 'c-' || n,
