@@ -300,9 +300,17 @@ def programs_with_tls(_find_program: Callable[[str], Path | None]) -> Path:
 
 
 @pytest.fixture(scope="session")
-async def _template(postgres: Postgres) -> str:
+async def _administrator(postgres: Postgres) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """The session's connection of the one who makes the databases of its tests."""
+    connection = await asyncpg.connect(postgres.dsn("postgres"))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def _template(postgres: Postgres, _administrator: asyncpg.Connection[Any]) -> str:
     """A database with the schema, to be cloned for each test."""
-    await _administer(postgres, "CREATE DATABASE template_for_tests")
+    await _administrator.execute("CREATE DATABASE template_for_tests")
     connection = await asyncpg.connect(postgres.dsn("template_for_tests"))
     try:
         schema = ROOT / "schema.sql"
@@ -317,20 +325,14 @@ _numbers = count(1)
 
 
 @pytest.fixture
-async def database_url(postgres: Postgres, _template: str) -> AsyncIterator[str]:
+async def database_url(
+    postgres: Postgres, _administrator: asyncpg.Connection[Any], _template: str
+) -> AsyncIterator[str]:
     """The URL of a database of this test alone, with the schema and no rows."""
     name = f"test_{next(_numbers)}"
-    await _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY FILE_COPY")
+    await _administrator.execute(f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY FILE_COPY")
     yield postgres.dsn(name)
-    await _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def _administer(postgres: Postgres, statement: str) -> None:
-    connection = await asyncpg.connect(postgres.dsn("postgres"))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+    await _administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # --- RabbitMQ --------------------------------------------------------------------------------------------------

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from control_center.domain.errors import ConfigurationError
 from control_center.domain.quiet_hours import adopt, presets
 from control_center.settings import Settings, read
 from control_center.settings.account import Account
 from control_center.settings.model import SECRETS
+from tests.support.mistakes import a_file, bare, mistake
 
 SAMPLE = Path(__file__).resolve().parents[1] / "config" / "control_center.toml"
 
 
 @pytest.fixture(autouse=True)
 def _a_bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting from outside, and no file where one is looked for."""
-    for name in os.environ:
-        if name.startswith("CONTROL_CENTER_") or name in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-
-
-def a_file(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "some.toml"
-    file.write_text(text)
-    monkeypatch.setenv("CONTROL_CENTER_CONFIG", str(file))
-    return file
-
-
-def mistake() -> str:
-    with pytest.raises(ConfigurationError) as caught:
-        read()
-    line = str(caught.value)
-    assert "\n" not in line
-    return line
+    bare(monkeypatch, tmp_path)
 
 
 # --- sources ---------------------------------------------------------------------------------------------------

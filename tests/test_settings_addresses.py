@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from control_center.domain.errors import ConfigurationError
 from control_center.settings import addresses, read
+from tests.support.mistakes import mistake
 
 DATABASE, BROKER, SMTP = "CONTROL_CENTER_DATABASE_URL", "CONTROL_CENTER_BROKER_URL", "CONTROL_CENTER_SMTP_URL"
 
@@ -16,13 +16,6 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     for name in ("PGSSLMODE", "PGHOST", "PGSERVICE"):
         monkeypatch.delenv(name, raising=False)
-
-
-def mistake() -> str:
-    with pytest.raises(ConfigurationError) as raised:
-        read()
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
 
 
 @pytest.mark.parametrize("scheme", [(DATABASE, "postgresql"), (BROKER, "amqp"), (SMTP, "smtp")])

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from control_center.domain.errors import ConfigurationError
 from control_center.settings import read
+from tests.support.mistakes import a_file, bare, mistake
 
 LONG = "a-secret-of-more-than-24-characters"
 
 
 @pytest.fixture(autouse=True)
 def _a_bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in os.environ:
-        if name.startswith("CONTROL_CENTER_") or name in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-
-
-def a_file(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "some.toml"
-    file.write_text(text)
-    monkeypatch.setenv("CONTROL_CENTER_CONFIG", str(file))
-
-
-def mistake() -> str:
-    with pytest.raises(ConfigurationError) as caught:
-        read()
-    line = str(caught.value)
-    assert "\n" not in line
-    return line
+    bare(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["API_TOKEN", "LINK_KEY"])

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -19,6 +20,7 @@ import aiohttp
 import asyncpg
 
 from tests.support.broker import publish
+from tests.support.fork_server import ForkServer
 from tests.support.programs import ROOT, Done, Program, carry_out, eventually, still_running
 from tests.support.programs import family as family_of
 
@@ -71,6 +73,12 @@ SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND pid 
 RUN_OUT: Final = (
     "UPDATE messages SET lease_until = clock_timestamp() - interval '1 second' WHERE lease_until IS NOT NULL"
 )
+
+
+@cache
+def _program() -> ForkServer:
+    """The program, read once for all the commands of this run of the tests."""
+    return ForkServer("control_center")
 
 
 class Installation:
@@ -135,6 +143,10 @@ class Installation:
 
     async def cli(self, *words: str, stdin: bytes = b"", within: float = 60.0, **settings: str) -> Done:
         """Carry out `control-center WORDS`."""
+        if not self.through and not self.ahead:
+            return await _program().run(
+                "control_center", words, env=self.environment(**settings), cwd=self.folder, stdin=stdin, within=within
+            )
         return await carry_out(
             [*self.through, sys.executable, "-m", "control_center", *words],
             env=self.environment(**settings),
