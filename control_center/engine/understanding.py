@@ -157,7 +157,9 @@ async def _about_a_question(
                 await _note(tx, heard, question, note)
         case ConfirmsNothing(why=why):
             await answering.void(tx, given, why.value)
-            await _note(tx, heard, question, f"The client answered yes, but the {kind} is {why.value}.")
+            # With their words: who says so twice in others has said two things, and the notes of both are not the same.
+            said = f"The client answered yes, but the {kind} is {why.value}: {heard.text[:200]!r}"
+            await _note(tx, heard, question, said)
             return Done(f"a yes to a {kind} that is {why.value} since: {record_id}")
         case Scores(score=score, comment=comment):
             await answering.score(tx, books, given, score, comment)

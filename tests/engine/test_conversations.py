@@ -428,6 +428,8 @@ async def test_a_yes_to_a_session_that_is_not_so_any_more_confirms_nothing(
     assert why in (taken.attention or "")
     assert await told(pool, "confirm_record") == []
     assert not ((await flags(pool)) or {}).get("confirmed")
+    ((subject, noted),) = await told(pool, "add_note")
+    assert (subject, noted["text"][-7:]) == ("session/4711", ": 'Yes'")
 
 
 async def test_with_two_open_sessions_the_one_asked_about_last_is_confirmed_and_a_note_left(pool: db.Pool) -> None:

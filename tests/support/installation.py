@@ -143,17 +143,11 @@ class Installation:
 
     async def cli(self, *words: str, stdin: bytes = b"", within: float = 60.0, **settings: str) -> Done:
         """Carry out `control-center WORDS`."""
-        if not self.through and not self.ahead:
-            return await _program().run(
-                "control_center", words, env=self.environment(**settings), cwd=self.folder, stdin=stdin, within=within
-            )
-        return await carry_out(
-            [*self.through, sys.executable, "-m", "control_center", *words],
-            env=self.environment(**settings),
-            cwd=self.folder,
-            stdin=stdin,
-            within=within,
-        )
+        env = self.environment(**settings)
+        if not self.through and env["PYTHONPATH"] == str(ROOT):
+            return await _program().run("control_center", words, env=env, cwd=self.folder, stdin=stdin, within=within)
+        command = [*self.through, sys.executable, "-m", "control_center", *words]
+        return await carry_out(command, env=env, cwd=self.folder, stdin=stdin, within=within)
 
     async def done(self, *words: str, **options: Any) -> Done:
         """Carry out a command that must succeed."""
