@@ -9,6 +9,7 @@ from datetime import datetime
 from control_center.domain.consent import Purpose, Said, Standing, standing
 from control_center.store.db import Connection
 from control_center.store.fences import KEPT
+from control_center.store.halves import WAITS
 
 # Beside it whether a number takes texts at all: whoever asks the one has to know the other.
 NEWEST = """
@@ -112,7 +113,7 @@ SUPPRESS = f"""
 UPDATE messages
    SET state = 'suppressed', reason = $5 || {KEPT}, lease_owner = NULL, lease_until = NULL,
        ended_at = clock_timestamp()
- WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND state IN ('queued', 'held', 'claimed')
+ WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND {WAITS}
    AND origin <> 'answer' AND ($4 = 'all' OR purpose = $4) AND rides_with IS NULL
 RETURNING message_id, action_id"""
 
@@ -125,13 +126,14 @@ async def suppress(tx: Connection, said: Saying) -> list[Suppressed]:
 
 
 # What a doubt holds, and what a person's word sets free again.
-HOLD = """
+HOLD = f"""
 UPDATE messages SET state = 'held', reason = $4, lease_owner = NULL, lease_until = NULL
- WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND state IN ('queued', 'claimed')
+ WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND {WAITS} AND state <> 'held'
    AND origin IN ('trigger', 'bulk')"""
-FREE = """
+FREE = f"""
 UPDATE messages SET state = 'queued', reason = '', due_at = clock_timestamp()
- WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND state = 'held' AND starts_with(reason, $4)"""
+ WHERE studio_id = $1 AND channel = $2 AND lower(address) = $3 AND {WAITS}
+   AND state = 'held' AND starts_with(reason, $4)"""
 
 
 async def hold(tx: Connection, said: Saying, reason: str) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from control_center.store.consents import Suppressed
 from control_center.store.db import Connection
 from control_center.store.fences import KEPT
-from control_center.store.halves import BOTH
+from control_center.store.halves import BOTH, WAITS
 
 Number = tuple[str, str]  # studio, number
 
@@ -88,7 +88,7 @@ SUPPRESS = f"""
 UPDATE messages
    SET state = 'suppressed', reason = $3 || {KEPT}, lease_owner = NULL, lease_until = NULL,
        ended_at = clock_timestamp()
- WHERE studio_id = $1 AND channel = 'sms' AND lower(address) = $2 AND state IN ('queued', 'held', 'claimed')
+ WHERE studio_id = $1 AND channel = 'sms' AND lower(address) = $2 AND {WAITS}
    AND origin IN ('trigger', 'bulk') AND rides_with IS NULL
 RETURNING message_id, action_id"""
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 from typing import Final
 
 # As the indexes in schema.sql say it: another wording of the same would not find them. A table in front serves as a
-# prefix: `messages.{GONE}`.
-WAITS: Final = "state IN ('queued', 'held', 'claimed')"
+# prefix of what is gone: `messages.{GONE}`.
+# Waiting is put as no guard of an update puts it: its index looks empty to the planner, and would be walked for each.
+WAITS: Final = "(state IN ('queued', 'held', 'claimed')) IS TRUE"
 GONE: Final = "state NOT IN ('queued', 'held', 'claimed')"
 
 # In place of the table, where one of these keys is asked for: each half is read along its own index, in its order.
 BOTH: Final = f"(SELECT * FROM messages WHERE {WAITS} UNION ALL SELECT * FROM messages WHERE {GONE})"
+# … and where a statement that is planned for what is asked may ask for something else: always true.
+EITHER: Final = f"({WAITS} OR {GONE})"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from control_center.domain.message import State
 from control_center.store.db import Connection
-from control_center.store.halves import GONE, WAITS
+from control_center.store.halves import EITHER
 from control_center.store.pages import Page, page
 from control_center.store.pages import cursor as cursor_of
 from control_center.store.views_messages import ENDS, EVERYTHING, SHOWN, WANTED, Box, Filter, Message, narrowed, shown
@@ -76,7 +76,7 @@ SELECT page.* FROM (
                       UNION
                      SELECT reached.message_id FROM messages AS reached
                       WHERE reached.studio_id = $1 AND lower(reached.address) = lower($27::text)
-                        AND (reached.{WAITS} OR reached.{GONE})
+                        AND {EITHER}
                         AND reached.message_id >= block << 15 AND reached.message_id < (block + 1) << 15)
                ORDER BY messages.message_id DESC
                LIMIT $28) AS found

@@ -12,7 +12,7 @@ import msgspec
 
 from control_center.domain.message import State
 from control_center.store.db import Connection
-from control_center.store.halves import GONE, WAITS
+from control_center.store.halves import EITHER
 from control_center.store.pages import Page, after, page
 
 
@@ -105,15 +105,14 @@ SELECT {_COLUMNS}
   FROM messages
   LEFT JOIN triggers ON triggers.studio_id = messages.studio_id AND triggers.trigger_id = messages.trigger_id"""
 
-_EITHER = f"(messages.{WAITS} OR messages.{GONE})"
 # Planned anew for the values at hand: what is not asked for is gone before an index is chosen, and each of these has
 # one that is read in the order of the list. One state is compared as one, which keeps that order.
 WANTED = f"""($2::bigint IS NULL OR messages.message_id < $2)
    AND ($3::text[] IS NULL OR messages.state = ANY ($3))
    AND ($4::text IS NULL OR messages.state = $4)
    AND ($5::text IS NULL OR messages.channel = $5)
-   AND ($6::text IS NULL OR (messages.kind = $6 AND messages.record_id = $7::text AND {_EITHER}))
-   AND ($8::text IS NULL OR (messages.client_id = $8 AND {_EITHER}))
+   AND ($6::text IS NULL OR (messages.kind = $6 AND messages.record_id = $7::text AND {EITHER}))
+   AND ($8::text IS NULL OR (messages.client_id = $8 AND {EITHER}))
    AND ($9::bigint IS NULL OR messages.action_id = $9)
    AND ($10::text IS NULL OR messages.trigger_id =
            (SELECT trigger_id FROM triggers WHERE triggers.studio_id = $1 AND triggers.name = $10))

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from control_center.store.actions import DUE, Due, due_of
 from control_center.store.db import Connection
 from control_center.store.fences import KEPT
+from control_center.store.halves import WAITS
 from control_center.store.records import Key
 
 # Actions that a blackout day pushed, or will push: their time lies on one of these days or was moved across them.
@@ -49,7 +50,7 @@ UPDATE messages
    SET state = 'cancelled', reason = $5 || {KEPT}, lease_owner = NULL, lease_until = NULL,
        ended_at = clock_timestamp()
  WHERE studio_id = $1 AND client_id = $2 AND %s
-   AND state IN ('queued', 'held', 'claimed') AND origin IN ('trigger', 'bulk') AND rides_with IS NULL
+   AND {WAITS} AND origin IN ('trigger', 'bulk') AND rides_with IS NULL
    AND split_part(recipient::jsonb ->> 'role', ':', 1) IN ('client', 'family')
 RETURNING message_id, action_id"""
 
@@ -69,13 +70,13 @@ async def withdraw(tx: Connection, client: Key, channel: str, addresses: Sequenc
 HAND_OVER = _WITHDRAW % "kind = $3 AND record_id = $4"
 
 # What a worker has in hand was written for the one before.
-TAKE_OVER = """
+TAKE_OVER = f"""
 UPDATE messages
    SET client_id = $5, recipient = $6, state = CASE state WHEN 'held' THEN state ELSE 'queued' END,
        lease_owner = NULL, lease_until = NULL
  WHERE studio_id = $1 AND kind = $2 AND record_id = $3 AND client_id = $4
    AND channel || ' ' || lower(address) = ANY ($7::text[])
-   AND state IN ('queued', 'held', 'claimed') AND origin = 'trigger' AND rides_with IS NULL
+   AND {WAITS} AND origin = 'trigger' AND rides_with IS NULL
    AND recipient::jsonb ->> 'role' = 'client'"""
 
 

@@ -476,10 +476,11 @@ create index messages_by_number on messages (message_id);
 -- serves store.doubts.UNDECIDED: what may have been taken
 create index messages_unknown on messages (account, message_id) where state = 'unknown';
 -- What is read by address, record or client has two indexes for each, of what waits and of what is gone: see
--- store.halves. All of these serve store.views_messages.MESSAGES and store.erasures.MESSAGES, and besides:
+-- store.halves. That of what waits is spelled so that only who names it gets it: the guarded updates would choose it
+-- otherwise, and walk its dead entries. All of these serve store.views_messages.MESSAGES and store.erasures.MESSAGES, and besides:
 -- store.consents.SUPPRESS, store.dead_numbers.SUPPRESS, store.waiting.WITHDRAW: what would go to an address
 create index messages_waiting_by_address on messages (studio_id, lower(address), message_id)
-    where state in ('queued', 'held', 'claimed');
+    where lower(address) is not null and (state in ('queued', 'held', 'claimed')) is true;
 -- store.conversations.ASKED, store.conversations.LAST_WRITTEN, store.conversations.SAID_BEFORE, store.dead_numbers.TIMES,
 -- store.firsts.HAD, store.senders.LAST: what passed between us and an address, however its letters are written
 create index messages_by_address on messages (studio_id, lower(address), message_id)
@@ -488,13 +489,13 @@ create index messages_by_address on messages (studio_id, lower(address), message
 create statistics messages_addresses on lower(address) from messages;
 -- store.waiting.HAND_OVER, store.waiting.TAKE_OVER: what is to be written about a record
 create index messages_waiting_by_record on messages (studio_id, kind, record_id, message_id)
-    where state in ('queued', 'held', 'claimed');
+    where record_id is not null and (state in ('queued', 'held', 'claimed')) is true;
 -- store.views_messages.MESSAGES: what was written about a record
 create index messages_by_record on messages (studio_id, kind, record_id, message_id)
     where state not in ('queued', 'held', 'claimed');
 -- store.waiting.WITHDRAW, store.day_shares.RIVALS: what waits for a client
 create index messages_waiting_by_client on messages (studio_id, client_id, message_id)
-    where client_id is not null and state in ('queued', 'held', 'claimed');
+    where client_id is not null and (state in ('queued', 'held', 'claimed')) is true;
 -- store.day_shares.RIVALS: what passed between us and a client
 create index messages_by_client on messages (studio_id, client_id, message_id)
     where client_id is not null and state not in ('queued', 'held', 'claimed');
