@@ -165,11 +165,12 @@ def _carry_out(call: dict[str, Any], streams: Sequence[int]) -> NoReturn:
     except BaseException:  # noqa: BLE001 - as an interpreter does with what nobody caught
         traceback.print_exc()
     finally:
-        with suppress(BaseException):
+        try:
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(code)
+        finally:
+            os._exit(code)  # whatever happened: it must never come back into what it is a copy of
 
 
 def _code_of(ended: SystemExit) -> int:
