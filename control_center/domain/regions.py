@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 COUNTRIES: Final = {"US": ("USA", "United States", "United States of America"), "CA": ("CAN", "Canada")}
+_LONGEST: Final = 10  # characters of a postal code: 12345-6789
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,20 @@ class Atlas:
     regions: tuple[Region, ...]
     _by_name: dict[tuple[str, str], Region] = field(init=False, repr=False, compare=False)
     _by_area_code: dict[str, tuple[Region, ...]] = field(init=False, repr=False, compare=False)
+    _by_postal: dict[tuple[str, str], tuple[Region, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = {(one.country, said.casefold()): one for one in self.regions for said in (one.code[3:], one.name)}
         by_area_code: dict[str, tuple[Region, ...]] = {}
+        by_postal: dict[tuple[str, str], tuple[Region, ...]] = {}
         for one in self.regions:
             for area_code in one.area_codes:
                 by_area_code[area_code] = (*by_area_code.get(area_code, ()), one)
+            for start in one.postal:
+                by_postal[one.country, start] = (*by_postal.get((one.country, start), ()), one)
         object.__setattr__(self, "_by_name", names)
         object.__setattr__(self, "_by_area_code", by_area_code)
+        object.__setattr__(self, "_by_postal", by_postal)
 
     def at(self, country: str | None, state: str, postal_code: str) -> Region | None:
         """The region of a postal address, whose parts may be empty; None where they do not lead to one."""
@@ -58,14 +64,11 @@ class Atlas:
                 return self._by_name[one, state.casefold()]
         if state or not postal_code:
             return None
-        fits = [
-            (len(start), one)
-            for one in self.regions
-            for start in one.postal
-            if one.country in asked and postal_code.startswith(start)
-        ]
-        found = {one.code: one for length, one in fits if length == max(fits, key=lambda fit: fit[0])[0]}
-        return next(iter(found.values())) if len(found) == 1 else None
+        for end in range(min(len(postal_code), _LONGEST), 0, -1):
+            fits = {at.code: at for one in asked for at in self._by_postal.get((one, postal_code[:end]), ())}
+            if fits:
+                return next(iter(fits.values())) if len(fits) == 1 else None
+        return None
 
     def of_number(self, e164: str) -> tuple[Region, ...]:
         """The regions that a North American number was given out in."""

@@ -6,8 +6,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from email.message import Message
-from email.parser import BytesParser
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from control_center.engine.following import Following, Shown, View
-from control_center.web import bodies, problems
+from control_center.web import bodies, forms, problems
 from control_center.web.parts import PARTS
 from control_center.web.problems import Handler, Problem
 
@@ -177,14 +175,8 @@ async def _form(request: web.Request) -> dict[str, str]:
 
 
 def _parts(content_type: str, body: bytes) -> dict[str, str]:
-    if not content_type.isascii() or not content_type.isprintable():
-        return {}
-    whole = BytesParser().parsebytes(b"Content-Type: " + content_type.encode("ascii") + b"\r\n\r\n" + body)
     found = {}
-    parts = whole.get_payload()
-    for part in parts[:_FIELDS] if isinstance(parts, list) else ():
-        if not isinstance(part, Message):
-            continue
+    for part in forms.parts(content_type, body)[:_FIELDS]:
         name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
             found[name] = content.decode("utf-8", "replace").rstrip("\r\n")

@@ -9,7 +9,7 @@ import pytest
 from control_center.domain.bounce import Verdict, verdict
 from control_center.domain.links import Links
 from control_center.domain.outcome import Blocked, Cause, Refused
-from control_center.domain.wire import smtp
+from control_center.domain.wire import mime_reader, smtp
 from control_center.domain.wire.incoming_mail import Automatic, Bounce, Complaint, Letter, read
 from control_center.domain.wire.smtp import Step
 
@@ -45,6 +45,55 @@ def report(diagnostic: bytes) -> bytes:
 )
 def test_no_header_takes_the_square_of_its_length(raw: bytes) -> None:
     assert isinstance(read(raw, LINKS), (Bounce, Letter))
+
+
+def nested(levels: int, last: bytes) -> bytes:
+    """A letter of parts within parts, none of which ends, and what stands in the innermost."""
+    return (
+        b"From: jo@mail.example\r\nSubject: Re: Spring\r\n"
+        + b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(levels))
+        + b"\r\n"
+        + last
+    )
+
+
+ATTACHED: Final = (b"A" * 76 + b"\r\n") * 200_000
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (nested(1200, b"hello"), "it has too many levels"),
+        (nested(20, ATTACHED), "it has too many levels"),
+        (nested(1, b"\r\n--b0\r\n\r\nhi" * 10_000), "it has too many parts"),
+        (nested(1, b"").replace(b"=b0", b"*=\0''b0"), "nobody can tell where its parts end"),
+    ],
+    ids=["levels", "levels of much", "parts", "a boundary in no alphabet"],
+)
+def test_of_a_mail_whose_parts_are_beyond_reading_who_wrote_it_and_about_what_is_kept(raw: bytes, why: str) -> None:
+    found = read(raw, LINKS)
+    assert isinstance(found, Letter)
+    assert (found.inbound.sender, found.subject) == ("jo@mail.example", "Re: Spring")
+    assert found.inbound.text == f"[Its words could not be read: {why}.]"
+
+
+def test_a_large_mail_of_as_many_levels_as_programs_write_is_read() -> None:
+    words = b"See you on Saturday.\r\n--b7\r\nContent-Type: image/jpeg\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    found = read(nested(8, words + ATTACHED), LINKS)
+    assert isinstance(found, Letter)
+    assert found.inbound.text == "See you on Saturday."
+
+
+def test_what_comes_after_more_lines_than_sixteen_mebibytes_have_is_not_read() -> None:
+    found = read(plain(b"", b"See you on Saturday." + b"\n" * mime_reader.LINES + b"STOP"), LINKS)
+    assert isinstance(found, Letter)
+    assert found.inbound.text == "See you on Saturday."
+
+
+def test_of_any_number_of_receivers_the_first_are_read() -> None:
+    found = read(plain(b"".join(b"Cc: n%d@mail.example\r\n" % n for n in range(1000))), LINKS)
+    assert isinstance(found, Letter)
+    assert found.to == tuple(f"n{n}@mail.example" for n in range(200))
 
 
 @pytest.mark.parametrize("name", [b"From", b"To"])

@@ -288,11 +288,6 @@ def test_what_a_report_says_is_kept_as_one_line_of_what_can_be_printed() -> None
     assert found.why == "a delivery report: rel"
 
 
-def test_parts_within_parts_without_end_are_not_read() -> None:
-    deep = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(1200))
-    assert isinstance(read(b"From: jo@mail.example\r\n" + deep, LINKS), Automatic | Letter)
-
-
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_reading(raw: bytes) -> None:
     read(raw, LINKS)

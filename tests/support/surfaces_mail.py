@@ -138,6 +138,8 @@ MAIL_WORDS: Final = tuple(
         ";;;;",
         "(comment (nested",
         "\\",
+        "".join(f"Content-Type: multipart/mixed; boundary=n{n}\r\n\r\n--n{n}\r\n" for n in range(60)),
+        "--edge\r\n\r\n" * 300,
         "Return-Path: <>\r\n",
         "Status: 5.1.1\r\n",
         "Action: failed\r\n",

@@ -264,6 +264,21 @@ async def test_a_calendar_file_may_come_in_a_form(app: Caller) -> None:
     assert answer.status in {415, 422}
 
 
+async def test_a_calendar_file_in_a_form_within_a_form_is_not_looked_for(app: Caller) -> None:
+    file = b'Content-Disposition: form-data; name="file"; filename="days.ics"\r\n\r\n' + CALENDAR.encode()
+    within = (
+        b"--outer\r\nContent-Type: multipart/mixed; boundary=inner\r\n\r\n--inner\r\n" + file + b"\r\n--inner--\r\n"
+    )
+    form = {"Content-Type": "multipart/form-data; boundary=outer"}
+    assert (
+        len((await app.post("/blackouts", data=b"--outer\r\n" + file + b"\r\n--outer--", headers=form)).json["items"])
+        == 2
+    )
+    answer = await app.post("/blackouts", data=within + b"--outer--\r\n", headers=form)
+    assert answer.status == 422
+    assert "send a form with one calendar file" in str(answer.json)
+
+
 @pytest.mark.parametrize(
     ("calendar", "says"),
     [

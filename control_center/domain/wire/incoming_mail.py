@@ -85,8 +85,6 @@ def read(raw: bytes, links: Links, *, to: str = "") -> Incoming:
     """What a mail is. `to` is the address it was delivered to, where who brings it knows. Never raises."""
     known_by = f"mail {sha256(raw).hexdigest()[:40]}"
     mail = letter.parse(raw)
-    if mail is None:
-        return Automatic(known_by, "its parts are nested beyond reading")
     kind = str(mail.get_param("report-type") or "").lower() if mail.get_content_type() == "multipart/report" else ""
     # A report that stands in an enclosed mail was made for whoever encloses it, and not for us.
     if any(letter.outer(mail, "message/feedback-report")):

@@ -7,18 +7,17 @@ from collections.abc import Iterable, Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
-from email.parser import BytesParser
-from email.policy import Compat32
 from email.utils import getaddresses
+from itertools import islice
 from typing import Any, Final
 
 from control_center.domain import number
 from control_center.domain.inbound import readable
 from control_center.domain.visible_html import visible
+from control_center.domain.wire import mime_reader
 
 LONGEST: Final = 100_000  # characters of a mail's words that are kept
-LONGEST_HEADER: Final = 8_000  # characters of one header: what reads headers may take the square of their length …
-_LONGEST_OF_A_PART: Final = 1_000  # … and a mail has any number of parts, each with headers of its own
+_ADDRESSES: Final = 200  # that are read of one mail: to spell one as messages spell it takes a while
 _TO: Final = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
 _QUOTE: Final = re.compile(
     r"(?:on|am|le|el|op|il)\b.{4,300}\b(?:wrote|schrieb.*|a écrit|escribió|schreef.*|ha scritto)\s*:?"
@@ -32,23 +31,14 @@ _SENT_FROM: Final = re.compile(
 _ANSWERS: Final = re.compile(r"\s*(?:re|aw|sv|rv|fw|fwd|wg|tr)\s*:", re.IGNORECASE)
 
 
-class _Bounded(Compat32):
-    """Reads headers as the library does, and no more of one than anybody has a reason to write."""
-
-    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
-        name, value = super().header_source_parse(sourcelines)
-        return name, value[: _LONGEST_OF_A_PART if name.lower().startswith("content-") else LONGEST_HEADER]
-
-
-_POLICY: Final = _Bounded()
-
-
-def parse(raw: bytes) -> Message | None:
-    """A mail taken apart; None where its parts are nested beyond reading."""
+def parse(raw: bytes) -> Message:
+    """A mail taken apart. Of one whose parts are beyond reading its headers, and words that say so."""
     try:
-        return BytesParser(policy=_POLICY).parsebytes(raw)
-    except (RecursionError, ValueError, LookupError):
-        return None
+        return mime_reader.read(raw)
+    except mime_reader.Unreadable as error:
+        mail = mime_reader.head(raw)
+        mail.set_payload(f"[Its words could not be read: {error}.]")
+        return mail
 
 
 def header(mail: Message, name: str) -> str:
@@ -84,15 +74,18 @@ def receivers(mail: Message) -> tuple[str, ...]:
 
 
 def _addresses(values: Iterable[Any]) -> Iterator[str]:
-    for value in values:
-        try:
-            found = getaddresses([str(value)])
-        except (RecursionError, IndexError):  # comments in comments, which anybody may write: no address stands there
-            continue
-        for _, address in found:
-            spelled = number.email(address) if address else None
-            if isinstance(spelled, str):
-                yield spelled.lower()
+    named = (address for value in islice(values, _ADDRESSES) for address in _named(str(value)) if address)
+    for address in islice(named, _ADDRESSES):
+        spelled = number.email(address)
+        if isinstance(spelled, str):
+            yield spelled.lower()
+
+
+def _named(value: str) -> list[str]:
+    try:
+        return [address for _, address in getaddresses([value])]
+    except (RecursionError, IndexError):  # comments in comments, which anybody may write: no address stands there
+        return []
 
 
 def parts(mail: Message, wanted: str) -> Iterator[Message]:

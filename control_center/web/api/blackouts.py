@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from email import policy
-from email.parser import BytesParser
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -20,6 +18,7 @@ from control_center.engine import blackouts as engine
 from control_center.store import blackouts, db, studios
 from control_center.store.blackouts import Stored
 from control_center.store.pages import sorted_page
+from control_center.web import forms
 from control_center.web.api import ids, versions
 from control_center.web.api.routes import JSON, Answer, Call, Items, ListQuery, Model, Route, StudioQuery
 from control_center.web.problems import wrong
@@ -217,11 +216,9 @@ def _file(call: Call[Any, Any]) -> bytes:
     """The calendar file: the body itself, or the first file of a form. Raises Malformed where there is none."""
     if call.media == CALENDAR:
         return call.raw
-    header = b"Content-Type: " + call.content_type.encode("latin-1", "replace") + b"\r\n\r\n"
-    form = BytesParser(policy=policy.HTTP).parsebytes(header + call.raw)
-    for part in form.iter_parts() if form.is_multipart() else ():
+    for part in forms.parts(call.content_type, call.raw):
         content = part.get_payload(decode=True)
-        if part.get_filename() is not None and isinstance(content, bytes):
+        if part.get_param("filename", header="content-disposition") is not None and isinstance(content, bytes):
             return content
     raise Malformed("file", "is missing; send a form with one calendar file, or the file itself as text/calendar")
 
