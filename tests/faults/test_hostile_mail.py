@@ -90,6 +90,13 @@ def test_what_comes_after_more_lines_than_sixteen_mebibytes_have_is_not_read() -
     assert found.inbound.text == "See you on Saturday."
 
 
+def test_of_any_number_of_messages_that_a_mail_names_the_first_are_looked_up() -> None:
+    named = "".join(f"<m-{n}.{'0123456789abcdef' * 2}@studio.example>\r\n" for n in range(1, 1000)).encode()
+    found = read(plain(b"", named, sender=b"mailer-daemon@mail.example"), LINKS)
+    assert isinstance(found, Bounce)
+    assert [number for number, _ in found.origin.named] == list(range(1, 101))
+
+
 def test_of_any_number_of_receivers_the_first_are_read() -> None:
     found = read(plain(b"".join(b"Cc: n%d@mail.example\r\n" % n for n in range(1000))), LINKS)
     assert isinstance(found, Letter)

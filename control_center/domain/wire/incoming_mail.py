@@ -24,6 +24,8 @@ _DAEMON: Final = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon|mdaemon|ma
 _UNSUBSCRIBE: Final = re.compile(r"/u/([A-Za-z0-9_-]{24})(?![A-Za-z0-9_-])")
 _FAILED: Final = "failed"
 _LONGEST_BOUNCE: Final = 300_000  # characters: two dozen detectors read each line of it, which takes seconds
+_LONGEST_PROOF: Final = 1_000_000  # characters in which we look for what only we can make: each is a signature to check
+_NAMED: Final = 100  # messages of ours that a mail may name: each is looked up
 _SMTP: Final = re.compile(r"\s*smtp\s*;", re.IGNORECASE)  # what a Diagnostic-Code begins with
 # Feedback that no recipient gave, or that takes a complaint back.
 _NO_COMPLAINT: Final = frozenset({"not-spam", "auth-failure", "dmarc", "virus"})
@@ -138,7 +140,7 @@ def _letter(mail: Message, known_by: str, sender: str, to: str) -> Letter:
     receivers = tuple(dict.fromkeys([*([to.lower()] if to else []), *letter.receivers(mail)]))
     named = letter.header(mail, "Message-ID")[:400] or None
     inbound = Inbound(named or known_by, named, sender, next(iter(receivers), ""), letter.words(mail))
-    answered = tuple(dict.fromkeys(named_in(_references(mail))))
+    answered = tuple(dict.fromkeys(named_in(_references(mail))))[:_NAMED]
     return Letter(inbound, receivers, letter.header(mail, "Subject")[:400], answered)
 
 
@@ -203,10 +205,10 @@ def _origin(mail: Message, links: Links, to: str) -> Origin:
         seen += _fields(part)
     for wanted in ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "text/plain"):
         seen += [_flat(part) for part in letter.parts(mail, wanted)]
-    text = "\n".join(seen)
+    text = "\n".join(seen)[:_LONGEST_PROOF]
     found = _UNSUBSCRIBE.findall(text)
     link = next((known for one in found if (known := links.message(For.UNSUBSCRIBE, one)) is not None), None)
-    return Origin(links.returned(text), tuple(dict.fromkeys(named_in(text))), link)
+    return Origin(links.returned(text), tuple(dict.fromkeys(named_in(text)))[:_NAMED], link)
 
 
 def _head(mail: Message) -> list[str]:
