@@ -90,6 +90,16 @@ def test_what_comes_after_more_lines_than_sixteen_mebibytes_have_is_not_read() -
     assert found.inbound.text == "See you on Saturday."
 
 
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "raw-unicode-escape", "Unicode-Escape"])
+def test_no_charset_of_python_alone_is_read_as_one_of_a_mail(charset: str) -> None:
+    content = f"Content-Type: text/plain; charset={charset}\r\n".encode(), b"a\\x41\\-\xe999" * 100_000
+    found = read(plain(*content), LINKS)
+    assert isinstance(found, Letter)
+    assert found.inbound.text.startswith("a\\x41\\-é99a")
+    assert isinstance(read(plain(*content, sender=b"mailer-daemon@mail.example"), LINKS), Bounce)
+    assert isinstance(read(plain(content[0].replace(b"charset=", b"charset*=utf-8''"), content[1]), LINKS), Letter)
+
+
 def test_of_any_number_of_messages_that_a_mail_names_the_first_are_looked_up() -> None:
     named = "".join(f"<m-{n}.{'0123456789abcdef' * 2}@studio.example>\r\n" for n in range(1, 1000)).encode()
     found = read(plain(b"", named, sender=b"mailer-daemon@mail.example"), LINKS)

@@ -57,7 +57,7 @@ def _decoded(piece: str | bytes, charset: str | None) -> str:
     if isinstance(piece, str):
         return piece
     try:
-        return readable(piece.decode(charset or "ascii", "replace"))
+        return readable(piece.decode(mime_reader.charset(charset or "ascii"), "replace"))
     except (LookupError, ValueError):  # a charset that there is not, or that decodes other things than mails
         return piece.decode("latin-1")
 

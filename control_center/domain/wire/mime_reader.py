@@ -7,12 +7,14 @@ times levels stay bounded, so that what is merely large is read and what is buil
 
 from __future__ import annotations
 
+import codecs
 import re
+from contextlib import suppress
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import Compat32, Policy
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 LONGEST_HEADER: Final = 8_000  # characters of one header: what reads headers may take the square of their length …
 _LONGEST_OF_A_PART: Final = 1_000  # … and a mail has any number of parts, each with headers of its own
@@ -25,8 +27,36 @@ _TOO_MANY: Final = "it has too many {}"
 _LINE: Final = re.compile(rb"\r\n|\r|\n")
 
 
+# Charsets that Python alone has, and no mail is in. Two of them take the square of a text's length, one warns.
+_OF_PYTHON: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem"})
+
+
 class Unreadable(ValueError):  # noqa: N818 - nothing went wrong here: it is how what came is
     """It has too many parts, or too many within each other, or nobody can tell where they end."""
+
+
+def charset(name: str) -> str:
+    """A charset that a mail names, as Python calls it. Raises LookupError, and ValueError for what is no name."""
+    known = codecs.lookup(name).name
+    return "latin-1" if known.replace("-", "_") in _OF_PYTHON else known
+
+
+class _Part(Message):
+    """A part that is in no charset of Python's alone: the library decodes by whatever charset it says."""
+
+    def get_param(self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True) -> Any:  # noqa: FBT001, FBT002 - the library's
+        found = super().get_param(param, failobj, header, unquote)
+        if param.lower() != "charset" or not isinstance(found, str):
+            return found
+        with suppress(LookupError, ValueError):
+            return charset(found)
+        return found
+
+    def get_content_charset(self, failobj: Any = None) -> Any:
+        found = super().get_content_charset(failobj)
+        with suppress(LookupError, ValueError, TypeError):
+            return charset(found)
+        return found
 
 
 class _Bounded(Compat32):
@@ -53,7 +83,7 @@ class _Counting(_Bounded):
 
     def _part(self, policy: Policy[Message]) -> Message:
         self._spend("parts")
-        return Message(policy)
+        return _Part(policy)
 
     def _spend(self, what: str) -> None:
         self._left[what] -= 1
