@@ -87,6 +87,10 @@ async def allowance(
 # Of a closed account all, the oldest first and so many at a time; of one whose time has come a single one, unless
 # something is queued already that can be the probe. Account by account along the index of what is held, so that one
 # is found even if its breaker never heard of the failure. What enters the queue enters at its end.
+#
+# Studios may share an account, and what is blocked may be one's sender alone. So the probe is any of what waits, and
+# not the oldest each time, which may be that studio's for ever; and what was asked for itself comes due the later the
+# more often, so that what closes the breaker lets the others through first, and nothing is asked every few seconds.
 RETURN_HELD = """
 WITH RECURSIVE accounts AS (
      (SELECT account FROM messages WHERE state = 'held' ORDER BY account LIMIT 1)
@@ -94,30 +98,55 @@ WITH RECURSIVE accounts AS (
      SELECT (SELECT messages.account FROM messages WHERE state = 'held' AND messages.account > accounts.account
               ORDER BY messages.account LIMIT 1)
        FROM accounts WHERE accounts.account IS NOT NULL),
+lines AS MATERIALIZED (
+     SELECT account, open_until,
+            (SELECT message_id FROM messages
+              WHERE messages.account BETWEEN accounts.account AND accounts.account
+                AND state = 'held' AND starts_with(reason, 'breaker:')
+                AND (starts_with(reason, 'breaker:') OR starts_with(reason, 'failover:'))
+              ORDER BY messages.account, message_id LIMIT 1) AS first,
+            (SELECT message_id FROM messages
+              WHERE messages.account BETWEEN accounts.account AND accounts.account
+                AND state = 'held' AND starts_with(reason, 'breaker:')
+                AND (starts_with(reason, 'breaker:') OR starts_with(reason, 'failover:'))
+              ORDER BY messages.account DESC, message_id DESC LIMIT 1) AS last
+       FROM accounts LEFT JOIN breakers USING (account)
+      WHERE open_until IS NULL OR open_until <= statement_timestamp()),
+asked AS MATERIALIZED (
+     SELECT account, open_until,
+            first + CASE WHEN open_until IS NULL THEN 0 ELSE floor(random() * (last - first + 1))::bigint END AS start
+       FROM lines),
 due AS MATERIALIZED (
-     SELECT first.studio_id, first.message_id
-       FROM accounts LEFT JOIN breakers USING (account) CROSS JOIN LATERAL (
+     SELECT first.studio_id, first.message_id, asked.open_until IS NULL AS closed
+       FROM asked CROSS JOIN LATERAL (
             SELECT studio_id, message_id FROM messages
              -- Between, not equal: then only the index of what is held has them in this order.
-             WHERE messages.account BETWEEN accounts.account AND accounts.account
+             WHERE messages.account BETWEEN asked.account AND asked.account
                AND state = 'held' AND starts_with(reason, 'breaker:')
                AND (starts_with(reason, 'breaker:') OR starts_with(reason, 'failover:'))  -- as the index has it
+               AND message_id >= asked.start
              ORDER BY messages.account, message_id
-             LIMIT CASE WHEN breakers.open_until IS NULL THEN $1::integer
-                        WHEN breakers.open_until > statement_timestamp() THEN 0
+             LIMIT CASE WHEN asked.open_until IS NULL THEN $1::integer
                         WHEN EXISTS (SELECT FROM messages AS ready
-                                      WHERE ready.account = accounts.account AND ready.priority IN (0, 1, 2)
+                                      WHERE ready.account = asked.account AND ready.priority IN (0, 1, 2)
                                         AND ready.state = 'queued'
                                         AND ready.due_at <= statement_timestamp()) THEN 0
                         ELSE 1 END
                FOR UPDATE SKIP LOCKED) AS first
       LIMIT $1)
-UPDATE messages SET state = 'queued', due_at = clock_timestamp(), reason = 'waited for its provider account'
+UPDATE messages SET state = 'queued', reason = 'waited for its provider account',
+       due_at = clock_timestamp() + CASE WHEN due.closed AND asked > 0
+           THEN least($2::interval * power(2, least(asked - 1, 20)), $3::interval) ELSE '0' END
   FROM due
  WHERE messages.studio_id = due.studio_id AND messages.message_id = due.message_id AND state = 'held'
 RETURNING messages.studio_id, messages.message_id"""
 
 
-async def return_held(tx: Connection, *, limit: int) -> list[tuple[str, int]]:
-    """Queue what waited for a breaker, at most `limit`; returns each message with its studio."""
-    return [(row[0], row[1]) for row in await tx.fetch(RETURN_HELD, limit)]
+async def return_held(
+    tx: Connection, *, limit: int, wait: timedelta = FIRST_WAIT, longest: timedelta = LONGEST_WAIT
+) -> list[tuple[str, int]]:
+    """Queue what waited for a breaker, at most `limit`; returns each message with its studio.
+
+    What a provider was asked about comes due after `wait`, doubled for each time that it was, up to `longest`.
+    """
+    return [(row[0], row[1]) for row in await tx.fetch(RETURN_HELD, limit, wait, longest)]

@@ -170,8 +170,41 @@ async def test_when_its_time_has_come_one_message_goes_first_as_a_probe(pool: db
     await upkeep.run_once()
     await upkeep.run_once()
 
-    assert [await state(pool, message) for message in held] == ["queued", "held", "held"]
+    assert sorted([await state(pool, message) for message in held]) == ["held", "held", "queued"]
     assert sorted([await allowance(pool), await allowance(pool)]) == [0, 1]
+
+
+async def test_any_of_what_waits_is_a_probe_so_that_one_studios_sender_does_not_keep_those_who_share_its_account(
+    pool: db.Pool,
+) -> None:
+    for studio in ("main", "north"):
+        for _ in range(20):
+            await a_message(pool, studio=studio, state="held", reason="breaker: account suspended")
+    await failed(pool, 3)
+
+    probed = set()
+    for _ in range(40):
+        await come_due(pool)
+        async with db.transaction(pool) as tx:
+            ((studio, _),) = await breakers.return_held(tx, limit=100)
+        probed.add(studio)
+        await pool.execute("UPDATE messages SET state = 'held', reason = 'breaker: again' WHERE state = 'queued'")
+
+    assert probed == {"main", "north"}
+
+
+async def test_what_was_asked_for_and_blocked_comes_due_the_later_the_more_often_and_the_rest_at_once(
+    pool: db.Pool,
+) -> None:
+    for asked in (0, 1, 3, 9):
+        await a_message(pool, state="held", reason="breaker: this sender may not", asked=asked)
+
+    await upkeep_of(pool).run_once()
+
+    rows = await pool.fetch(
+        "SELECT state, round(extract(epoch FROM due_at - now()) / 60) AS minutes FROM messages ORDER BY message_id"
+    )
+    assert [(row["state"], row["minutes"]) for row in rows] == [("queued", minutes) for minutes in (0, 1, 4, 30)]
 
 
 async def test_each_probe_in_vain_doubles_the_wait_up_to_half_an_hour(pool: db.Pool) -> None:

@@ -242,6 +242,8 @@ async def test_f32_a_provider_that_does_not_know_us_any_more_is_left_alone_and_n
         assert len(far.sms.requests) == asked + 1, "one probe"
         await far.run()
         await here.sql("UPDATE breakers SET open_until = clock_timestamp()")
+        await here.holds("SELECT count(*) = 0 FROM messages WHERE state = 'held'", within=180)
+        await here.sql(WAITED)  # those that were refused themselves follow after minutes
         await here.holds("SELECT count(*) = $1 FROM messages WHERE state = 'delivered'", messages, within=180)
         await far.calm()
         await far.heard()

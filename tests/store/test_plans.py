@@ -284,7 +284,7 @@ async def test_what_waits_for_its_account_is_found_without_a_look_at_what_waits_
     transaction = crowded.transaction()
     await transaction.start()
     await crowded.execute(HELD_BY_A_PLAN)
-    returned = await plan(crowded, breakers.RETURN_HELD, 500)
+    returned = await plan(crowded, breakers.RETURN_HELD, 500, breakers.FIRST_WAIT, breakers.LONGEST_WAIT)
     moved = await plan(crowded, failovers.MOVE, "sms/full", "sms/backup", None, 500)
     await transaction.rollback()
 

@@ -23,6 +23,7 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs/explanation/scale-out.
 
 # Joins that the studio does not hold together.
 ACROSS_STUDIOS: Final = {
+    "breakers.RETURN_HELD": "a probe is any of what an account holds, whichever studio it is of",
     "receipts.TAKE_OUT": "a receipt that came too early names no studio; finding out which is what this is for",
     "submissions.STEP_SHARING": "what is compared by the message alone came in with this call, by studio and message",
 }

@@ -24,7 +24,10 @@ SELECT (SELECT count(*) FROM actions WHERE state = 'planned' AND due_at <= clock
      + (SELECT count(*) FROM messages WHERE state IN ('queued', 'claimed', 'submitting'))
      + (SELECT count(*) FROM messages WHERE state = 'accepted' AND account = ANY ($1::text[]))"""
 # As if the time had gone by that is waited before the next try.
-WAITED: Final = "UPDATE messages SET due_at = clock_timestamp() WHERE state = 'queued' AND reason LIKE 'retry:%'"
+WAITED: Final = (
+    "UPDATE messages SET due_at = clock_timestamp() WHERE state = 'queued'"
+    " AND (reason LIKE 'retry:%' OR reason = 'waited for its provider account')"
+)
 TEMPLATE: Final = """\
 kind = "session"
 purpose = "transactional"

@@ -91,6 +91,7 @@ class SmtpStub:
     commands: list[str] = field(default_factory=list)
     connections: int = 0
     open: int = 0
+    unwanted: set[str] = field(default_factory=set)  # senders that may not use it
 
     def __post_init__(self) -> None:
         self._acts: dict[Place, deque[Act]] = {}
@@ -169,6 +170,9 @@ class SmtpStub:
                 sender, recipients = line.partition(":")[2].strip("<>"), []
             if place is Place.RCPT:
                 recipients.append(line.partition(":")[2].strip("<>"))
+            if place is Place.MAIL and sender in self.unwanted:
+                await self._perform(Act(b"550 5.7.1 this sender may not\r\n"), writer)
+                continue
             act = await self._act(place, writer)
             if place is Place.DATA and act.reply.startswith(b"354"):
                 content = await reader.readuntil(b"\r\n.\r\n")

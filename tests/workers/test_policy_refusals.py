@@ -18,7 +18,7 @@ from control_center.engine.hearing import Hearing
 from control_center.engine.intake import Intake
 from control_center.engine.release import Release
 from control_center.engine.upkeep import Upkeep
-from control_center.store import db
+from control_center.store import breakers, db
 from tests.support.crm import client, event, session
 from tests.support.programs import eventually
 from tests.support.rows import a_studio, a_trigger, ahead, now
@@ -29,6 +29,9 @@ from workers.delivery import Delivery
 from workers.email.smtp import Smtp
 
 NOT_FROM_YOU = "5.7.1 recipient does not accept mail from you"
+ITS_TIME_HAS_COME = (
+    "UPDATE breakers SET open_until = clock_timestamp() WHERE open_until > clock_timestamp() RETURNING 1"
+)
 
 
 @pytest.fixture
@@ -39,18 +42,21 @@ async def pool(database_url: str) -> AsyncIterator[db.Pool]:
     await opened.close()
 
 
-async def due(pool: db.Pool, *addresses: str) -> None:
+async def due(pool: db.Pool, *addresses: str, studio: str = "main") -> None:
     """A released mail to each of these, in this order."""
     words = {"kind": "session", "purpose": "transactional", "subject": "Your session", "text": "Hello"}
     body = msgspec.json.encode(words).decode()
-    await pool.execute("INSERT INTO templates (studio_id, name, body) VALUES ('main', 'mail', $1)", body)
-    await a_trigger(pool, activate={"on": "status_changed"}, action="email", template="mail", text=None)
+    await pool.execute("INSERT INTO templates (studio_id, name, body) VALUES ($2, 'mail', $1)", body, studio)
+    on = {"on": "status_changed"}
+    await a_trigger(pool, studio=studio, activate=on, action="email", template="mail", text=None)
     for number, address in enumerate(addresses):
         about = client(f"c-{number}", emails=[{"address": address}])
         booked = session(
             f"5{number}", client=f"c-{number}", status_changed_at=(NOON - timedelta(minutes=1)).isoformat()
         )
-        await Intake(pool, lambda: NOON).take_in([event(booked, about=about)])
+        await Intake(pool, lambda: NOON).take_in(
+            [event(booked, about=about, studio=studio, event_id=f"{studio}-{number}")]
+        )
         while await Release(pool, lambda: NOON).run_once():
             pass
 
@@ -149,6 +155,31 @@ async def test_a_mail_that_is_taken_between_them_says_that_it_was_the_recipients
     assert [state for _, state, _ in await states(pool)].count("accepted") == 2
     assert [state for _, state, _ in await states(pool)].count("queued") == 6
     assert await pool.fetchval("SELECT count(*) FROM breakers WHERE failures > 0") == 0
+
+
+async def test_a_sender_that_an_account_may_not_have_does_not_keep_the_mail_of_studios_that_share_it(
+    pool: db.Pool,
+) -> None:
+    await a_studio(pool, "north", settings={"email": {**EMAIL, "from": "kim@north.example"}})
+    await due(pool, *(f"jo{n}@mail.example" for n in range(6)), studio="north")
+    await due(pool, *(f"jo{n}@mail.example" for n in range(6)))
+    await pool.execute("UPDATE messages SET state = 'held', reason = 'breaker: this sender may not'")
+    await breakers.failed(pool, "email/default", "this sender may not", times=breakers.OPENS_AT)
+    probes = 0
+    async with SmtpStub(unwanted={"kim@north.example"}) as stub, at_work(pool, stub):
+
+        async def all_of_the_other_went() -> bool:
+            nonlocal probes
+            probes += len(await pool.fetch(ITS_TIME_HAS_COME))
+            await Upkeep(pool, now, uuid4()).return_held()
+            return len(stub.accepted) == 6
+
+        await eventually(all_of_the_other_went)
+
+    rows = await pool.fetch("SELECT state, asked, tries FROM messages WHERE studio_id = 'north'")
+    assert {row["state"] for row in rows} <= {"queued", "held"}
+    assert {row["tries"] for row in rows} == {0}
+    assert sum(row["asked"] for row in rows) <= len(rows) + probes, "nothing is asked for every few seconds"
 
 
 async def test_many_recipients_of_one_domain_in_a_row_pause_the_account_too(pool: db.Pool) -> None:
