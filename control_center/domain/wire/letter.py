@@ -17,7 +17,8 @@ from control_center.domain.visible_html import visible
 from control_center.domain.wire import mime_reader
 
 LONGEST: Final = 100_000  # characters of a mail's words that are kept
-_ADDRESSES: Final = 200  # that are read of one mail: to spell one as messages spell it takes a while
+_ADDRESSES: Final = 200  # that are read of one mail: to spell one as messages spell it takes a while …
+_NAMING: Final = 20  # … in so many headers: to take a long one apart takes as long
 _TO: Final = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
 _QUOTE: Final = re.compile(
     r"(?:on|am|le|el|op|il)\b.{4,300}\b(?:wrote|schrieb.*|a écrit|escribió|schreef.*|ha scritto)\s*:?"
@@ -74,7 +75,7 @@ def receivers(mail: Message) -> tuple[str, ...]:
 
 
 def _addresses(values: Iterable[Any]) -> Iterator[str]:
-    named = (address for value in islice(values, _ADDRESSES) for address in _named(str(value)) if address)
+    named = (address for value in islice(values, _NAMING) for address in _named(str(value)) if address)
     for address in islice(named, _ADDRESSES):
         spelled = number.email(address)
         if isinstance(spelled, str):
