@@ -32,6 +32,9 @@ HEARTBEAT: Final = 10  # seconds, as the product asks for
 FIRST_WINDOW: Final = 20  # what a process holds before it has committed anything
 REPORTS: Final = "control-center.reports"
 MADE: Final = "SELECT command_id FROM commands WHERE verb LIKE '%.%'"
+STORED_OR_DEAD: Final = """
+SELECT count(*) = $1
+  FROM (SELECT body FROM events UNION SELECT convert_from(body, 'UTF8') FROM dead_events) AS each"""
 UNPUBLISHED: Final = "SELECT count(*) FROM commands WHERE state = 'new'"
 # Both in milliseconds: how long a delivery may go unacknowledged, and how often a channel looks at that.
 PATIENCE: Final = (
@@ -127,9 +130,7 @@ async def test_f8_a_consumer_that_dies_at_every_start_wears_out_few_messages_and
         assert 0 < len(set_aside) == lies_there <= FIRST_WINDOW
         assert all("as often as its limit allows" in reason for _, reason in set_aside), set_aside
         await here.run("engine", "release", "sms")
-        await here.taken_in(len(bodies) - len(set_aside))
-        stored = {row[0].encode() for row in await here.sql("SELECT body FROM events")}
-        assert stored | {body for body, _ in set_aside} == set(bodies), "stored, or among the dead"
+        await here.holds(STORED_OR_DEAD, len(bodies))
 
         # The operator takes in what the broker had set aside.
         await here.done("events", "replay", "--all")
