@@ -115,7 +115,7 @@ def _expected(table: Table) -> Expected:
     for key in _KEYS:
         if nothing is not None and key in table.values:
             raise table.wrong(key, "stands beside nothing; where nothing is sent there is no such thing")
-    if nothing is not None and nothing is not True and (not isinstance(nothing, str) or not nothing):
+    if nothing is not None and nothing is not True and not _is_text(nothing):
         raise table.wrong("nothing", f'{shown(nothing)}; allowed: true, or a part of the reason such as "on hold"')
     send_at = table.take("send_at")
     if send_at is not None:
@@ -151,6 +151,10 @@ def _texts(table: Table, key: str) -> tuple[str, ...] | None:
     if value is None:
         return None
     found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not found or not all(isinstance(one, str) and one for one in found):
+    if not isinstance(found, list) or not found or not all(_is_text(one) for one in found):
         raise table.wrong(key, f"{shown(value)}; a text, or a list of texts, is needed")
     return tuple(found)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value

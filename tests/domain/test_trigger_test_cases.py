@@ -118,6 +118,8 @@ def test_a_trigger_without_examples_has_nothing_that_fails() -> None:
         ("x", "test", "written under [[trigger.test]]"),
         ([{"given": {}, "expect": {}}], "test[1].expect", "expects nothing in particular"),
         ([{"given": {}, "expect": {"to": 3}}], "test[1].expect.to", "a text, or a list of texts"),
+        ([{"given": {}, "expect": {"to": "clien\0t"}}], "test[1].expect.to", "a text, or a list of texts"),
+        ([{"given": {}, "expect": {"nothing": "on\0hold"}}], "test[1].expect.nothing", "allowed: true, or a part of"),
         ([{"given": {}, "expect": {"to": "client", "nothing": True}}], "test[1].expect.to", "stands beside nothing"),
         ([{"given": {}, "expect": {"nothing": False}}], "test[1].expect.nothing", "allowed: true, or a part of"),
         ([{"given": {}, "expect": {"send_at": "noon"}}], "test[1].expect.send_at", "is not a date"),
