@@ -16,7 +16,7 @@ from email.policy import Compat32, Policy
 from itertools import islice
 from typing import Any, Final
 
-LONGEST_HEADER: Final = 8_000  # characters of one header: what reads headers may take the square of their length …
+_LONGEST_HEADER: Final = 8_000  # characters of one header: what reads headers may take the square of their length …
 _LONGEST_OF_A_PART: Final = 1_000  # … and a mail has any number of parts, each with headers of its own
 LINES: Final = 250_000  # that are read: somewhat more than 16 MiB have that are attached
 PARTS: Final = 5_000  # a digest of a list has hundreds
@@ -25,7 +25,6 @@ _HEAD: Final = 64 * 1024  # bytes of a mail whose parts are not read
 
 _TOO_MANY: Final = "it has too many {}"
 _LINE: Final = re.compile(rb"\r\n|\r|\n")
-
 
 # Charsets that Python alone has, and no mail is in. Two of them take the square of a text's length, one warns.
 _OF_PYTHON: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem"})
@@ -64,11 +63,13 @@ class _Bounded(Compat32):
 
     def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
         name, value = super().header_source_parse(sourcelines)
-        return name, value[: _LONGEST_OF_A_PART if name.lower().startswith("content-") else LONGEST_HEADER]
+        return name, value[: _LONGEST_OF_A_PART if name.lower().startswith("content-") else _LONGEST_HEADER]
 
 
 class _Counting(_Bounded):
     """Gives up past `levels` parts that have parts, and past `PARTS` of all."""
+
+    _left: dict[str, int]
 
     def __init__(self, levels: int) -> None:
         super().__init__()
@@ -89,8 +90,6 @@ class _Counting(_Bounded):
         self._left[what] -= 1
         if self._left[what] < 0:
             raise Unreadable(_TOO_MANY.format(what))
-
-    _left: dict[str, int]
 
 
 def read(raw: bytes, *, levels: int | None = None) -> Message:
