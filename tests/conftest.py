@@ -29,6 +29,7 @@ from _pytest.outcomes import Skipped  # `pytest.skip.Exception`, under the name 
 
 from control_center.embedded import Postgres, Rabbitmq, debian, ensure_rabbitmq, find_rabbitmq
 from tests.support.hosts import apart
+from tests.support.installation import Installation
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.matrix"]
 
@@ -109,6 +110,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Absences(config.stash[NOT_RUN]))
     if not config.getoption("--hypothesis-profile"):
         hypothesis.settings.load_profile("hours" if config.getoption("--long") else "minutes")
+    Installation.copies = not config.getoption("--long")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

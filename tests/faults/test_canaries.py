@@ -140,6 +140,8 @@ async def nest(folder: Path, database_to_kill: str, broker_to_kill: Rabbitmq) ->
 class Nest(Installation):
     """Secrets come from files, so that neither a command line nor an environment has them."""
 
+    copies = False  # a copy shows the words and the environment of what it is a copy of
+
     def __init__(self, folder: Path, secrets: Path) -> None:
         super().__init__(folder)
         self.secrets = secrets

@@ -207,6 +207,7 @@ async def staged(folder: Path, postgres: Postgres, rabbitmq: Rabbitmq, database:
             one = Installation(
                 folder / name, database_url=postgres.dsn(database), broker_url=rabbitmq.url, settings=settings
             )
+            one.copies = False
             hosts[name] = await stack.enter_async_context(one)
         await _furnish(hosts["office"])
         posts = {name: _post(name, hosts, lines, database) for name in PROGRAMS}

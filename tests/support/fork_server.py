@@ -1,4 +1,4 @@
-"""Commands without the second that Python takes to read the program: a process has read it, and makes copies of itself.
+"""Processes without the seconds that Python takes to read the program: one has read it, and makes copies of itself.
 
 Each copy is a process of its own, with the arguments, the environment, the folder and the streams of its caller, and
 ends as `python -m MODULE` would. Nothing has been carried out in the one that is copied: it has imported, no more.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import ctypes
 import gc
 import importlib
 import json
@@ -27,10 +28,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from tests.support.programs import ROOT, Done
+from tests.support.programs import LONGEST_LINE, ROOT, Done
 
 MOST: Final = 1_000_000  # bytes of a call: words and environment
 STREAMS: Final = 3
+PR_SET_PDEATHSIG: Final = 1
+
+
+class Copy:
+    """A copy that goes on until it is told to end, as `asyncio.subprocess.Process` shows one."""
+
+    def __init__(
+        self, connection: socket.socket, pid: int, out: asyncio.StreamReader, err: asyncio.StreamReader
+    ) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdout = out
+        self.stderr = err
+        self._ended = asyncio.create_task(self._end(connection))
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._ended)
+
+    async def _end(self, connection: socket.socket) -> int:
+        with connection:
+            said = await asyncio.get_running_loop().sock_recv(connection, 100)
+        self.returncode = int(said or -signal.SIGKILL)  # nothing is said by what it was a copy of when that has ended
+        return self.returncode
 
 
 class ForkServer:
@@ -53,19 +77,13 @@ class ForkServer:
     ) -> Done:
         """Carry out `python -m MODULE WORDS` to its end. Raises TimeoutError where that takes longer, and kills it."""
         streams = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr")]
-        loop = asyncio.get_running_loop()
         try:
             os.pwrite(streams[0], stdin, 0)
-            call = {"module": module, "words": list(words), "env": dict(env), "cwd": str(cwd)}
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST)
-                connection.setblocking(False)
-                await loop.sock_connect(connection, self._at)
-                socket.send_fds(connection, [json.dumps(call).encode()], streams)
-                pid = int(await loop.sock_recv(connection, 100))
+            connection, pid = await self._ask(module, words, env, cwd, streams)
+            with connection:
                 try:
                     async with asyncio.timeout(within):
-                        code = int(await loop.sock_recv(connection, 100))
+                        code = int(await asyncio.get_running_loop().sock_recv(connection, 100))
                 except BaseException:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
@@ -74,6 +92,34 @@ class ForkServer:
         finally:
             for stream in streams:
                 os.close(stream)
+
+    async def start(self, module: str, words: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Copy:
+        """Start `python -m MODULE WORDS`, which reads nothing."""
+        (said, out), (complained, err) = os.pipe(), os.pipe()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        try:
+            connection, pid = await self._ask(module, words, env, cwd, [nothing, out, err])
+        finally:
+            for stream in (nothing, out, err):
+                os.close(stream)
+        return Copy(connection, pid, await _reader(said), await _reader(complained))
+
+    async def _ask(
+        self, module: str, words: Sequence[str], env: Mapping[str, str], cwd: Path, streams: Sequence[int]
+    ) -> tuple[socket.socket, int]:
+        """The number of the copy that carries this out, and where it is said how it ended."""
+        loop = asyncio.get_running_loop()
+        call = {"module": module, "words": list(words), "env": dict(env), "cwd": str(cwd)}
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST)
+            connection.setblocking(False)
+            await loop.sock_connect(connection, self._at)
+            socket.send_fds(connection, [json.dumps(call).encode()], streams)
+            return connection, int(await loop.sock_recv(connection, 100))
+        except BaseException:
+            connection.close()
+            raise
 
     def close(self) -> None:
         """End the process and what it has made."""
@@ -85,6 +131,14 @@ class ForkServer:
 
 def _text(stream: int) -> str:
     return os.pread(stream, os.fstat(stream).st_size, 0).decode("utf-8", "replace")
+
+
+async def _reader(pipe: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=LONGEST_LINE)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
+    )
+    return reader
 
 
 # The process that is copied ------------------------------------------------------------------------------------
@@ -148,11 +202,12 @@ def _copied(connection: socket.socket, ours: Sequence[Any]) -> int:
 def _carry_out(call: dict[str, Any], streams: Sequence[int]) -> NoReturn:
     code = 1
     try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # it ends with us, however we end
         os.setsid()
         os.chdir(call["cwd"])
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
-            os.close(stream)
+        os.closerange(STREAMS, os.sysconf("SC_OPEN_MAX"))  # what is open for other copies must not stay open here
         os.environ.clear()
         os.environ.update(call["env"])
         time.tzset()

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -63,6 +63,7 @@ ceiling = 0                    # thousands at once are what these tests are abou
 mode = "automatic"
 {processing}
 """
+CRASH_AT: Final = "CONTROL_CENTER_CRASH_AT"  # looked at when the program is read
 UNFINISHED: Final = """
 SELECT (SELECT count(*) FROM actions WHERE state = 'planned' AND due_at <= clock_timestamp())
      + (SELECT count(*) FROM messages WHERE state IN ('queued', 'claimed', 'submitting', 'accepted'))"""
@@ -77,12 +78,17 @@ RUN_OUT: Final = (
 
 @cache
 def _program() -> ForkServer:
-    """The program, read once for all the commands of this run of the tests."""
-    return ForkServer("control_center")
+    """The program, read once for all the processes of this run of the tests."""
+    return ForkServer("control_center", "workers")
 
 
 class Installation:
-    """Owns a data folder and every process started on it; leaving it kills what still runs."""
+    """Owns a data folder and every process started on it; leaving it kills what still runs.
+
+    `copies`: whether they may be copies of one that has read the program. In a long run each reads it for itself.
+    """
+
+    copies = True
 
     def __init__(self, folder: Path, *, database_url: str = "", broker_url: str = "", settings: str = "") -> None:
         self.folder = folder
@@ -144,7 +150,7 @@ class Installation:
     async def cli(self, *words: str, stdin: bytes = b"", within: float = 60.0, **settings: str) -> Done:
         """Carry out `control-center WORDS`."""
         env = self.environment(**settings)
-        if not self.through and env["PYTHONPATH"] == str(ROOT):
+        if self._may_be_copied(env):
             return await _program().run("control_center", words, env=env, cwd=self.folder, stdin=stdin, within=within)
         command = [*self.through, sys.executable, "-m", "control_center", *words]
         return await carry_out(command, env=env, cwd=self.folder, stdin=stdin, within=within)
@@ -161,10 +167,18 @@ class Installation:
     async def start(self, *words: str, **settings: str) -> Program:
         """Start `python -m WORDS` and return at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [*self.through, sys.executable, "-m", *words]
-        program = await Program.start(command, env=self.environment(**settings), cwd=self.folder)
+        env = self.environment(**settings)
+        if self.copies and self._may_be_copied(env):
+            copy = await _program().start(words[0], words[1:], env=env, cwd=self.folder)
+            program = Program(" ".join(words), copy)
+        else:
+            program = await Program.start([*self.through, sys.executable, "-m", *words], env=env, cwd=self.folder)
         self.programs.append(program)
         return program
+
+    def _may_be_copied(self, env: Mapping[str, str]) -> bool:
+        """Whether nothing is asked of the process that it would have to know before it reads the program."""
+        return not self.through and env["PYTHONPATH"] == str(ROOT) and CRASH_AT not in env
 
     async def run(self, *roles: str, **settings: str) -> Program:
         """Start `control-center run ROLES` and wait until it is up, and has its consumer where it takes events in."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROC: Final = Path("/proc")
@@ -71,10 +71,24 @@ class Done:
         return lines[0]
 
 
+class Process(Protocol):
+    """What is asked of a process, whoever started it."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    @property
+    def stdout(self) -> asyncio.StreamReader | None: ...
+    @property
+    def stderr(self) -> asyncio.StreamReader | None: ...
+    async def wait(self) -> int: ...
+
+
 class Program:
     """Owns a process that runs until it is told to end. It ends with us, however we end."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, name: str, process: Process) -> None:
         self.name = name
         self.log: list[dict[str, Any]] = []  # JSON lines of stderr
         self.said: list[str] = []  # everything else, from stderr and stdout
