@@ -173,10 +173,10 @@ async def test_f28_killed_while_its_provider_thinks_what_it_had_sent_is_settled_
     await here.holds("SELECT count(*) = $1 FROM messages WHERE state = 'queued'", SLOTS, within=240)
     worker = await here.work()
     # Killed once its provider has begun to take the texts, before it could write down the answers.
+    await here.holds(f"SELECT ({SUBMITTING}) = $1", SLOTS, within=240)
     await here.sent(1, within=240)
     await worker.kill()
     sent = len(here.outbox())
-    assert await here.value(SUBMITTING) == SLOTS
     await here.sql(RUN_OUT)
     await here.holds("SELECT count(*) = $1 FROM messages WHERE state = 'delivered'", sent, within=240)
 
