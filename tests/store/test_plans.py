@@ -187,6 +187,13 @@ async def test_claiming_actions_reads_only_what_is_due(crowded: asyncpg.Connecti
     assert not scans(done)
 
 
+async def test_what_is_due_next_is_the_first_entry_of_its_index(crowded: asyncpg.Connection[Any]) -> None:
+    done = await plan(crowded, actions.NEXT_DUE, [])
+
+    assert indexes(done) == {"actions_due"}
+    assert done["Shared Hit Blocks"] + done["Shared Read Blocks"] < 10
+
+
 async def test_claiming_ladders_reads_only_what_is_due_and_the_actions_and_messages_of_that(
     crowded: asyncpg.Connection[Any],
 ) -> None:
