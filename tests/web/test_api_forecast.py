@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from control_center.engine.intake import Intake
+from control_center.settings.model import Settings
 from tests.support.crm import client, event, session
 from tests.support.rows import a_trigger
 from tests.web.conftest import NOW, Caller, a_token
@@ -82,6 +83,16 @@ async def test_one_trigger_is_forecast_and_backtested_by_its_id(booked: Caller) 
 
     assert len(ahead["items"]) == 3
     assert (back.status, back.json["lines"]) == (200, 0)
+
+
+async def test_a_backtest_looks_back_over_all_that_may_be_kept_and_no_further(booked: Caller) -> None:
+    number = await booked.pool.fetchval("SELECT trigger_id FROM triggers")
+    most = Settings.model_json_schema()["properties"]["keep_events_days"]["maximum"]
+
+    whole = await booked.post(f"/triggers/{number}/backtest", json={"days": most})
+    more = await booked.post(f"/triggers/{number}/backtest", json={"days": most + 1})
+
+    assert (whole.status, more.status) == (200, 422)
 
 
 async def test_a_draft_is_refused_by_the_field_that_is_wrong_and_stored_nowhere(booked: Caller) -> None:

@@ -693,7 +693,6 @@ create table conversations (
     theirs     text        not null,
     client_id  text,                                  -- null: nobody knows whose number it is, or several might
     linked_by  text,                                  -- the person who said so; null: the number did
-    began_at   timestamptz not null default clock_timestamp(),
     primary key (studio_id, channel, theirs, ours)
 );
 comment on table conversations is

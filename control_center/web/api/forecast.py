@@ -56,7 +56,7 @@ class OfTrigger(Model):
 class Backtest(Model):
     """Over which days, and with `draft` a [[trigger]] table that is played instead of the saved one."""
 
-    days: Annotated[int, Field(ge=1, le=366, description="how many days back")] = 30
+    days: Annotated[int, Field(ge=1, le=3660, description="how many days back")] = 30
     draft: dict[str, Any] | None = None
     addresses: _Addresses = False
 
